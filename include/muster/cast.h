@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Cast: one object to many receivers in pages of packets that are each
+ * checked alone. One sender engine, one receiver engine, one packet format;
+ * docs/wire-format.md s.6.
+ *
+ * Both engines are told what happened (a packet, the time) and asked for the
+ * next packet to send and for their next deadline. They do no I/O but through
+ * the object and page ports, never allocate, and keep every byte of state in
+ * memory that the caller gives at init.
+ */
+#ifndef MUSTER_CAST_H
+#define MUSTER_CAST_H
+
+#include "muster/crypto.h"
+#include "muster/keys.h"
+#include "muster/limits.h"
+#include "muster/manifest.h"
+#include "muster/object.h"
+#include "muster/time.h"
+
+/* First byte of every cast packet. */
+enum mu_cast_kind {
+    MU_CAST_DATA = 0x40,
+    MU_CAST_ANNOUNCE = 0x41,
+    MU_CAST_POLL = 0x42,
+    MU_CAST_NEED = 0x43,
+    MU_CAST_CENSUS = 0x44,
+    MU_CAST_STATUS = 0x45,
+};
+
+#define MU_CAST_DATA_HEADER 5 /* bytes: kind, session, page, index */
+
+/* State sets (docs/wire-format.md s.7). */
+enum mu_state_bit {
+    MU_STATE_RECEIVED = 0x01,
+    MU_STATE_VERIFIED = 0x02,
+    MU_STATE_INSTALLED = 0x04,
+    MU_STATE_RUNNING = 0x08,
+    MU_STATE_FAILED = 0x80,
+};
+
+/* ---- shape and pages ------------------------------------------------- */
+
+struct mu_cast_page {
+    uint32_t index;
+    uint8_t data;           /* k */
+    uint8_t parity;         /* m */
+    uint16_t symbol_len;    /* T, bytes */
+    uint32_t hashes_len;    /* bytes of the next page's hashes in this block */
+    uint32_t content_len;   /* bytes of content in this block */
+    uint64_t content_at;    /* offset of that content in the object */
+    uint64_t block_at;      /* offset of the block in a prepared object */
+    bool last;
+};
+
+MU_MUST int mu_cast_shape_check(const struct mu_cast_shape *s);
+/* MU_ERR_TOO_LARGE when the object needs more than MU_PAGES_MAX pages,
+ * MU_ERR_USAGE for a size of 0. */
+MU_MUST int mu_cast_page_first(const struct mu_cast_shape *s, uint64_t size,
+                               struct mu_cast_page *page);
+/* False after the last page. */
+bool mu_cast_page_next(const struct mu_cast_shape *s, uint64_t size,
+                       struct mu_cast_page *page);
+MU_MUST int mu_cast_page_at(const struct mu_cast_shape *s, uint64_t size,
+                            uint32_t index, struct mu_cast_page *page);
+uint32_t mu_cast_pages(const struct mu_cast_shape *s, uint64_t size);
+/* Bytes of the prepared object: all blocks one after the other. */
+uint64_t mu_cast_prepared_size(const struct mu_cast_shape *s, uint64_t size);
+/* Bytes of the block buffer of the largest page: page_data * (payload - 5). */
+size_t mu_cast_block_size(const struct mu_cast_shape *s);
+
+/* ---- preparing an object --------------------------------------------- */
+
+/*
+ * Turns a plain object into its prepared form (blocks with hashes, content
+ * encrypted under cek) and gives the root hashes. Goes from the last page to
+ * the first, one page a step, so that a body can stay responsive; all memory
+ * is the caller's: `work` of mu_cast_prepare_work(shape) bytes.
+ */
+struct mu_cast_prepare {
+    const struct mu_crypto *crypto;
+    struct mu_cast_shape shape;
+    uint64_t size;
+    const struct mu_object *plain;
+    const struct mu_object *prepared;
+    const struct mu_secret *cek;
+    uint8_t session;
+    uint32_t pages;
+    uint32_t left; /* pages still to do; 0: finished */
+    uint8_t *work;
+    size_t work_len;
+    size_t roots_len;
+};
+
+size_t mu_cast_prepare_work(const struct mu_cast_shape *s);
+MU_MUST int mu_cast_prepare_init(struct mu_cast_prepare *p,
+                                 const struct mu_crypto *crypto,
+                                 const struct mu_cast_shape *shape,
+                                 uint64_t size, uint8_t session,
+                                 const struct mu_secret *cek,
+                                 const struct mu_object *plain,
+                                 const struct mu_object *prepared,
+                                 void *work, size_t work_len);
+/* Does one page. Call until p->left is 0. */
+MU_MUST int mu_cast_prepare_step(struct mu_cast_prepare *p);
+/* The root hashes once finished: a view into the work memory. */
+struct mu_bytes mu_cast_prepare_roots(const struct mu_cast_prepare *p);
+
+/* ---- sender ----------------------------------------------------------- */
+
+/* Who receives, for a sender. Calls answer at once. */
+struct mu_cast_peers {
+    void *ctx;
+    /* Is this index a member that is still wanted? */
+    bool (*member)(void *ctx, uint16_t receiver);
+    /* Its feedback key; MU_ERR_NOT_FOUND. */
+    int (*feedback_key)(void *ctx, uint16_t receiver, struct mu_secret *kfb);
+};
+
+struct mu_cast_sender_conf {
+    const struct mu_crypto *crypto;
+    struct mu_cast_shape shape;
+    uint64_t size;
+    uint8_t session;
+    const struct mu_object *prepared; /* pages below `ready` are readable */
+    const struct mu_cast_peers *peers;
+    uint16_t receivers;       /* area indexes are below this */
+    uint32_t rate;            /* bytes a second on the medium; 0: unpaced */
+    uint16_t overhead;        /* link, IP, UDP bytes of a packet, for the pace */
+    uint16_t window_ms;       /* answer window of a poll: above a round trip */
+    uint16_t loss_permille;   /* first guess; later learnt from feedback */
+    uint16_t answer_all_max;  /* up to so many members everybody answers */
+    uint8_t rounds_max;       /* polls of a page before going on without the rest */
+    uint32_t repair_max;      /* repairs one receiver may cause per page */
+};
+
+struct mu_cast_counts { /* packets and bytes (UDP payload) put on the medium */
+    uint64_t data, parity, repair, control;
+    uint64_t bytes;
+    uint64_t feedback;        /* good feedback packets taken */
+    uint64_t rejected;        /* forged, unknown, over budget */
+};
+
+struct mu_cast_sender; /* in src/cast/sender.h: plain, caller-owned, fixed size */
+
+/* Memory for the page block and the per-receiver tables. */
+size_t mu_cast_sender_work(const struct mu_cast_sender_conf *conf);
+MU_MUST int mu_cast_sender_init(struct mu_cast_sender *s,
+                                const struct mu_cast_sender_conf *conf,
+                                void *work, size_t work_len, mu_time now);
+/* Pages [0, ready) can be sent: a relay raises it as it receives. */
+void mu_cast_sender_ready(struct mu_cast_sender *s, uint32_t ready);
+/* The control key (KDF(Kg, "control")) and its generation's low byte. */
+void mu_cast_sender_control(struct mu_cast_sender *s,
+                            const struct mu_secret *kctl, uint8_t kg);
+void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused);
+/* A NEED packet came in. Errors are counted and may be ignored. */
+MU_MUST int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
+                                    struct mu_bytes packet);
+/* The next packet due at `now`: its length, or 0 for none. `to` holds
+ * MU_PACKET_MAX bytes. */
+size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to);
+mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s);
+/* True when all pages were sent and polled silent (late NEEDs wake it up). */
+bool mu_cast_sender_idle(const struct mu_cast_sender *s);
+uint32_t mu_cast_sender_page(const struct mu_cast_sender *s);
+/* Starts over at a page: after a restart, or for a late joiner. */
+void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now);
+/* Object reads failed: the error, sticky; 0 when all is well. */
+int mu_cast_sender_error(const struct mu_cast_sender *s);
+const struct mu_cast_counts *mu_cast_sender_counts(const struct mu_cast_sender *s);
+
+/* ---- receiver --------------------------------------------------------- */
+
+/* What to do with a page that is complete and verified. The block may be
+ * changed in place (a device decrypts there). An error other than 0 leaves the
+ * page incomplete; it is offered again at the next deadline. */
+struct mu_cast_sink {
+    void *ctx;
+    int (*page)(void *ctx, const struct mu_cast_page *page, uint8_t *block);
+};
+
+struct mu_cast_receiver_conf {
+    const struct mu_crypto *crypto;
+    struct mu_cast_shape shape;
+    uint64_t size;
+    uint8_t session;
+    uint16_t receiver;        /* own index */
+    const struct mu_secret *kfb;
+    const struct mu_cast_sink *sink;
+    uint32_t seed;            /* for back-off; need not be secret */
+    uint32_t idle_ms;         /* silence after which it asks by itself */
+};
+
+struct mu_cast_heard { /* what receivers count */
+    uint64_t accepted, duplicate, forged, ahead; /* DATA packets */
+    uint64_t asked;                              /* NEEDs sent */
+};
+
+struct mu_cast_receiver; /* in src/cast/receiver.h: plain, caller-owned */
+
+/* Page buffer and hash table; the rest of the state is sizeof the struct. */
+size_t mu_cast_receiver_work(const struct mu_cast_shape *s);
+/* roots is copied. Starts at page 0. */
+MU_MUST int mu_cast_receiver_init(struct mu_cast_receiver *r,
+                                  const struct mu_cast_receiver_conf *conf,
+                                  struct mu_bytes roots, void *work,
+                                  size_t work_len, mu_time now);
+void mu_cast_receiver_control(struct mu_cast_receiver *r,
+                              const struct mu_secret *kctl, uint8_t kg);
+/* DATA or POLL of this session. 0 when it was taken or is a duplicate;
+ * MU_ERR_AUTH for a forgery; MU_ERR_UNEXPECTED for a page that cannot be
+ * checked yet or is done. */
+MU_MUST int mu_cast_receiver_packet(struct mu_cast_receiver *r, mu_time now,
+                                    struct mu_bytes packet);
+/* The next NEED due at `now`: its length, or 0. */
+size_t mu_cast_receiver_next(struct mu_cast_receiver *r, mu_time now,
+                             uint8_t *to, size_t cap);
+mu_time mu_cast_receiver_deadline(const struct mu_cast_receiver *r);
+/* Pages complete: == mu_cast_pages() when the object is. */
+uint32_t mu_cast_receiver_pages(const struct mu_cast_receiver *r);
+bool mu_cast_receiver_done(const struct mu_cast_receiver *r);
+const struct mu_cast_heard *mu_cast_receiver_heard(const struct mu_cast_receiver *r);
+/* What is needed to go on after a restart: the page reached and its hashes
+ * (sealed against damage by the journal that keeps it). */
+MU_MUST int mu_cast_receiver_save(const struct mu_cast_receiver *r,
+                                  struct mu_writer *w);
+MU_MUST int mu_cast_receiver_load(struct mu_cast_receiver *r,
+                                  struct mu_reader *in);
+/* The check of one DATA packet, alone: what `bench verify` measures. */
+MU_MUST int mu_cast_data_check(const struct mu_crypto *c,
+                               struct mu_bytes packet, const uint8_t *hash,
+                               uint8_t hash_len);
+
+/* Decrypts (or encrypts) content in place; at: offset in the object. */
+MU_MUST int mu_cast_crypt(const struct mu_crypto *c,
+                          const struct mu_secret *cek, uint64_t at,
+                          uint8_t *data, size_t len);
+
+/* ---- control and status packets: create/consume pairs ------------------ */
+
+struct mu_poll { uint8_t session; uint16_t page; uint8_t round, flags, sent; uint16_t window_ms; uint8_t kg; };
+struct mu_need { uint8_t session; uint16_t receiver, page; uint8_t round, need; struct mu_bytes bitmap; };
+struct mu_census { uint8_t session, state, round; uint16_t window_ms, base; uint8_t kg; struct mu_bytes bitmap; };
+struct mu_status { uint8_t session; uint16_t receiver; uint8_t state, reason; uint8_t ack[MU_ACK_LEN]; };
+
+/* create writes packet and tag; consume checks the tag before anything else
+ * is believed. peek gives receiver (NEED, STATUS) or kg (POLL, CENSUS), so
+ * that the caller finds the key. */
+MU_MUST int mu_poll_create(const struct mu_crypto *c, const struct mu_secret *kctl, const struct mu_poll *p, struct mu_writer *w);
+MU_MUST int mu_poll_consume(const struct mu_crypto *c, const struct mu_secret *kctl, struct mu_bytes packet, struct mu_poll *p);
+MU_MUST int mu_need_create(const struct mu_crypto *c, const struct mu_secret *kfb, const struct mu_need *n, struct mu_writer *w);
+MU_MUST int mu_need_consume(const struct mu_crypto *c, const struct mu_secret *kfb, struct mu_bytes packet, struct mu_need *n);
+MU_MUST int mu_census_create(const struct mu_crypto *c, const struct mu_secret *kctl, const struct mu_census *p, struct mu_writer *w);
+MU_MUST int mu_census_consume(const struct mu_crypto *c, const struct mu_secret *kctl, struct mu_bytes packet, struct mu_census *p);
+MU_MUST int mu_status_create(const struct mu_crypto *c, const struct mu_secret *kfb, const struct mu_status *s, struct mu_writer *w);
+MU_MUST int mu_status_consume(const struct mu_crypto *c, const struct mu_secret *kfb, struct mu_bytes packet, struct mu_status *s);
+MU_MUST int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind, uint8_t *session, uint16_t *receiver_or_kg);
+
+/* ANNOUNCE packets. Fragment `index` of an object as a packet; its tag is
+ * computed under kann, or taken from `tag` when kann is NULL (a relay). */
+uint8_t mu_announce_fragments(size_t object_len, uint16_t payload);
+MU_MUST int mu_announce_packet(const struct mu_crypto *c, const struct mu_secret *kann, const uint8_t *tag, struct mu_bytes object, uint16_t payload, uint8_t session, uint8_t index, struct mu_writer *w);
+MU_MUST int mu_announce_tag(const struct mu_crypto *c, const struct mu_secret *kann, struct mu_bytes object, uint16_t payload, uint8_t session, uint8_t index, uint8_t tag[MU_TAG_LEN]);
+
+/* Puts fragments of one object together; one at a time, the newest wins only
+ * when its tag verifies. */
+struct mu_assembly {
+    uint8_t object[MU_ANNOUNCE_MAX];
+    uint8_t id[4];
+    uint8_t session, fragments;
+    uint64_t have; /* bit per fragment */
+    uint16_t fragment_len, object_len;
+};
+/* 1 when the object is complete (in a->object, a->object_len), 0 when more is
+ * needed, or an error. kann: the caller tries the keys it holds. */
+MU_MUST int mu_assembly_packet(struct mu_assembly *a, const struct mu_crypto *c, const struct mu_secret *kann, struct mu_bytes packet);
+
+#endif

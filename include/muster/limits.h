@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every bound of the core, with its reason. */
+#ifndef MUSTER_LIMITS_H
+#define MUSTER_LIMITS_H
+
+#define MU_ID_MAX 64         /* bytes of an identity: psk_identity of the field */
+#define MU_NAME_MAX 32       /* bytes of an object name in a manifest */
+#define MU_CAMPAIGN_ID 8     /* bytes: random, 2^32 campaigns before a collision is likely */
+#define MU_KID_LEN 13        /* bytes: kind 1, scope 4, generation 8 */
+#define MU_DEVICE_GROUPS_MAX 8  /* groups of one device: bounds its key table */
+#define MU_DEVICE_KEYS_MAX 16   /* two generations (active, retired) per group */
+#define MU_MESSAGE_MAX 1152  /* bytes of a CoAP payload: fits 1,280 with DTLS and headers */
+#define MU_PACKET_MAX 1472   /* bytes of a cast packet: UDP payload on Ethernet */
+#define MU_PAYLOAD_MIN 48    /* bytes: below that a DATA packet carries no useful symbol */
+#define MU_PAGE_PACKETS_MAX 255 /* data and parity: GF(256) without zero */
+#define MU_PAGES_MAX 65535   /* the page number has two bytes */
+#define MU_HASH_MIN 4        /* bytes: 2^-32 a try is the least anybody should accept */
+#define MU_HASH_MAX 32
+#define MU_ANNOUNCE_MAX 1600 /* bytes of an announce object: 1,024-byte manifest payload and signature */
+#define MU_FRAGMENTS_MAX 56  /* MU_ANNOUNCE_MAX at the smallest payload */
+#define MU_AREA_DEVICES_MAX 4096 /* devices behind one gateway: bounds its tables */
+#define MU_SESSIONS_MAX 4    /* campaigns in progress in one area at once */
+#define MU_TAG_LEN 8         /* bytes: tags of cast control and feedback packets */
+#define MU_ACK_LEN 16        /* bytes of an acknowledgement */
+#define MU_ADDR_TEXT_MAX 64  /* characters of an address in text */
+
+#endif
