@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device engine: connects through its gateway, holds its group keys,
+ * receives one object at a time, has it installed, and acknowledges. All state
+ * lives in the struct and in the work memory of the caller; what must survive a
+ * restart goes through STORE effects and is read back from conf.store at init.
+ */
+#ifndef MUSTER_DEVICE_H
+#define MUSTER_DEVICE_H
+
+#include "muster/cast.h"
+#include "muster/crypto.h"
+#include "muster/node.h"
+#include "muster/object.h"
+#include "muster/store.h"
+
+struct mu_device_conf {
+    const struct mu_crypto *crypto;
+    struct mu_bytes identity;       /* 1..MU_ID_MAX bytes, lives on */
+    const struct mu_secret *kmr;    /* copied */
+    const struct mu_store *store;   /* reads only; may be used at init and later */
+    const struct mu_object *slot;   /* where the plain object is written */
+    uint64_t object_max;            /* bytes the slot holds */
+    uint32_t page_memory;           /* bytes of work memory for pages */
+    struct mu_bytes software;       /* version text for /hello */
+    uint32_t seed;                  /* back-off jitter */
+};
+
+struct mu_device; /* in muster/device_state.h: plain, caller-owned */
+
+struct mu_device_status { /* for the body's status line and the checkers */
+    bool linked, connected, receiving;
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint8_t state, reason; /* of the newest campaign */
+    uint32_t page, pages;
+    uint64_t running_version;
+};
+
+size_t mu_device_work(const struct mu_device_conf *conf);
+MU_MUST int mu_device_init(struct mu_device *d,
+                           const struct mu_device_conf *conf, void *work,
+                           size_t work_len, mu_time now);
+MU_MUST int mu_device_step(struct mu_device *d, const struct mu_event *ev);
+bool mu_device_next(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_deadline(const struct mu_device *d);
+void mu_device_status(const struct mu_device *d, struct mu_device_status *out);
+const struct mu_cast_heard *mu_device_heard(const struct mu_device *d);
+
+/* DTLS: the key for a session with the gateway that gave this hint. */
+MU_MUST int mu_device_psk(const struct mu_device *d, struct mu_bytes hint,
+                          struct mu_secret *psk);
+/* Wipes every secret. */
+void mu_device_clear(struct mu_device *d);
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The server engine: registry, keys, campaigns. It works on records through
+ * the store port, not on the whole fleet in memory; what it keeps in memory
+ * (connections, senders) may die with the process.
+ */
+#ifndef MUSTER_SERVER_H
+#define MUSTER_SERVER_H
+
+#include "muster/cast.h"
+#include "muster/crypto.h"
+#include "muster/gateway.h" /* struct mu_depot */
+#include "muster/node.h"
+#include "muster/store.h"
+
+struct mu_server_conf {
+    const struct mu_crypto *crypto;
+    struct mu_bytes identity;
+    const struct mu_store *store;
+    const struct mu_depot *depot;   /* part 0: prepared, part 1: plain upload */
+    const struct mu_secret *master; /* seals Kmr, Kb, signing key in records */
+    uint16_t campaigns_max;         /* senders at once */
+    uint16_t gateways_max;
+    uint32_t connections_max;       /* OSCORE contexts kept; least recent go */
+    char wide_address[MU_ADDR_TEXT_MAX]; /* multicast group, or "unicast" */
+    uint16_t wide_port, wide_up_port;
+    uint32_t wide_rate;
+    uint16_t wide_overhead, wide_window_ms, wide_loss_permille;
+    struct mu_cast_shape shape;     /* defaults for push; page size is cut down
+                                       to the least page memory of the members */
+    uint32_t seed;
+};
+
+struct mu_server; /* in muster/server_state.h */
+
+size_t mu_server_work(const struct mu_server_conf *conf);
+MU_MUST int mu_server_init(struct mu_server *s,
+                           const struct mu_server_conf *conf, void *work,
+                           size_t work_len, mu_time now);
+MU_MUST int mu_server_step(struct mu_server *s, const struct mu_event *ev);
+bool mu_server_next(struct mu_server *s, struct mu_effect *out);
+mu_time mu_server_deadline(const struct mu_server *s);
+void mu_server_clear(struct mu_server *s);
+
+/* DTLS as server of a gateway. */
+MU_MUST int mu_server_psk(const struct mu_server *s, struct mu_bytes identity,
+                          struct mu_secret *psk, uint32_t *link);
+
+/* ---- the operator's wishes: each makes STORE effects; 0 means accepted and
+ * is true once the effects that follow are durable ------------------------ */
+
+/* root: 16..64 bytes. MU_ERR_CONFLICT when the identity exists. */
+MU_MUST int mu_server_gateway_add(struct mu_server *s, struct mu_bytes identity,
+                                  struct mu_bytes root, uint32_t *number);
+MU_MUST int mu_server_device_add(struct mu_server *s, struct mu_bytes identity,
+                                 struct mu_bytes root,
+                                 struct mu_bytes gateway_identity);
+/* Out of every group, off its gateway's list, and all its groups' keys made
+ * anew. MU_ERR_NOT_FOUND; 0 again when it is revoked already. */
+MU_MUST int mu_server_device_revoke(struct mu_server *s,
+                                    struct mu_bytes identity);
+MU_MUST int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
+                                   uint8_t mode, uint32_t *number);
+MU_MUST int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
+                                struct mu_bytes identity);
+MU_MUST int mu_server_group_remove(struct mu_server *s, struct mu_bytes name,
+                                   struct mu_bytes identity);
+MU_MUST int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name);
+
+struct mu_push {
+    struct mu_bytes group;    /* name */
+    struct mu_bytes name;     /* of the object, <= MU_NAME_MAX */
+    uint64_t version;
+    bool downgrade;           /* allow a lower version */
+    uint64_t size;            /* bytes of part 1 of the depot */
+    uint32_t quorum_permille; /* of the members */
+    uint32_t deadline_s;
+    struct mu_cast_shape shape; /* payload 0: the default of conf */
+};
+
+enum mu_campaign_phase {
+    MU_CAMPAIGN_PREPARING,
+    MU_CAMPAIGN_RUNNING,
+    MU_CAMPAIGN_PAUSED,
+    MU_CAMPAIGN_DONE,      /* every member runs it */
+    MU_CAMPAIGN_QUORUM,    /* deadline passed, quorum met */
+    MU_CAMPAIGN_FAILED,    /* deadline passed, quorum missed */
+    MU_CAMPAIGN_CANCELLED,
+    MU_CAMPAIGN_PHASE_COUNT
+};
+
+/* campaign: random id chosen by the caller, whose plain object already lies in
+ * part 1 of the depot. MU_ERR_NOT_FOUND no such group; MU_ERR_USAGE empty
+ * object or group; MU_ERR_TOO_LARGE when no member can hold it (members that
+ * cannot are recorded as failed with TOO_LARGE before anything is sent). */
+MU_MUST int mu_server_push(struct mu_server *s,
+                           const uint8_t campaign[MU_CAMPAIGN_ID],
+                           const struct mu_push *push);
+MU_MUST int mu_server_pause(struct mu_server *s, const uint8_t campaign[8]);
+MU_MUST int mu_server_resume(struct mu_server *s, const uint8_t campaign[8]);
+MU_MUST int mu_server_cancel(struct mu_server *s, const uint8_t campaign[8]);
+
+struct mu_campaign_view {
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint64_t number;
+    uint32_t group;
+    char group_name[MU_NAME_MAX + 1], name[MU_NAME_MAX + 1];
+    uint64_t version, size;
+    uint8_t digest[32];
+    enum mu_campaign_phase phase;
+    uint32_t members, received, verified, installed, running, failed, revoked;
+    uint32_t quorum_permille, deadline_s, elapsed_s;
+    uint32_t page, pages;         /* of the wide-area sender */
+    struct mu_cast_shape shape;
+    struct mu_cast_counts wide;
+    uint64_t reports_refused;     /* aggregates that did not verify */
+};
+
+/* Campaigns in the order of their number: the first above `after`.
+ * MU_ERR_NOT_FOUND at the end. */
+MU_MUST int mu_server_campaign_next(struct mu_server *s, uint64_t after,
+                                    struct mu_campaign_view *out);
+MU_MUST int mu_server_campaign_get(struct mu_server *s,
+                                   const uint8_t campaign[8],
+                                   struct mu_campaign_view *out);
+
+struct mu_target_view {
+    char identity[MU_ID_MAX + 1];
+    uint8_t state, reason;
+    bool revoked;
+};
+/* Members of a campaign in order of identity, the first above `after`. */
+MU_MUST int mu_server_target_next(struct mu_server *s,
+                                  const uint8_t campaign[8],
+                                  struct mu_bytes after,
+                                  struct mu_target_view *out);
+
+struct mu_device_view {
+    char identity[MU_ID_MAX + 1], gateway[MU_ID_MAX + 1];
+    uint16_t area_index;
+    bool revoked, connected;
+    uint64_t object_max;
+    uint32_t page_memory;
+    uint32_t groups[MU_DEVICE_GROUPS_MAX];
+    uint8_t groups_len;
+};
+MU_MUST int mu_server_device_next(struct mu_server *s, struct mu_bytes after,
+                                  struct mu_device_view *out);
+struct mu_gateway_view {
+    uint32_t number;
+    char identity[MU_ID_MAX + 1];
+    bool linked;
+    uint32_t devices;
+};
+MU_MUST int mu_server_gateway_next(struct mu_server *s, uint32_t after,
+                                   struct mu_gateway_view *out);
+struct mu_group_view {
+    uint32_t number;
+    char name[MU_NAME_MAX + 1];
+    uint8_t mode; /* 0 end to end, 1 option 1, 2 option 2 */
+    uint64_t generation;
+    uint32_t members, current; /* current: hold the newest key for certain */
+};
+MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,
+                                 struct mu_group_view *out);
+MU_MUST int mu_server_member_next(struct mu_server *s, uint32_t group,
+                                  struct mu_bytes after,
+                                  char identity[MU_ID_MAX + 1]);
+
+struct mu_key_view {
+    struct mu_kid kid;
+    const char *kind_name;
+    enum mu_key_phase phase;
+    uint32_t holders;
+};
+MU_MUST int mu_server_key_next(struct mu_server *s, const struct mu_kid *after,
+                               struct mu_key_view *out);
+
+uint32_t mu_server_epoch(const struct mu_server *s);
+
+#endif
