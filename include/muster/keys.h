@@ -98,11 +98,17 @@ struct mu_keyring {
 
 void mu_keyring_init(struct mu_keyring *k);
 void mu_keyring_clear(struct mu_keyring *k);
-/* MU_ERR_ROLLBACK for a generation older than the active one, MU_ERR_CONFLICT
- * for the same kid with another key, 0 when it is there already. */
+/*
+ * MU_ERR_ROLLBACK for a generation older than the active one, MU_ERR_CONFLICT
+ * for the same kid with another key, 0 when it is there already (a dormant one
+ * put again as active wakes up; nothing goes back). A retired key needs a newer
+ * active one (else MU_ERR_USAGE). In a full ring a new active key displaces a
+ * retired one of any scope; MU_ERR_FULL, and no change, when there is none.
+ */
 MU_MUST int mu_keyring_put(struct mu_keyring *k, const struct mu_kid *kid,
                            const struct mu_secret *key,
                            enum mu_key_phase phase);
+/* In any phase; NULL when it is not held. */
 const struct mu_secret *mu_keyring_find(const struct mu_keyring *k,
                                         const struct mu_kid *kid);
 /* The active one of a scope; NULL when there is none. */
@@ -110,6 +116,8 @@ const struct mu_key_slot *mu_keyring_active(const struct mu_keyring *k,
                                             uint8_t kind, uint32_t scope);
 void mu_keyring_drop(struct mu_keyring *k, uint8_t kind, uint32_t scope);
 MU_MUST int mu_keyring_save(const struct mu_keyring *k, struct mu_writer *w);
+/* Reads one saved ring, leaving what follows. MU_ERR_CORRUPT, and an empty ring,
+ * for anything that no ring can have saved. */
 MU_MUST int mu_keyring_load(struct mu_keyring *k, struct mu_reader *r);
 
 /*
@@ -129,6 +137,8 @@ void mu_counter_init(struct mu_counter *c, uint64_t stored_end, uint32_t block);
 MU_MUST int mu_counter_take(struct mu_counter *c, uint64_t *value);
 /* True when a block should be stored now; *end is the value to store. */
 bool mu_counter_wants(struct mu_counter *c, uint64_t *end);
+/* end: what is durable now. A store that failed reports c->reserved, and the
+ * counter wants again. */
 void mu_counter_stored(struct mu_counter *c, uint64_t end);
 
 #endif
