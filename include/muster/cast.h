@@ -131,7 +131,7 @@ struct mu_cast_sender_conf {
     uint16_t window_ms;       /* answer window of a poll: above a round trip */
     uint16_t loss_permille;   /* first guess; later learnt from feedback */
     uint16_t answer_all_max;  /* up to so many members everybody answers */
-    uint8_t rounds_max;       /* polls of a page before going on without the rest */
+    uint8_t rounds_max;       /* polls of a page, then on without the rest */
     uint32_t repair_max;      /* repairs one receiver may cause per page */
 };
 
@@ -142,7 +142,7 @@ struct mu_cast_counts { /* packets and bytes (UDP payload) put on the medium */
     uint64_t rejected;        /* forged, unknown, over budget */
 };
 
-struct mu_cast_sender; /* in src/cast/sender.h: plain, caller-owned, fixed size */
+struct mu_cast_sender; /* muster/cast_sender.h: plain, caller-owned */
 
 /* Memory for the page block and the per-receiver tables. */
 size_t mu_cast_sender_work(const struct mu_cast_sender_conf *conf);
@@ -169,13 +169,16 @@ uint32_t mu_cast_sender_page(const struct mu_cast_sender *s);
 void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now);
 /* Object reads failed: the error, sticky; 0 when all is well. */
 int mu_cast_sender_error(const struct mu_cast_sender *s);
-const struct mu_cast_counts *mu_cast_sender_counts(const struct mu_cast_sender *s);
+const struct mu_cast_counts *
+mu_cast_sender_counts(const struct mu_cast_sender *s);
 
 /* ---- receiver --------------------------------------------------------- */
 
-/* What to do with a page that is complete and verified. The block may be
- * changed in place (a device decrypts there). An error other than 0 leaves the
- * page incomplete; it is offered again at the next deadline. */
+/* What to do with a page that is complete and verified. The content, from
+ * block + page->hashes_len on, may be changed in place (a device decrypts
+ * there). An error other than 0 leaves the page incomplete; it is offered again
+ * at the next deadline, so a sink that fails leaves the block as it was
+ * (mu_cast_crypt twice is nothing). */
 struct mu_cast_sink {
     void *ctx;
     int (*page)(void *ctx, const struct mu_cast_page *page, uint8_t *block);
@@ -198,7 +201,7 @@ struct mu_cast_heard { /* what receivers count */
     uint64_t asked;                              /* NEEDs sent */
 };
 
-struct mu_cast_receiver; /* in src/cast/receiver.h: plain, caller-owned */
+struct mu_cast_receiver; /* muster/cast_receiver.h: plain, caller-owned */
 
 /* Page buffer and hash table; the rest of the state is sizeof the struct. */
 size_t mu_cast_receiver_work(const struct mu_cast_shape *s);
@@ -221,7 +224,8 @@ mu_time mu_cast_receiver_deadline(const struct mu_cast_receiver *r);
 /* Pages complete: == mu_cast_pages() when the object is. */
 uint32_t mu_cast_receiver_pages(const struct mu_cast_receiver *r);
 bool mu_cast_receiver_done(const struct mu_cast_receiver *r);
-const struct mu_cast_heard *mu_cast_receiver_heard(const struct mu_cast_receiver *r);
+const struct mu_cast_heard *
+mu_cast_receiver_heard(const struct mu_cast_receiver *r);
 /* What is needed to go on after a restart: the page reached and its hashes
  * (sealed against damage by the journal that keeps it). */
 MU_MUST int mu_cast_receiver_save(const struct mu_cast_receiver *r,
@@ -240,32 +244,86 @@ MU_MUST int mu_cast_crypt(const struct mu_crypto *c,
 
 /* ---- control and status packets: create/consume pairs ------------------ */
 
-struct mu_poll { uint8_t session; uint16_t page; uint8_t round, flags, sent; uint16_t window_ms; uint8_t kg; };
-struct mu_need { uint8_t session; uint16_t receiver, page; uint8_t round, need; struct mu_bytes bitmap; };
-struct mu_census { uint8_t session, state, round; uint16_t window_ms, base; uint8_t kg; struct mu_bytes bitmap; };
-struct mu_status { uint8_t session; uint16_t receiver; uint8_t state, reason; uint8_t ack[MU_ACK_LEN]; };
+/* flags of a POLL */
+#define MU_POLL_ALL 0x01    /* everybody answers, need 0 too */
+#define MU_POLL_BITMAP 0x02 /* answers name the data symbols still missing */
+
+struct mu_poll {
+    uint8_t session;
+    uint16_t page;
+    uint8_t round, flags, sent;
+    uint16_t window_ms;
+    uint8_t kg;
+};
+
+struct mu_need {
+    uint8_t session;
+    uint16_t receiver, page;
+    uint8_t round, need;
+    struct mu_bytes bitmap; /* empty, or bit i: data symbol i is missing */
+};
+
+struct mu_census {
+    uint8_t session, state, round;
+    uint16_t window_ms, base;
+    uint8_t kg;
+    struct mu_bytes bitmap; /* bit n: the status of base + n is known */
+};
+
+struct mu_status {
+    uint8_t session;
+    uint16_t receiver;
+    uint8_t state, reason;
+    uint8_t ack[MU_ACK_LEN];
+};
 
 /* create writes packet and tag; consume checks the tag before anything else
  * is believed. peek gives receiver (NEED, STATUS) or kg (POLL, CENSUS), so
- * that the caller finds the key. */
-MU_MUST int mu_poll_create(const struct mu_crypto *c, const struct mu_secret *kctl, const struct mu_poll *p, struct mu_writer *w);
-MU_MUST int mu_poll_consume(const struct mu_crypto *c, const struct mu_secret *kctl, struct mu_bytes packet, struct mu_poll *p);
-MU_MUST int mu_need_create(const struct mu_crypto *c, const struct mu_secret *kfb, const struct mu_need *n, struct mu_writer *w);
-MU_MUST int mu_need_consume(const struct mu_crypto *c, const struct mu_secret *kfb, struct mu_bytes packet, struct mu_need *n);
-MU_MUST int mu_census_create(const struct mu_crypto *c, const struct mu_secret *kctl, const struct mu_census *p, struct mu_writer *w);
-MU_MUST int mu_census_consume(const struct mu_crypto *c, const struct mu_secret *kctl, struct mu_bytes packet, struct mu_census *p);
-MU_MUST int mu_status_create(const struct mu_crypto *c, const struct mu_secret *kfb, const struct mu_status *s, struct mu_writer *w);
-MU_MUST int mu_status_consume(const struct mu_crypto *c, const struct mu_secret *kfb, struct mu_bytes packet, struct mu_status *s);
-MU_MUST int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind, uint8_t *session, uint16_t *receiver_or_kg);
+ * that the caller finds the key; 0 for the others. Bit n of a bitmap is bit
+ * n % 8, counted from the lowest, of byte n / 8. */
+MU_MUST int mu_poll_create(const struct mu_crypto *c,
+                           const struct mu_secret *kctl,
+                           const struct mu_poll *p, struct mu_writer *w);
+MU_MUST int mu_poll_consume(const struct mu_crypto *c,
+                            const struct mu_secret *kctl,
+                            struct mu_bytes packet, struct mu_poll *p);
+MU_MUST int mu_need_create(const struct mu_crypto *c,
+                           const struct mu_secret *kfb,
+                           const struct mu_need *n, struct mu_writer *w);
+MU_MUST int mu_need_consume(const struct mu_crypto *c,
+                            const struct mu_secret *kfb,
+                            struct mu_bytes packet, struct mu_need *n);
+MU_MUST int mu_census_create(const struct mu_crypto *c,
+                             const struct mu_secret *kctl,
+                             const struct mu_census *p, struct mu_writer *w);
+MU_MUST int mu_census_consume(const struct mu_crypto *c,
+                              const struct mu_secret *kctl,
+                              struct mu_bytes packet, struct mu_census *p);
+MU_MUST int mu_status_create(const struct mu_crypto *c,
+                             const struct mu_secret *kfb,
+                             const struct mu_status *s, struct mu_writer *w);
+MU_MUST int mu_status_consume(const struct mu_crypto *c,
+                              const struct mu_secret *kfb,
+                              struct mu_bytes packet, struct mu_status *s);
+MU_MUST int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind,
+                         uint8_t *session, uint16_t *receiver_or_kg);
 
 /* ANNOUNCE packets. Fragment `index` of an object as a packet; its tag is
  * computed under kann, or taken from `tag` when kann is NULL (a relay). */
-uint8_t mu_announce_fragments(size_t object_len, uint16_t payload);
-MU_MUST int mu_announce_packet(const struct mu_crypto *c, const struct mu_secret *kann, const uint8_t *tag, struct mu_bytes object, uint16_t payload, uint8_t session, uint8_t index, struct mu_writer *w);
-MU_MUST int mu_announce_tag(const struct mu_crypto *c, const struct mu_secret *kann, struct mu_bytes object, uint16_t payload, uint8_t session, uint8_t index, uint8_t tag[MU_TAG_LEN]);
+uint8_t mu_announce_fragments(size_t object_len, uint16_t payload); /* 0: no */
+MU_MUST int mu_announce_packet(const struct mu_crypto *c,
+                               const struct mu_secret *kann,
+                               const uint8_t *tag, struct mu_bytes object,
+                               uint16_t payload, uint8_t session,
+                               uint8_t index, struct mu_writer *w);
+MU_MUST int mu_announce_tag(const struct mu_crypto *c,
+                            const struct mu_secret *kann,
+                            struct mu_bytes object, uint16_t payload,
+                            uint8_t session, uint8_t index,
+                            uint8_t tag[MU_TAG_LEN]);
 
 /* Puts fragments of one object together; one at a time, the newest wins only
- * when its tag verifies. */
+ * when its tag verifies. Starts out all zero. */
 struct mu_assembly {
     uint8_t object[MU_ANNOUNCE_MAX];
     uint8_t id[4];
@@ -273,8 +331,13 @@ struct mu_assembly {
     uint64_t have; /* bit per fragment */
     uint16_t fragment_len, object_len;
 };
-/* 1 when the object is complete (in a->object, a->object_len), 0 when more is
- * needed, or an error. kann: the caller tries the keys it holds. */
-MU_MUST int mu_assembly_packet(struct mu_assembly *a, const struct mu_crypto *c, const struct mu_secret *kann, struct mu_bytes packet);
+
+/* 1 when the object is complete (in a->object, a->object_len, good until the
+ * next packet; it can be put together again), 0 when more is needed, or an
+ * error. kann: the caller tries the keys it holds. */
+MU_MUST int mu_assembly_packet(struct mu_assembly *a,
+                               const struct mu_crypto *c,
+                               const struct mu_secret *kann,
+                               struct mu_bytes packet);
 
 #endif

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a cast receiver, laid open so that its owner can embed it. Only
+ * the functions of cast.h look inside.
+ */
+#ifndef MUSTER_CAST_RECEIVER_H
+#define MUSTER_CAST_RECEIVER_H
+
+#include "muster/cast.h"
+
+struct mu_cast_receiver {
+    struct mu_cast_receiver_conf conf;
+    struct mu_secret kctl[2]; /* the newest control key and the one before */
+    uint8_t kg[2];
+
+    uint32_t pages;
+    struct mu_cast_page page; /* being received; index == pages: all done */
+    uint8_t have;             /* symbols of it that are stored */
+    uint8_t got[32];          /* set of their indexes */
+
+    uint8_t *block;   /* data symbols at their place, parity in the gaps */
+    uint8_t *slots;   /* which symbol each slot of the block holds */
+    uint8_t *hashes;  /* of every packet of the page */
+    uint8_t *scratch; /* for decoding */
+
+    uint32_t random;     /* state of the back-off's generator */
+    uint32_t window_ms;  /* of the last poll */
+    uint32_t backoff_ms; /* before the next NEED of our own accord */
+    uint8_t round;       /* of the last poll */
+    bool polled;         /* a poll was heard */
+    bool answer;         /* the poll waits for our answer */
+    bool bitmap;         /* which has to name the missing symbols */
+    bool repeat;         /* the answer may be sent once more */
+    bool hurried;        /* the page after ours was heard: asked at once */
+    uint16_t answer_page;
+    mu_time answer_at;
+    mu_time ask_at;      /* NEED of our own accord */
+    mu_time offer_at;    /* the sink refused a page: offer it again */
+
+    struct mu_cast_heard heard;
+};
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of a cast sender, laid open so that its owner can embed it. Only
+ * the functions of cast.h look inside.
+ */
+#ifndef MUSTER_CAST_SENDER_H
+#define MUSTER_CAST_SENDER_H
+
+#include "muster/cast.h"
+
+#define MU_SYMBOL_SET 32 /* bytes of a set of symbol indexes: 256 bits */
+
+enum mu_sender_state {
+    MU_SENDER_STALLED, /* the next page is not readable yet */
+    MU_SENDER_SEND,    /* symbols of the page are queued */
+    MU_SENDER_POLL,    /* a poll is due */
+    MU_SENDER_WAIT,    /* answers are coming in */
+    MU_SENDER_IDLE,    /* everything was sent and polled silent */
+    MU_SENDER_STATE_COUNT
+};
+
+/* What the sender remembers of one receiver; 8 bytes, in the work memory. */
+struct mu_sender_peer {
+    uint16_t page;   /* last asked for */
+    uint16_t spent;  /* repairs granted for that page */
+    uint8_t round;   /* of the last answer */
+    uint8_t need;    /* in the last answer */
+    uint8_t regress; /* how often it went back to a lower page */
+    uint8_t flags;
+};
+
+/* The page at work; kept while another page is served in between. */
+struct mu_sender_job {
+    uint32_t page;
+    uint8_t queue[MU_SYMBOL_SET];  /* symbols to send now */
+    uint8_t tried[MU_SYMBOL_SET];  /* symbols sent since the page was begun */
+    uint16_t sent;                 /* symbols sent, repeats counted */
+    uint8_t rounds;                /* polls of this page */
+    bool serving;                  /* a page of the past, for who is behind */
+};
+
+struct mu_cast_sender {
+    struct mu_cast_sender_conf conf;
+    struct mu_secret kctl;
+    uint8_t kg;
+
+    enum mu_sender_state state;
+    bool paused;
+    int error;
+    uint32_t pages;
+    uint32_t ready;
+    uint32_t front; /* first page that was never begun */
+
+    struct mu_cast_page page;
+    struct mu_sender_job job;
+    struct mu_sender_job held; /* put aside, when held_valid */
+    bool held_valid;
+    uint8_t preempts;          /* times the front page was put aside */
+
+    bool behind_valid;    /* somebody asked for a page of the past */
+    bool behind_urgent;   /* and is served before the present page goes on */
+    bool behind_turn;     /* a front page was sent since the last service */
+    uint32_t behind_page; /* the lowest asked for */
+    uint8_t behind_need;
+
+    uint8_t round;       /* number of the last poll, over all pages */
+    uint8_t flags;       /* of the last poll */
+    uint8_t copies;      /* copies of the last poll still to send */
+    uint8_t want;        /* most symbols anybody asked for in this round */
+    uint16_t want_from;  /* who */
+    uint16_t members;    /* counted at the start of the page */
+    uint16_t unanswered; /* members not heard in this round, answer-all */
+    mu_time copy_at;     /* when the next copy is due */
+    mu_time wait_until;  /* when the round is closed */
+    mu_time send_at;     /* when the medium is free */
+
+    uint32_t loss;       /* learnt: 65536 is everything */
+    uint16_t worst;      /* who asked for most in the last page with needs */
+    uint8_t worst_runs;  /* how many times in a row */
+
+    uint8_t *block;
+    struct mu_sender_peer *peers;
+    struct mu_cast_counts counts;
+};
+
+#endif
