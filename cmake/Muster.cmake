@@ -45,9 +45,8 @@ endfunction()
 # build. A folder that is not there is no error: a device tree ships few.
 function(mu_add_folders)
     foreach(folder ${ARGV})
-        set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS
-                     ${CMAKE_CURRENT_SOURCE_DIR})
-        if(EXISTS ${CMAKE_CURRENT_SOURCE_DIR}/${folder}/CMakeLists.txt)
+        file(GLOB found CONFIGURE_DEPENDS ${folder}/CMakeLists.txt)
+        if(found)
             add_subdirectory(${folder})
         endif()
     endforeach()
