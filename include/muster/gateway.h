@@ -34,6 +34,7 @@ struct mu_gateway_conf {
     uint16_t page_packets_max;   /* bounds the page buffers */
     char area_address[MU_ADDR_TEXT_MAX]; /* multicast group of the area */
     uint16_t area_port, area_up_port;
+    uint16_t wide_port;          /* where it hears unicast copies of the cast */
     uint32_t area_rate;          /* bytes a second, 0 unpaced */
     uint16_t area_overhead;      /* link, IP, UDP bytes of a packet */
     uint16_t area_window_ms;     /* answer window of a poll */

@@ -105,7 +105,10 @@ struct mu_effect {
     struct mu_bytes value;  /* data NULL: delete */
     uint32_t ticket;
     bool before_send;
-    char address[MU_ADDR_TEXT_MAX]; /* CHANNEL: multicast group, as text */
+    char address[MU_ADDR_TEXT_MAX]; /* CHANNEL: multicast group, as text, or
+                               "unicast": to (server; one effect per gateway,
+                               link says which) or at (gateway) the address of
+                               the DTLS session */
     uint16_t port;          /* CHANNEL: where DATA goes */
     uint16_t up_port;       /* CHANNEL: where feedback goes (at the sender) */
     enum mu_hook hook;
