@@ -13,7 +13,7 @@
 
 /* The numbers that fix how an object is cut; docs/wire-format.md s.6.1. */
 struct mu_cast_shape {
-    uint16_t payload;    /* bytes of a DATA packet, MU_PAYLOAD_MIN..MU_PACKET_MAX */
+    uint16_t payload;    /* of a DATA packet, MU_PAYLOAD_MIN..MU_PACKET_MAX */
     uint8_t page_data;   /* data packets of a full page, 1.. */
     uint8_t page_parity; /* parity packets of a full page, 0.. */
     uint8_t hash_len;    /* bytes, MU_HASH_MIN..MU_HASH_MAX */
@@ -34,6 +34,8 @@ struct mu_manifest {
     struct mu_bytes name;    /* view */
     struct mu_bytes pointer; /* view: where Kb is to be had */
     uint32_t epoch;          /* server epoch */
+    uint32_t edition;        /* 0; one more each time the object is encrypted
+                                anew under a fresh key (a member was revoked) */
     bool relayed;            /* option 1: kid is a Kg, see s.5.2 */
 };
 

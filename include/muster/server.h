@@ -74,7 +74,8 @@ struct mu_push {
     bool downgrade;           /* allow a lower version */
     uint64_t size;            /* bytes of part 1 of the depot */
     uint32_t quorum_permille; /* of the members */
-    uint32_t deadline_s;
+    uint32_t deadline_s;      /* of the server's running time; 0: one day */
+    bool rekey_on_revoke;     /* see mu_server_device_revoke */
     struct mu_cast_shape shape; /* payload 0: the default of conf */
 };
 
