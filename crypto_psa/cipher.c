@@ -6,6 +6,7 @@
 #include "crypto_psa/internal.h"
 
 #define AES_KEY_LEN 16
+#define CTR_PIECE 64 /* bytes: four blocks, little stack */
 
 static int cipher_import(const struct mu_secret *key, psa_algorithm_t alg,
                          psa_key_usage_t usage, psa_key_id_t *id)
@@ -101,23 +102,46 @@ int mu_psa_open(void *ctx, const struct mu_aead *a, struct mu_bytes in,
     return rc;
 }
 
+/* In pieces by way of a buffer: Mbed TLS refuses counter mode in place when a
+ * length is no multiple of the block (Mbed TLS issue 1076). */
+static psa_status_t cipher_ctr_run(psa_cipher_operation_t *op, uint8_t *data,
+                                   size_t len)
+{
+    uint8_t piece[CTR_PIECE];
+    psa_status_t status = PSA_SUCCESS;
+
+    while (len > 0 && status == PSA_SUCCESS) {
+        const size_t n = len < sizeof(piece) ? len : sizeof(piece);
+        size_t m = 0;
+
+        status = psa_cipher_update(op, data, n, piece, sizeof(piece), &m);
+        if (status == PSA_SUCCESS && m != n)
+            status = PSA_ERROR_GENERIC_ERROR;
+        if (status == PSA_SUCCESS)
+            mu_copy(data, piece, n);
+        data += n;
+        len -= n;
+    }
+    mu_wipe(piece, sizeof(piece));
+    return status;
+}
+
 static psa_status_t cipher_ctr(psa_key_id_t id, const uint8_t counter[16],
                                uint8_t *data, size_t len)
 {
     psa_cipher_operation_t op = PSA_CIPHER_OPERATION_INIT;
     uint8_t rest[MU_AES_BLOCK]; /* counter mode leaves nothing for the end */
     size_t n = 0;
-    size_t end = 0;
     psa_status_t status;
 
     status = psa_cipher_encrypt_setup(&op, id, PSA_ALG_CTR);
     if (status == PSA_SUCCESS)
         status = psa_cipher_set_iv(&op, counter, MU_AES_BLOCK);
     if (status == PSA_SUCCESS)
-        status = psa_cipher_update(&op, data, len, data, len, &n);
+        status = cipher_ctr_run(&op, data, len);
     if (status == PSA_SUCCESS)
-        status = psa_cipher_finish(&op, rest, sizeof(rest), &end);
-    if (status == PSA_SUCCESS && n + end != len)
+        status = psa_cipher_finish(&op, rest, sizeof(rest), &n);
+    if (status == PSA_SUCCESS && n != 0)
         status = PSA_ERROR_GENERIC_ERROR;
     if (status != PSA_SUCCESS)
         (void)psa_cipher_abort(&op); /* already failing: status tells */

@@ -47,6 +47,14 @@ static int pkey_private(enum mu_alg alg, const struct mu_secret *priv,
     return mu_psa_error(status);
 }
 
+/* The one form of a public key that is ours; PSA judges what is in it. */
+static bool pkey_form_ok(enum mu_alg alg, struct mu_bytes pub)
+{
+    if (alg == MU_ALG_X25519)
+        return pub.len == KEY_LEN;
+    return pub.len == POINT_LEN && pub.data[0] == 0x04;
+}
+
 static int pkey_drop(psa_key_id_t id, int rc)
 {
     return psa_destroy_key(id) == PSA_SUCCESS ? rc : MU_ERR_CRYPTO;
@@ -125,7 +133,7 @@ int mu_psa_verify(void *ctx, enum mu_alg alg, struct mu_bytes pub,
     (void)ctx;
     if (alg != MU_ALG_ES256)
         return MU_ERR_UNSUPPORTED;
-    if (pub.len != POINT_LEN)
+    if (!pkey_form_ok(alg, pub))
         return MU_ERR_MALFORMED;
     attr = pkey_attr(alg, false, PSA_KEY_USAGE_VERIFY_HASH, ES256_VERIFY);
     status = psa_import_key(&attr, pub.data, pub.len, &id);
@@ -151,7 +159,7 @@ int mu_psa_agree(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
     (void)ctx;
     if (alg != MU_ALG_ES256 && alg != MU_ALG_X25519)
         return MU_ERR_UNSUPPORTED;
-    if (pub.len != (alg == MU_ALG_ES256 ? POINT_LEN : KEY_LEN))
+    if (!pkey_form_ok(alg, pub))
         return MU_ERR_MALFORMED;
     rc = pkey_private(alg, priv, PSA_KEY_USAGE_DERIVE, PSA_ALG_ECDH, &id);
     if (rc != 0)
