@@ -127,7 +127,7 @@ struct mu_cast_sender_conf {
     const struct mu_cast_peers *peers;
     uint16_t receivers;       /* area indexes are below this */
     uint32_t rate;            /* bytes a second on the medium; 0: unpaced */
-    uint16_t overhead;        /* link, IP, UDP bytes of a packet, for the pace */
+    uint16_t overhead;        /* link, IP, UDP bytes a packet, for the pace */
     uint16_t window_ms;       /* answer window of a poll: above a round trip */
     uint16_t loss_permille;   /* first guess; later learnt from feedback */
     uint16_t answer_all_max;  /* up to so many members everybody answers */

@@ -27,13 +27,13 @@ struct mu_cast_receiver {
     uint32_t window_ms;  /* of the last poll */
     uint32_t backoff_ms; /* before the next NEED of our own accord */
     uint8_t round;       /* of the last poll */
-    bool polled;         /* a poll was heard */
     bool answer;         /* the poll waits for our answer */
     bool bitmap;         /* which has to name the missing symbols */
     bool repeat;         /* the answer may be sent once more */
     bool hurried;        /* the page after ours was heard: asked at once */
     uint16_t answer_page;
     mu_time answer_at;
+    mu_time polled_at;   /* the last poll that was taken */
     mu_time ask_at;      /* NEED of our own accord */
     mu_time offer_at;    /* the sink refused a page: offer it again */
 

@@ -1,0 +1,487 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The receiver. A DATA packet costs one hash and one copy; nothing it says is
+ * stored before its hash was found in the page before. Parity symbols wait in
+ * the places of data symbols that are missing, so the block is all the memory
+ * there is, and decoding happens in place once as many symbols as the page has
+ * data are there.
+ *
+ * Work memory: block, slots (one byte a data symbol), hash table, scratch of
+ * the decoder.
+ */
+#include "muster/cast_receiver.h"
+
+#include "cast/page.h"
+#include "cast/parity.h"
+#include "muster/assert.h"
+
+enum {
+    BACKOFF_DOUBLINGS = 5,     /* NEEDs of our own accord: up to 32 x idle */
+    ROUNDS_AHEAD_MAX = 32,     /* polls that may be lost in a row */
+    OFFER_AGAIN_MS = 1000,     /* to a sink that failed */
+    IDLE_MS_DEFAULT = 2000,
+    IDLE_MS_MAX = 3600 * 1000,
+};
+
+/* ---- random numbers: spread, not secrecy ------------------------------ */
+
+static uint32_t receiver_random(struct mu_cast_receiver *r)
+{
+    /* xorshift32, Marsaglia 2003 */
+    r->random ^= r->random << 13;
+    r->random ^= r->random >> 17;
+    r->random ^= r->random << 5;
+    return r->random;
+}
+
+/* A time in [0, below_ms). */
+static mu_time receiver_spread(struct mu_cast_receiver *r, uint32_t below_ms)
+{
+    return MU_MS(below_ms) * (receiver_random(r) >> 16) >> 16;
+}
+
+/* ---- set-up ------------------------------------------------------------ */
+
+static size_t receiver_hashes_max(const struct mu_cast_shape *s)
+{
+    return ((size_t)s->page_data + s->page_parity) * s->hash_len;
+}
+
+size_t mu_cast_receiver_work(const struct mu_cast_shape *s)
+{
+    return mu_cast_block_size(s) + s->page_data + receiver_hashes_max(s) +
+           mu_parity_scratch(s->page_parity);
+}
+
+static void receiver_set_page(struct mu_cast_receiver *r)
+{
+    r->have = 0;
+    mu_zero(r->got, sizeof(r->got));
+    /* A slot that holds nothing says 255, which is no symbol. */
+    for (unsigned s = 0; s < r->page.data; s++)
+        r->slots[s] = 255;
+    r->hurried = false;
+    r->offer_at = MU_TIME_NEVER;
+}
+
+static void receiver_set_ask(struct mu_cast_receiver *r, mu_time now)
+{
+    r->ask_at = now + MU_MS(r->backoff_ms) +
+                receiver_spread(r, r->backoff_ms / 2 + 1);
+}
+
+/* Something good was heard: the silence begins anew. */
+static void receiver_alive(struct mu_cast_receiver *r, mu_time now)
+{
+    r->backoff_ms = r->conf.idle_ms;
+    /* The generator is left alone: this runs for every packet. */
+    r->ask_at = now + MU_MS(r->backoff_ms) + (r->random & 0xffff);
+}
+
+int mu_cast_receiver_init(struct mu_cast_receiver *r,
+                          const struct mu_cast_receiver_conf *conf,
+                          struct mu_bytes roots, void *work, size_t work_len,
+                          mu_time now)
+{
+    const struct mu_cast_shape *s = &conf->shape;
+    struct mu_cast_page page;
+    int rc = mu_cast_page_first(s, conf->size, &page);
+
+    if (rc != 0)
+        return rc;
+    if (work_len < mu_cast_receiver_work(s))
+        return MU_ERR_NO_SPACE;
+    if (roots.len != mu_page_hashes(s, &page))
+        return MU_ERR_MALFORMED;
+    *r = (struct mu_cast_receiver){.conf = *conf, .page = page};
+    r->pages = mu_cast_pages(s, conf->size);
+    r->block = work;
+    r->slots = r->block + mu_cast_block_size(s);
+    r->hashes = r->slots + s->page_data;
+    r->scratch = r->hashes + receiver_hashes_max(s);
+    if (r->conf.idle_ms == 0)
+        r->conf.idle_ms = IDLE_MS_DEFAULT;
+    if (r->conf.idle_ms > IDLE_MS_MAX)
+        r->conf.idle_ms = IDLE_MS_MAX;
+    r->random = conf->seed ^ 0x9e3779b9u ^ (uint32_t)conf->receiver * 0x10001u;
+    if (r->random == 0)
+        r->random = 1;
+    r->window_ms = r->conf.idle_ms / 4 + 1;
+    r->backoff_ms = r->conf.idle_ms;
+    r->answer_at = MU_TIME_NEVER;
+    r->polled_at = MU_TIME_NEVER;
+    mu_copy(r->hashes, roots.data, roots.len);
+    receiver_set_page(r);
+    receiver_set_ask(r, now);
+    return 0;
+}
+
+void mu_cast_receiver_control(struct mu_cast_receiver *r,
+                              const struct mu_secret *kctl, uint8_t kg)
+{
+    if (mu_secret_is_set(&r->kctl[0]) && r->kg[0] == kg &&
+        mu_secret_eq(&r->kctl[0], kctl))
+        return;
+    r->kctl[1] = r->kctl[0];
+    r->kg[1] = r->kg[0];
+    r->kctl[0] = *kctl;
+    r->kg[0] = kg;
+}
+
+bool mu_cast_receiver_done(const struct mu_cast_receiver *r)
+{
+    return r->page.index == r->pages;
+}
+
+/* ---- data --------------------------------------------------------------- */
+
+static bool receiver_full(const struct mu_cast_receiver *r)
+{
+    return r->have == r->page.data;
+}
+
+static uint8_t receiver_missing(const struct mu_cast_receiver *r)
+{
+    if (mu_cast_receiver_done(r))
+        return 0;
+    return (uint8_t)(r->page.data - r->have);
+}
+
+/* The highest slot without a symbol, below or at `from`. There is one. */
+static unsigned receiver_free_slot(const struct mu_cast_receiver *r)
+{
+    for (unsigned s = r->page.data; s-- > 0;) {
+        if (r->slots[s] == 255)
+            return s;
+    }
+    mu_assert(false);
+    return 0;
+}
+
+/* A data symbol goes to its own slot, and a parity symbol that waits there to
+ * another; a parity symbol goes wherever there is room. */
+static void receiver_store(struct mu_cast_receiver *r, unsigned index,
+                           const uint8_t *symbol)
+{
+    size_t len = r->page.symbol_len;
+    unsigned slot = index;
+
+    if (index >= r->page.data) {
+        slot = receiver_free_slot(r);
+    } else if (r->slots[slot] != 255) {
+        unsigned other = receiver_free_slot(r);
+        mu_copy(r->block + other * len, r->block + slot * len, len);
+        r->slots[other] = r->slots[slot];
+    }
+    mu_copy(r->block + slot * len, symbol, len);
+    r->slots[slot] = (uint8_t)index;
+    mu_set_add(r->got, index);
+    r->have++;
+}
+
+/* The page is in the block, decoded: to the sink, and on to the next page. */
+static void receiver_offer(struct mu_cast_receiver *r, mu_time now)
+{
+    const struct mu_cast_sink *sink = r->conf.sink;
+
+    if (sink->page(sink->ctx, &r->page, r->block) != 0) {
+        r->offer_at = now + MU_MS(OFFER_AGAIN_MS);
+        return;
+    }
+    mu_copy(r->hashes, r->block, r->page.hashes_len);
+    if (!mu_cast_page_next(&r->conf.shape, r->conf.size, &r->page)) {
+        r->page.index = r->pages;
+        r->page.data = 0;
+        r->page.parity = 0;
+    }
+    receiver_set_page(r);
+}
+
+/* Packets of the page after ours mean that a poll of ours was lost: asks as
+ * soon as it can still help, once a page. Nobody vouches for these packets, so
+ * that is all they can bring about. */
+static void receiver_hurry(struct mu_cast_receiver *r, mu_time now)
+{
+    mu_time at;
+
+    if (r->hurried || receiver_full(r))
+        return;
+    r->hurried = true;
+    at = now + MU_MS(1) + receiver_spread(r, r->window_ms / 4 + 1);
+    if (at < r->ask_at)
+        r->ask_at = at;
+}
+
+static int receiver_data(struct mu_cast_receiver *r, mu_time now,
+                         struct mu_bytes packet)
+{
+    const uint8_t *p = packet.data;
+    uint32_t page = (uint32_t)p[2] << 8 | p[3];
+    unsigned index = p[4];
+    int rc;
+
+    if (page != r->page.index) {
+        if (page < r->page.index) {
+            r->heard.duplicate++;
+        } else if (page < r->pages) {
+            r->heard.ahead++;
+            receiver_hurry(r, now);
+        } else {
+            r->heard.forged++;
+        }
+        return MU_ERR_UNEXPECTED;
+    }
+    if (index >= mu_page_packets(&r->page) ||
+        packet.len != MU_CAST_DATA_HEADER + (size_t)r->page.symbol_len) {
+        r->heard.forged++;
+        return MU_ERR_AUTH;
+    }
+    if (receiver_full(r) || mu_set_has(r->got, index)) {
+        r->heard.duplicate++;
+        return 0;
+    }
+    rc = mu_cast_data_check(r->conf.crypto, packet,
+                            r->hashes + (size_t)index * r->conf.shape.hash_len,
+                            r->conf.shape.hash_len);
+    if (rc != 0) {
+        r->heard.forged++;
+        return rc;
+    }
+    r->heard.accepted++;
+    receiver_store(r, index, p + MU_CAST_DATA_HEADER);
+    receiver_alive(r, now);
+    /* Repair is on its way: silent until the next poll. */
+    if (r->answer && !r->bitmap)
+        r->answer = false;
+    if (receiver_full(r)) {
+        mu_parity_decode(r->block, r->slots, r->page.data, r->page.symbol_len,
+                         r->scratch);
+        receiver_offer(r, now);
+    }
+    return 0;
+}
+
+/* ---- polls and answers -------------------------------------------------- */
+
+/*
+ * When to answer. The greatest of three random numbers leaves few early
+ * answers however many receivers there are, and who needs more comes first.
+ * Half of the window is left for the way and for a second copy of the poll.
+ */
+static void receiver_answer_in(struct mu_cast_receiver *r, mu_time now,
+                               bool all)
+{
+    uint32_t need = receiver_missing(r), data = r->page.data;
+    mu_time half = MU_MS(r->window_ms) / 2, wait;
+    uint32_t a = receiver_random(r) >> 16, b = receiver_random(r) >> 16;
+    uint32_t c = receiver_random(r) >> 16;
+
+    if (all) {
+        wait = half * a >> 17; /* evenly over a quarter of the window */
+    } else {
+        a = a > b ? a : b;
+        a = a > c ? a : c;
+        wait = half * a >> 16;
+        if (data > 0)
+            wait -= wait * need / (2 * (uint64_t)data);
+    }
+    r->answer = true;
+    r->repeat = !all;
+    r->answer_at = now + wait;
+}
+
+/* Not another copy, and not one that somebody recorded: newer than the last,
+ * unless that is so long ago that the sender may have started over. */
+static bool receiver_poll_new(const struct mu_cast_receiver *r, mu_time now,
+                              uint8_t round)
+{
+    unsigned ahead = (uint8_t)(round - r->round);
+
+    return r->polled_at == MU_TIME_NEVER ||
+           now >= r->polled_at + MU_MS(r->conf.idle_ms) ||
+           (ahead > 0 && ahead <= ROUNDS_AHEAD_MAX);
+}
+
+static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
+                         struct mu_bytes packet)
+{
+    struct mu_poll p;
+    const struct mu_secret *key;
+    enum mu_cast_kind kind;
+    uint8_t session;
+    uint16_t kg;
+    int rc = mu_cast_peek(packet, &kind, &session, &kg);
+
+    if (rc != 0)
+        return rc;
+    key = kg == r->kg[0] ? &r->kctl[0] : &r->kctl[1];
+    if (kg != r->kg[0] && kg != r->kg[1])
+        return MU_ERR_UNKNOWN_KEY;
+    if (!mu_secret_is_set(key))
+        return MU_ERR_UNKNOWN_KEY;
+    rc = mu_poll_consume(r->conf.crypto, key, packet, &p);
+    if (rc != 0) {
+        r->heard.forged++;
+        return rc;
+    }
+    if (!receiver_poll_new(r, now, p.round))
+        return 0;
+    r->polled_at = now;
+    r->round = p.round;
+    r->answer_page = p.page;
+    r->window_ms = p.window_ms;
+    r->bitmap = (p.flags & MU_POLL_BITMAP) != 0;
+    r->answer = false;
+    r->hurried = false;
+    receiver_alive(r, now);
+    if (p.page < r->page.index || receiver_missing(r) == 0) {
+        /* We have that page, or wait for room to store it. */
+        if ((p.flags & MU_POLL_ALL) != 0)
+            receiver_answer_in(r, now, true);
+    } else {
+        receiver_answer_in(r, now, (p.flags & MU_POLL_ALL) != 0);
+    }
+    return 0;
+}
+
+int mu_cast_receiver_packet(struct mu_cast_receiver *r, mu_time now,
+                            struct mu_bytes packet)
+{
+    if (packet.len <= MU_CAST_DATA_HEADER)
+        return MU_ERR_TRUNCATED;
+    if (packet.data[1] != r->conf.session)
+        return MU_ERR_UNEXPECTED;
+    if (packet.data[0] == MU_CAST_DATA)
+        return receiver_data(r, now, packet);
+    if (packet.data[0] == MU_CAST_POLL)
+        return receiver_poll(r, now, packet);
+    return MU_ERR_UNEXPECTED;
+}
+
+/* The data symbols that are not in the block. */
+static size_t receiver_bitmap(const struct mu_cast_receiver *r,
+                              uint8_t bitmap[32])
+{
+    mu_zero(bitmap, 32);
+    for (unsigned i = 0; i < r->page.data; i++) {
+        if (!mu_set_has(r->got, i))
+            mu_set_add(bitmap, i);
+    }
+    return (r->page.data + 7u) / 8;
+}
+
+/* Writes a NEED. `polled`: an answer, about the page of the poll if we have
+ * it; else, and when we are behind, about our own page. */
+static size_t receiver_need(struct mu_cast_receiver *r, bool polled,
+                            uint8_t *to, size_t cap)
+{
+    struct mu_writer w = mu_writer(to, cap);
+    uint8_t bitmap[32];
+    struct mu_need n = {
+        .session = r->conf.session,
+        .receiver = r->conf.receiver,
+        .page = (uint16_t)r->page.index,
+        .round = r->round,
+        .need = receiver_missing(r),
+    };
+
+    if (polled && r->answer_page <= r->page.index) {
+        if (r->answer_page < r->page.index)
+            n.need = 0;
+        n.page = r->answer_page;
+    }
+    if (polled && r->bitmap && n.need != 0)
+        n.bitmap = mu_bytes(bitmap, receiver_bitmap(r, bitmap));
+    if (mu_need_create(r->conf.crypto, r->conf.kfb, &n, &w) != 0)
+        return 0;
+    r->heard.asked++;
+    return w.len;
+}
+
+/* Silent when there is nothing to ask for, and while a full page waits. */
+static bool receiver_asks(const struct mu_cast_receiver *r)
+{
+    return receiver_missing(r) != 0;
+}
+
+size_t mu_cast_receiver_next(struct mu_cast_receiver *r, mu_time now,
+                             uint8_t *to, size_t cap)
+{
+    uint32_t most = r->conf.idle_ms << BACKOFF_DOUBLINGS;
+
+    if (now >= r->offer_at) {
+        r->offer_at = MU_TIME_NEVER;
+        receiver_offer(r, now);
+    }
+    if (r->answer && now >= r->answer_at) {
+        /* Once more if nothing comes of it; the sender counts it once. */
+        r->answer = r->repeat && receiver_asks(r);
+        r->repeat = false;
+        r->answer_at = now + MU_MS(r->window_ms) / 4;
+        return receiver_need(r, true, to, cap);
+    }
+    if (receiver_asks(r) && now >= r->ask_at) {
+        receiver_set_ask(r, now);
+        r->backoff_ms = r->backoff_ms < most / 2 ? r->backoff_ms * 2 : most;
+        return receiver_need(r, false, to, cap);
+    }
+    return 0;
+}
+
+mu_time mu_cast_receiver_deadline(const struct mu_cast_receiver *r)
+{
+    mu_time at = r->offer_at;
+
+    if (r->answer && r->answer_at < at)
+        at = r->answer_at;
+    if (receiver_asks(r) && r->ask_at < at)
+        at = r->ask_at;
+    return at;
+}
+
+uint32_t mu_cast_receiver_pages(const struct mu_cast_receiver *r)
+{
+    return r->page.index;
+}
+
+const struct mu_cast_heard *
+mu_cast_receiver_heard(const struct mu_cast_receiver *r)
+{
+    return &r->heard;
+}
+
+/* ---- restart ------------------------------------------------------------ */
+
+int mu_cast_receiver_save(const struct mu_cast_receiver *r,
+                          struct mu_writer *w)
+{
+    mu_write_u32(w, r->page.index);
+    if (!mu_cast_receiver_done(r))
+        mu_write_bytes(w, mu_bytes(r->hashes, mu_page_hashes(&r->conf.shape,
+                                                             &r->page)));
+    return mu_writer_end(w);
+}
+
+int mu_cast_receiver_load(struct mu_cast_receiver *r, struct mu_reader *in)
+{
+    struct mu_cast_page page = {0};
+    uint32_t index = mu_read_u32(in);
+    struct mu_bytes hashes;
+    int rc;
+
+    if (in->failed || index > r->pages)
+        return MU_ERR_CORRUPT;
+    page.index = index;
+    if (index < r->pages) {
+        rc = mu_cast_page_at(&r->conf.shape, r->conf.size, index, &page);
+        if (rc != 0)
+            return rc;
+    }
+    hashes = mu_read_bytes(in, mu_page_hashes(&r->conf.shape, &page));
+    if (in->failed)
+        return MU_ERR_CORRUPT;
+    r->page = page;
+    mu_copy(r->hashes, hashes.data, hashes.len);
+    receiver_set_page(r);
+    return 0;
+}

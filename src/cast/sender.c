@@ -1,0 +1,783 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The sender. A page is sent as a set of queued symbols; when the set is empty
+ * a poll closes the round, answers queue more, and silence ends the page.
+ * Pages never sent yet are the front; a page of the past is served in between
+ * for whoever is behind.
+ *
+ * What one receiver can cost is bounded: answers count once a round, only while
+ * they are fresh, up to repair_max symbols a page, and a receiver that keeps
+ * going back to lower pages is left behind (REGRESS_MAX).
+ */
+#include "muster/cast_sender.h"
+
+#include "cast/loss.h"
+#include "cast/page.h"
+#include "cast/parity.h"
+
+enum {
+    ROUNDS_MAX = 100,   /* polls of a page: half of what a round number tells */
+    ROUNDS_FRESH = 8,   /* answers to polls this far back still say something */
+    ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
+    REGRESS_MAX = 3,    /* restarts of a receiver that lost its state */
+    PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
+    CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
+    WINDOW_MS_MIN = 4,
+    WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
+};
+
+enum mu_peer_flag {
+    PEER_KNOWN = 0x01,  /* page, round, need are of an answer */
+    PEER_ABSENT = 0x02, /* did not answer during two pages in a row */
+    PEER_HEARD = 0x04,  /* answered during the present page */
+    PEER_MISSED = 0x08, /* did not answer during the last one */
+};
+
+/* ---- set-up ------------------------------------------------------------- */
+
+size_t mu_cast_sender_work(const struct mu_cast_sender_conf *conf)
+{
+    /* The peers come first: the caller's memory is aligned for them. */
+    return (size_t)conf->receivers * sizeof(struct mu_sender_peer) +
+           mu_cast_block_size(&conf->shape);
+}
+
+static bool sender_member(const struct mu_cast_sender *s, uint16_t receiver)
+{
+    const struct mu_cast_peers *peers = s->conf.peers;
+
+    return peers->member(peers->ctx, receiver);
+}
+
+int mu_cast_sender_init(struct mu_cast_sender *s,
+                        const struct mu_cast_sender_conf *conf, void *work,
+                        size_t work_len, mu_time now)
+{
+    int rc = mu_cast_page_first(&conf->shape, conf->size,
+                                &(struct mu_cast_page){0});
+
+    if (rc != 0)
+        return rc;
+    if (work_len < mu_cast_sender_work(conf))
+        return MU_ERR_NO_SPACE;
+    if ((uintptr_t)work % _Alignof(struct mu_sender_peer) != 0)
+        return MU_ERR_USAGE;
+    *s = (struct mu_cast_sender){.conf = *conf};
+    s->peers = work;
+    s->block = (uint8_t *)work +
+               (size_t)conf->receivers * sizeof(struct mu_sender_peer);
+    s->pages = mu_cast_pages(&conf->shape, conf->size);
+    s->loss = (uint32_t)conf->loss_permille * MU_LOSS_ONE / 1000;
+    if (s->loss > MU_LOSS_ONE / 2)
+        s->loss = MU_LOSS_ONE / 2;
+    if (s->conf.window_ms < WINDOW_MS_MIN)
+        s->conf.window_ms = WINDOW_MS_MIN;
+    if (s->conf.rounds_max == 0 || s->conf.rounds_max > ROUNDS_MAX)
+        s->conf.rounds_max = ROUNDS_MAX;
+    /* Polls of a sender before a restart shall not look like these. */
+    rc = conf->crypto->random(conf->crypto->ctx, &s->round, 1);
+    if (rc != 0)
+        return rc;
+    mu_cast_sender_seek(s, 0, now);
+    return 0;
+}
+
+static void sender_stall(struct mu_cast_sender *s)
+{
+    s->state = MU_SENDER_STALLED;
+    s->job = (struct mu_sender_job){.page = s->pages};
+}
+
+void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
+{
+    mu_zero(s->peers, s->conf.receivers * sizeof(*s->peers));
+    s->error = 0;
+    s->front = page < s->pages ? page : s->pages - 1;
+    s->held_valid = false;
+    s->behind_valid = false;
+    s->behind_urgent = false;
+    s->send_at = now;
+    sender_stall(s);
+}
+
+void mu_cast_sender_ready(struct mu_cast_sender *s, uint32_t ready)
+{
+    if (ready > s->ready)
+        s->ready = ready < s->pages ? ready : s->pages;
+}
+
+void mu_cast_sender_control(struct mu_cast_sender *s,
+                            const struct mu_secret *kctl, uint8_t kg)
+{
+    s->kctl = *kctl;
+    s->kg = kg;
+}
+
+void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused)
+{
+    /* Answers that came in or were missed meanwhile are asked for again. */
+    if (s->paused && !paused && s->state == MU_SENDER_WAIT)
+        s->state = MU_SENDER_POLL;
+    s->paused = paused;
+}
+
+/* ---- pages -------------------------------------------------------------- */
+
+/* Reads the block of a page. */
+static bool sender_load(struct mu_cast_sender *s, uint32_t index)
+{
+    const struct mu_object *o = s->conf.prepared;
+    int rc = mu_cast_page_at(&s->conf.shape, s->conf.size, index, &s->page);
+
+    if (rc == 0)
+        rc = o->read(o->ctx, s->page.block_at, s->block,
+                     (size_t)s->page.data * s->page.symbol_len);
+    if (rc != 0) {
+        s->error = rc;
+        sender_stall(s);
+    }
+    return rc == 0;
+}
+
+/* Counts members, and forgets round numbers before they wrap. */
+static void sender_census(struct mu_cast_sender *s)
+{
+    s->members = 0;
+    for (uint16_t i = 0; i < s->conf.receivers; i++) {
+        struct mu_sender_peer *p = &s->peers[i];
+        if ((uint8_t)(s->round - p->round) >= ROUNDS_OLD)
+            p->flags = (uint8_t)(p->flags & ~PEER_KNOWN);
+        if (sender_member(s, i))
+            s->members++;
+    }
+}
+
+static bool sender_answer_all(const struct mu_cast_sender *s)
+{
+    return s->members <= s->conf.answer_all_max;
+}
+
+static unsigned sender_packets(const struct mu_cast_sender *s)
+{
+    return mu_page_packets(&s->page);
+}
+
+/* Queues up to n parity symbols that were not sent yet, from the last one
+ * down when who asks may have heard the first. How many there were. */
+static unsigned sender_queue_parity(struct mu_cast_sender *s, unsigned n,
+                                    bool down)
+{
+    unsigned queued = 0, m = s->page.parity;
+
+    for (unsigned i = 0; i < m && queued < n; i++) {
+        unsigned at = s->page.data + (down ? m - 1 - i : i);
+        if (mu_set_has(s->job.tried, at) || mu_set_has(s->job.queue, at))
+            continue;
+        mu_set_add(s->job.queue, at);
+        queued++;
+    }
+    return queued;
+}
+
+static void sender_queue_data(struct mu_cast_sender *s)
+{
+    for (unsigned i = 0; i < s->page.data; i++)
+        mu_set_add(s->job.queue, i);
+}
+
+/* Begins a page that was never sent. */
+static void sender_begin_front(struct mu_cast_sender *s)
+{
+    if (!sender_load(s, s->front))
+        return;
+    sender_census(s);
+    s->job = (struct mu_sender_job){.page = s->front++};
+    s->preempts = 0;
+    s->behind_turn = true;
+    sender_queue_data(s);
+    (void)sender_queue_parity(
+        s, mu_loss_parity(s->page.data, s->page.parity, s->members, s->loss),
+        false);
+    s->state = MU_SENDER_SEND;
+}
+
+/* Begins to serve a page of the past, of which somebody needs so much. */
+static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
+                              unsigned need)
+{
+    unsigned more;
+
+    if (!sender_load(s, page))
+        return;
+    sender_census(s);
+    s->job = (struct mu_sender_job){.page = page, .serving = true};
+    s->behind_valid = false;
+    s->behind_urgent = false;
+    s->behind_turn = false;
+    s->state = MU_SENDER_SEND;
+    if (need == 0)
+        return; /* a poll is all */
+    if (need >= s->page.data || need > s->page.parity) {
+        sender_queue_data(s);
+        more = mu_loss_parity(s->page.data, s->page.parity, 1, s->loss);
+    } else {
+        more = need + mu_loss_parity(need, s->page.parity, 1, s->loss);
+    }
+    (void)sender_queue_parity(s, more, true);
+}
+
+/* Takes up the page that was put aside; what was queued still is. */
+static void sender_resume(struct mu_cast_sender *s)
+{
+    s->held_valid = false;
+    if (!sender_load(s, s->held.page))
+        return;
+    s->job = s->held;
+    s->state = MU_SENDER_SEND;
+}
+
+/* What comes after a page that is finished, or when nothing was at work. */
+static void sender_go_on(struct mu_cast_sender *s)
+{
+    bool served = s->state != MU_SENDER_STALLED && s->job.serving;
+    bool front = s->front < s->pages && s->front < s->ready;
+
+    if (s->held_valid) {
+        sender_resume(s);
+    } else if (s->behind_valid && (s->behind_turn || !front)) {
+        sender_begin_past(s, s->behind_page, s->behind_need);
+    } else if (front) {
+        sender_begin_front(s);
+    } else if (s->front < s->pages) {
+        sender_stall(s);
+    } else if (served && s->job.page != s->pages - 1) {
+        /* Is anybody behind still? The last page's poll tells. */
+        sender_begin_past(s, s->pages - 1, 0);
+    } else {
+        s->state = MU_SENDER_IDLE;
+    }
+}
+
+static void sender_preempt(struct mu_cast_sender *s)
+{
+    s->held = s->job;
+    s->held_valid = true;
+    s->preempts++;
+    sender_begin_past(s, s->behind_page, s->behind_need);
+}
+
+/* ---- rounds ------------------------------------------------------------- */
+
+/* Learns the loss from the first round of a front page. One receiver that has
+ * bad luck time and again is repaired, but not planned for. */
+static void sender_learn(struct mu_cast_sender *s)
+{
+    uint32_t sent = s->job.sent, lost, seen;
+
+    if (s->job.serving || s->job.rounds != 1 || s->members == 0)
+        return;
+    if (s->want == 0) {
+        s->worst_runs = 0;
+        s->loss -= s->loss / 24;
+        return;
+    }
+    s->worst_runs = s->worst == s->want_from && s->members > 4
+                        ? (uint8_t)(s->worst_runs + 1) : 0;
+    s->worst = s->want_from;
+    if (s->worst_runs >= WORST_RUNS_MAX) {
+        s->worst_runs = WORST_RUNS_MAX;
+        return;
+    }
+    lost = sent - s->page.data + s->want;
+    if (lost > sent)
+        lost = sent;
+    seen = mu_loss_from_worst(sent, s->members, lost);
+    if (seen > MU_LOSS_ONE / 2)
+        seen = MU_LOSS_ONE / 2;
+    if (seen > s->loss)
+        s->loss += (seen - s->loss) / 4;
+}
+
+/* Queues what the answers of this round ask for. */
+static void sender_repair(struct mu_cast_sender *s)
+{
+    unsigned more = s->want;
+
+    /* Repairs are lost as well; the longer it takes, the more generous. */
+    if (s->job.rounds > 1)
+        more += mu_loss_parity(more, s->page.parity, 1, s->loss);
+    if (s->job.rounds > 4)
+        more += s->job.rounds - 4u;
+    /* With a bitmap poll the answers have filled the queue already. */
+    if ((s->flags & MU_POLL_BITMAP) == 0)
+        (void)sender_queue_parity(s, more, s->job.serving);
+    s->state = MU_SENDER_SEND;
+}
+
+static bool sender_parity_left(const struct mu_cast_sender *s)
+{
+    for (unsigned i = s->page.data; i < sender_packets(s); i++) {
+        if (!mu_set_has(s->job.tried, i))
+            return true;
+    }
+    return false;
+}
+
+/* Members that have not answered for two pages count as absent: nobody waits
+ * for them until they are heard again. */
+static void sender_note_absent(struct mu_cast_sender *s)
+{
+    if (!sender_answer_all(s) || s->job.serving)
+        return;
+    for (uint16_t i = 0; i < s->conf.receivers; i++) {
+        struct mu_sender_peer *p = &s->peers[i];
+        if ((p->flags & PEER_HEARD) == 0)
+            p->flags |= (p->flags & PEER_MISSED) != 0 ? PEER_ABSENT
+                                                      : PEER_MISSED;
+        p->flags = (uint8_t)(p->flags & ~PEER_HEARD);
+    }
+}
+
+/* The window of a poll is over, or all have answered. */
+static void sender_close_round(struct mu_cast_sender *s)
+{
+    bool asked_all = (s->flags & MU_POLL_ALL) != 0;
+
+    sender_learn(s);
+    if (s->job.rounds >= s->conf.rounds_max) {
+        sender_note_absent(s);
+        sender_go_on(s);
+    } else if (s->want > 0) {
+        sender_repair(s);
+    } else if (asked_all && s->unanswered > 0) {
+        s->state = MU_SENDER_POLL; /* once more, only for who needs something */
+    } else {
+        sender_note_absent(s);
+        sender_go_on(s);
+    }
+}
+
+/* Copies of a poll so that nearly nobody misses all of them. */
+static uint8_t sender_poll_copies(const struct mu_cast_sender *s)
+{
+    if (s->loss > MU_LOSS_ONE / 8)
+        return 3;
+    return s->loss > MU_LOSS_ONE / 100 ? 2 : 1;
+}
+
+/* A new round, up to its first poll packet. */
+static void sender_open_round(struct mu_cast_sender *s, mu_time now)
+{
+    s->round++;
+    s->flags = 0;
+    s->want = 0;
+    s->unanswered = 0;
+    if (s->job.rounds == 0 && sender_answer_all(s)) {
+        s->flags |= MU_POLL_ALL;
+        for (uint16_t i = 0; i < s->conf.receivers; i++) {
+            if ((s->peers[i].flags & PEER_ABSENT) == 0 && sender_member(s, i))
+                s->unanswered++;
+        }
+    }
+    if (!sender_parity_left(s))
+        s->flags |= MU_POLL_BITMAP;
+    s->job.rounds++;
+    s->copies = sender_poll_copies(s);
+    s->wait_until = now + MU_MS(s->conf.window_ms);
+    s->state = MU_SENDER_WAIT;
+}
+
+/* ---- packets out -------------------------------------------------------- */
+
+static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
+                              uint8_t *to)
+{
+    struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
+    struct mu_poll p = {
+        .session = s->conf.session,
+        .page = (uint16_t)s->job.page,
+        .round = s->round,
+        .flags = s->flags,
+        .sent = (uint8_t)(s->job.sent < 255 ? s->job.sent : 255),
+        .window_ms = s->conf.window_ms,
+        .kg = s->kg,
+    };
+    int rc = mu_poll_create(s->conf.crypto, &s->kctl, &p, &w);
+
+    s->copies--;
+    s->copy_at = now + MU_MS(s->conf.window_ms) / 8;
+    if (rc != 0) {
+        s->error = rc;
+        return 0;
+    }
+    s->counts.control++;
+    return w.len;
+}
+
+static size_t sender_put_symbol(struct mu_cast_sender *s, unsigned index,
+                                uint8_t *to)
+{
+    struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
+    size_t len = s->page.symbol_len;
+    bool first = s->job.rounds == 0 && !s->job.serving;
+
+    mu_write_u8(&w, MU_CAST_DATA);
+    mu_write_u8(&w, s->conf.session);
+    mu_write_u16(&w, (uint16_t)s->job.page);
+    mu_write_u8(&w, (uint8_t)index);
+    if (index < s->page.data) {
+        mu_write_bytes(&w, mu_bytes(s->block + index * len, len));
+    } else {
+        uint8_t *symbol = mu_write_room(&w, len);
+        if (symbol != NULL)
+            mu_parity_encode(symbol, index - s->page.data, s->block,
+                             s->page.data, len);
+    }
+    if (!first)
+        s->counts.repair++;
+    else if (index < s->page.data)
+        s->counts.data++;
+    else
+        s->counts.parity++;
+    return mu_written(&w).len;
+}
+
+/* The lowest queued symbol, or -1. */
+static int sender_queued(const struct mu_cast_sender *s)
+{
+    for (unsigned i = 0; i < sender_packets(s); i++) {
+        if (mu_set_has(s->job.queue, i))
+            return (int)i;
+    }
+    return -1;
+}
+
+static size_t sender_put_next(struct mu_cast_sender *s, uint8_t *to)
+{
+    int index = sender_queued(s);
+
+    if (index < 0) {
+        s->state = MU_SENDER_POLL;
+        return 0;
+    }
+    mu_set_drop(s->job.queue, (unsigned)index);
+    mu_set_add(s->job.tried, (unsigned)index);
+    s->job.sent++;
+    return sender_put_symbol(s, (unsigned)index, to);
+}
+
+/* One step: a packet, or a change of state (0), or nothing due (0, *due false
+ * on return). */
+static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
+                          bool *due)
+{
+    switch (s->state) {
+    case MU_SENDER_STALLED:
+        sender_go_on(s);
+        *due = s->state != MU_SENDER_STALLED;
+        return 0;
+    case MU_SENDER_SEND:
+        if (s->behind_urgent) {
+            sender_preempt(s);
+            return 0;
+        }
+        return sender_put_next(s, to);
+    case MU_SENDER_POLL:
+        sender_open_round(s, now);
+        return sender_put_poll(s, now, to);
+    case MU_SENDER_WAIT:
+        if (now >= s->wait_until) {
+            sender_close_round(s);
+            return 0;
+        }
+        if (s->copies > 0 && s->want == 0 && now >= s->copy_at)
+            return sender_put_poll(s, now, to);
+        *due = false;
+        return 0;
+    case MU_SENDER_IDLE:
+        if (s->behind_valid) {
+            sender_go_on(s);
+            return 0;
+        }
+        *due = false;
+        return 0;
+    case MU_SENDER_STATE_COUNT:
+        break;
+    }
+    *due = false;
+    return 0;
+}
+
+/* When the medium is free after a packet of len bytes. */
+static void sender_pace(struct mu_cast_sender *s, mu_time now, size_t len)
+{
+    mu_time late = MU_MS(CATCH_UP_MS);
+
+    s->counts.bytes += len;
+    if (s->conf.rate == 0)
+        return;
+    if (s->send_at + late < now)
+        s->send_at = now - late;
+    s->send_at += MU_SECONDS(len + s->conf.overhead) / s->conf.rate;
+}
+
+size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to)
+{
+    bool due = true;
+    size_t len = 0;
+
+    if (s->paused || (s->conf.rate != 0 && now < s->send_at))
+        return 0;
+    while (len == 0 && due && s->error == 0)
+        len = sender_step(s, now, to, &due);
+    if (len > 0)
+        sender_pace(s, now, len);
+    return len;
+}
+
+mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
+{
+    mu_time at = s->send_at;
+
+    if (s->paused || s->error != 0)
+        return MU_TIME_NEVER;
+    switch (s->state) {
+    case MU_SENDER_STALLED:
+        return s->front < s->ready || s->behind_valid ? at : MU_TIME_NEVER;
+    case MU_SENDER_IDLE:
+        return s->behind_valid ? at : MU_TIME_NEVER;
+    case MU_SENDER_WAIT: {
+        mu_time next = s->wait_until;
+        if (s->copies > 0 && s->want == 0 && s->copy_at < next)
+            next = s->copy_at;
+        return next > at ? next : at;
+    }
+    case MU_SENDER_SEND:
+    case MU_SENDER_POLL:
+    case MU_SENDER_STATE_COUNT:
+        break;
+    }
+    return at;
+}
+
+bool mu_cast_sender_idle(const struct mu_cast_sender *s)
+{
+    return s->state == MU_SENDER_IDLE && !s->behind_valid;
+}
+
+uint32_t mu_cast_sender_page(const struct mu_cast_sender *s)
+{
+    return s->job.page;
+}
+
+int mu_cast_sender_error(const struct mu_cast_sender *s)
+{
+    return s->error;
+}
+
+const struct mu_cast_counts *
+mu_cast_sender_counts(const struct mu_cast_sender *s)
+{
+    return &s->counts;
+}
+
+/* ---- feedback ----------------------------------------------------------- */
+
+/* Does the answer say something new? A copy or a recording does not. */
+static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n)
+{
+    int8_t newer = (int8_t)(uint8_t)(n->round - p->round);
+
+    if ((p->flags & PEER_KNOWN) == 0)
+        return true;
+    if (newer != 0)
+        return newer > 0;
+    return n->page > p->page || (n->page == p->page && n->need < p->need);
+}
+
+/* Takes the need out of the receiver's budget; false when it is used up. */
+static bool sender_grant(struct mu_cast_sender *s, struct mu_sender_peer *p,
+                         const struct mu_need *n)
+{
+    /* A page of the past has to be sent anew, once. */
+    uint32_t most = s->conf.repair_max;
+
+    if (n->page < s->job.page || s->job.serving)
+        most += s->conf.shape.page_data;
+    if ((p->flags & PEER_KNOWN) == 0 || n->page > p->page) {
+        p->spent = 0;
+    } else if (n->page < p->page) {
+        if (p->regress >= REGRESS_MAX)
+            return false;
+        p->regress++;
+        p->spent = 0;
+    }
+    if (p->spent + (uint32_t)n->need > most)
+        return false;
+    p->spent = (uint16_t)(p->spent + n->need);
+    return true;
+}
+
+/* Queues so many of the missing symbols as are needed, those first that are
+ * queued already for others. */
+static void sender_cover(struct mu_cast_sender *s, const struct mu_need *n)
+{
+    unsigned left = n->need, k = s->page.data;
+
+    if (n->bitmap.len != (k + 7) / 8)
+        return;
+    for (unsigned i = 0; i < k && left > 0; i++) {
+        if (mu_set_has(n->bitmap.data, i) && mu_set_has(s->job.queue, i))
+            left--;
+    }
+    for (unsigned i = 0; i < k && left > 0; i++) {
+        if (mu_set_has(n->bitmap.data, i) && !mu_set_has(s->job.queue, i)) {
+            mu_set_add(s->job.queue, i);
+            left--;
+        }
+    }
+}
+
+/* Who needs most answers first: no use in waiting for all of them. */
+static void sender_hasten(struct mu_cast_sender *s, mu_time now)
+{
+    mu_time soon = now + MU_MS(s->conf.window_ms) / 8;
+
+    if ((s->flags & MU_POLL_ALL) == 0 && soon < s->wait_until)
+        s->wait_until = soon;
+}
+
+/* An answer about the page that is being polled. */
+static void sender_answer(struct mu_cast_sender *s, mu_time now,
+                          const struct mu_need *n)
+{
+    if (n->need > s->want) {
+        s->want = n->need;
+        s->want_from = n->receiver;
+    }
+    if ((s->flags & MU_POLL_BITMAP) != 0)
+        sender_cover(s, n);
+    sender_hasten(s, now);
+}
+
+/* Somebody needs a page of the past. */
+static void sender_behind(struct mu_cast_sender *s, const struct mu_need *n)
+{
+    bool near = !s->job.serving && !s->held_valid &&
+                n->page + 1u == s->job.page && s->state != MU_SENDER_IDLE &&
+                s->state != MU_SENDER_STALLED && n->need <= s->page.parity &&
+                s->preempts < PREEMPTS_MAX;
+
+    if (!s->behind_valid || n->page < s->behind_page) {
+        s->behind_page = n->page;
+        s->behind_need = n->need;
+    } else if (n->page == s->behind_page && n->need > s->behind_need) {
+        s->behind_need = n->need;
+    }
+    s->behind_valid = true;
+    /* It lost little of this page yet: help before it has lost all of it. */
+    if (near && s->behind_page == n->page)
+        s->behind_urgent = true;
+}
+
+/* A page that was begun and is not at work now. */
+static bool sender_is_past(const struct mu_cast_sender *s, uint32_t page)
+{
+    bool rests = s->state == MU_SENDER_IDLE || s->state == MU_SENDER_STALLED;
+
+    return page < s->front && (rests || page != s->job.page) &&
+           !(s->held_valid && page == s->held.page);
+}
+
+/* What a fresh answer asks for, within what its receiver may cost. */
+static int sender_ask(struct mu_cast_sender *s, mu_time now, bool polled,
+                      struct mu_sender_peer *p, const struct mu_need *n)
+{
+    bool past = sender_is_past(s, n->page);
+
+    if (!past && !(polled && n->page == s->job.page))
+        return 0; /* it will be asked in due time */
+    if (!sender_grant(s, p, n))
+        return MU_ERR_FORBIDDEN;
+    p->page = n->page;
+    if (!past) {
+        sender_answer(s, now, n);
+        return 0;
+    }
+    sender_behind(s, n);
+    if (polled && s->job.serving)
+        sender_hasten(s, now);
+    return 0;
+}
+
+/* A NEED whose tag is good. */
+static int sender_take(struct mu_cast_sender *s, mu_time now,
+                       const struct mu_need *n)
+{
+    struct mu_sender_peer *p = &s->peers[n->receiver];
+    unsigned age = (uint8_t)(s->round - n->round);
+    bool known = (p->flags & PEER_KNOWN) != 0;
+    bool absent = (p->flags & PEER_ABSENT) != 0;
+    bool polled = s->state == MU_SENDER_WAIT && age == 0;
+    int rc = 0;
+
+    p->flags |= PEER_HEARD;
+    p->flags = (uint8_t)(p->flags & ~(PEER_ABSENT | PEER_MISSED));
+    if (age > ROUNDS_FRESH) {
+        /* From who has heard no poll lately: then one is due, if we rest. */
+        if (s->state == MU_SENDER_IDLE && n->need > 0)
+            sender_begin_past(s, s->pages - 1, 0);
+        return 0;
+    }
+    if (!peer_news(p, n))
+        return 0;
+    if (polled && (!known || p->round != s->round) && !absent &&
+        s->unanswered > 0)
+        s->unanswered--;
+    if (n->need > 0)
+        rc = sender_ask(s, now, polled, p, n);
+    p->round = n->round;
+    p->need = n->need;
+    p->flags |= PEER_KNOWN;
+    if (polled && (s->flags & MU_POLL_ALL) != 0 && s->unanswered == 0)
+        s->wait_until = now; /* all have answered */
+    return rc;
+}
+
+static int sender_consume(struct mu_cast_sender *s, struct mu_bytes packet,
+                          struct mu_need *n)
+{
+    const struct mu_cast_peers *peers = s->conf.peers;
+    struct mu_secret kfb;
+    enum mu_cast_kind kind;
+    uint8_t session;
+    uint16_t receiver;
+    int rc = mu_cast_peek(packet, &kind, &session, &receiver);
+
+    if (rc != 0)
+        return rc;
+    if (kind != MU_CAST_NEED || session != s->conf.session)
+        return MU_ERR_UNEXPECTED;
+    if (receiver >= s->conf.receivers || !sender_member(s, receiver))
+        return MU_ERR_UNKNOWN_PEER;
+    rc = peers->feedback_key(peers->ctx, receiver, &kfb);
+    if (rc == 0)
+        rc = mu_need_consume(s->conf.crypto, &kfb, packet, n);
+    mu_secret_clear(&kfb);
+    return rc;
+}
+
+int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
+                            struct mu_bytes packet)
+{
+    struct mu_need n;
+    int rc = sender_consume(s, packet, &n);
+
+    if (rc == 0)
+        rc = sender_take(s, now, &n);
+    if (rc == 0)
+        s->counts.feedback++;
+    else
+        s->counts.rejected++;
+    return rc;
+}
