@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between a device and its gateway, docs/wire-format.md s.2.1 and
+ * s.2.2. Create appends to w; consume refuses what is malformed or beyond a
+ * limit and gives views into the input. Structs with a key in them are cleared
+ * by whoever filled them.
+ */
+#ifndef MUSTER_AREA_MSG_H
+#define MUSTER_AREA_MSG_H
+
+#include "muster/connect.h"
+#include "muster/keys.h"
+
+#define MU_OBJECT_ID_LEN 4 /* bytes: H(announce object)[:4], s.5.4 */
+#define MU_KB_WRAPPED_LEN 40 /* AES-KW of 32 bytes */
+
+/* POST /hello */
+struct mu_area_hello {
+    struct mu_bytes software;
+    struct mu_capability capability;
+};
+
+MU_MUST int mu_area_hello_create(const struct mu_area_hello *m,
+                                 struct mu_writer *w);
+MU_MUST int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m);
+
+/* A live session and the announce object it has at present. */
+struct mu_area_session {
+    uint8_t session;
+    uint8_t object[MU_OBJECT_ID_LEN];
+};
+
+/* Its answer */
+struct mu_area_welcome {
+    struct mu_bytes gateway;
+    uint16_t index;
+    struct mu_kid kid;
+    struct mu_secret kg;
+    struct mu_bytes address;
+    uint16_t port, up_port;
+    struct mu_area_session sessions[MU_SESSIONS_MAX];
+    uint8_t sessions_len;
+};
+
+MU_MUST int mu_area_welcome_create(const struct mu_area_welcome *m,
+                                   struct mu_writer *w);
+MU_MUST int mu_area_welcome_consume(struct mu_bytes in,
+                                    struct mu_area_welcome *m);
+
+/* POST /g */
+struct mu_area_key {
+    struct mu_kid kid;
+    struct mu_secret kg;
+};
+
+MU_MUST int mu_area_key_create(const struct mu_area_key *m,
+                               struct mu_writer *w);
+MU_MUST int mu_area_key_consume(struct mu_bytes in, struct mu_area_key *m);
+
+/* POST /kb: Kb under KDF(Kg, "kb wrap", kid, 16) */
+struct mu_area_group_key {
+    struct mu_kid kid;
+    struct mu_secret kb;
+};
+
+MU_MUST int mu_area_group_key_create(const struct mu_crypto *c,
+                                     const struct mu_secret *kg,
+                                     const struct mu_area_group_key *m,
+                                     struct mu_writer *w);
+MU_MUST int mu_area_group_key_consume(const struct mu_crypto *c,
+                                      const struct mu_secret *kg,
+                                      struct mu_bytes in,
+                                      struct mu_area_group_key *m);
+
+/* POST /ann to the gateway: which session */
+MU_MUST int mu_area_ask_create(uint8_t session, struct mu_writer *w);
+MU_MUST int mu_area_ask_consume(struct mu_bytes in, uint8_t *session);
+
+#endif

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages between a gateway and the server, docs/wire-format.md s.2.3 and
+ * s.2.4. Create appends to w; consume refuses what is malformed or beyond a
+ * limit and gives views into the input. Structs with a key in them are cleared
+ * by whoever filled them.
+ */
+#ifndef MUSTER_WIDE_MSG_H
+#define MUSTER_WIDE_MSG_H
+
+#include "muster/cbor.h"
+#include "muster/keys.h"
+#include "muster/manifest.h"
+
+/* POST /hello */
+struct mu_wide_hello {
+    struct mu_bytes software;
+    uint64_t area_version;
+    uint32_t epoch;       /* highest seen */
+    uint16_t unicast_port;
+};
+
+MU_MUST int mu_wide_hello_create(const struct mu_wide_hello *m,
+                                 struct mu_writer *w);
+MU_MUST int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m);
+
+struct mu_wide_welcome {
+    struct mu_bytes server;
+    uint32_t number; /* of the gateway */
+    struct mu_kid kid;
+    struct mu_secret kw;
+    struct mu_bytes address;
+    uint16_t port, up_port;
+    uint32_t epoch;
+    enum mu_alg alg;
+    struct mu_bytes pub;
+    uint64_t campaigns_version;
+    uint16_t index; /* in the wide-area cast */
+};
+
+MU_MUST int mu_wide_welcome_create(const struct mu_wide_welcome *m,
+                                   struct mu_writer *w);
+MU_MUST int mu_wide_welcome_consume(struct mu_bytes in,
+                                    struct mu_wide_welcome *m);
+
+/* POST /area {1: first}, POST /camp {1: after}: one number */
+MU_MUST int mu_wide_ask_create(uint64_t from, struct mu_writer *w);
+MU_MUST int mu_wide_ask_consume(struct mu_bytes in, uint64_t *from);
+
+/*
+ * The answers are pages of a list. Create: head, then `rows` rows; consume: the
+ * head gives a reader that stands at the first row, then next until it is
+ * false, then check mu_wide_rows_end. Whole list: 1: version, 2: next, 3: rows.
+ */
+struct mu_wide_page {
+    uint64_t version;
+    uint64_t next; /* 0 at the end */
+    size_t rows;
+};
+
+struct mu_wide_rows {
+    struct mu_reader r;
+    struct mu_wide_page page;
+    size_t left;
+};
+
+void mu_wide_page_write(const struct mu_wide_page *p, struct mu_writer *w);
+MU_MUST int mu_wide_page_consume(struct mu_bytes in, struct mu_wide_rows *rows);
+/* After the last row: 0, or what was wrong with any of them. */
+MU_MUST int mu_wide_rows_end(const struct mu_wide_rows *rows);
+
+struct mu_wide_area_row {
+    uint16_t index;
+    struct mu_bytes identity;
+    struct mu_secret khop;
+};
+
+void mu_wide_area_row_write(const struct mu_wide_area_row *row,
+                            struct mu_writer *w);
+bool mu_wide_area_row_next(struct mu_wide_rows *rows,
+                           struct mu_wide_area_row *row);
+
+enum mu_wide_command {
+    MU_WIDE_RUN = 1,
+    MU_WIDE_PAUSE = 2,
+    MU_WIDE_CANCEL = 3,
+};
+
+struct mu_wide_camp_row {
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint64_t number;
+    enum mu_wide_command command;
+    uint8_t session;
+};
+
+void mu_wide_camp_row_write(const struct mu_wide_camp_row *row,
+                            struct mu_writer *w);
+bool mu_wide_camp_row_next(struct mu_wide_rows *rows,
+                           struct mu_wide_camp_row *row);
+
+/* POST /camp/m {1: campaign id} */
+MU_MUST int mu_wide_campaign_ask_create(const uint8_t campaign[MU_CAMPAIGN_ID],
+                                        struct mu_writer *w);
+MU_MUST int mu_wide_campaign_ask_consume(struct mu_bytes in,
+                                         uint8_t campaign[MU_CAMPAIGN_ID]);
+
+enum mu_wide_mode {
+    MU_WIDE_END_TO_END = 0,
+    MU_WIDE_REPROTECT = 1, /* CAST-8 option 1: the gateway decrypts */
+    MU_WIDE_HAND_KEY = 2,  /* option 2: the gateway hands Kb to devices */
+};
+
+struct mu_wide_campaign {
+    struct mu_bytes object;
+    uint8_t tags[MU_FRAGMENTS_MAX][MU_TAG_LEN];
+    uint8_t tags_len;
+    enum mu_wide_mode mode;
+    struct mu_bytes members; /* bitmap of area indexes */
+    uint32_t quorum;
+    uint32_t deadline_s;
+    struct mu_kid kid;
+    struct mu_secret kb;    /* empty in mode 0 */
+    struct mu_bytes cancel; /* empty: none */
+};
+
+MU_MUST int mu_wide_campaign_create(const struct mu_wide_campaign *m,
+                                    struct mu_writer *w);
+MU_MUST int mu_wide_campaign_consume(struct mu_bytes in,
+                                     struct mu_wide_campaign *m);
+
+/* POST /r */
+struct mu_wide_report {
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint8_t state;
+    uint16_t first;
+    struct mu_bytes bitmap;
+    uint8_t acks[MU_ACK_LEN]; /* XOR */
+    uint8_t reason;
+};
+
+MU_MUST int mu_wide_report_create(const struct mu_wide_report *m,
+                                  struct mu_writer *w);
+MU_MUST int mu_wide_report_consume(struct mu_bytes in,
+                                   struct mu_wide_report *m);
+
+/* POST /n */
+struct mu_wide_notice {
+    uint64_t area_version;
+    uint64_t campaigns_version;
+    struct mu_kid kid;
+    struct mu_secret kw;
+};
+
+MU_MUST int mu_wide_notice_create(const struct mu_wide_notice *m,
+                                  struct mu_writer *w);
+MU_MUST int mu_wide_notice_consume(struct mu_bytes in,
+                                   struct mu_wide_notice *m);
+
+/* POST /poke */
+MU_MUST int mu_wide_poke_create(struct mu_bytes bitmap, struct mu_writer *w);
+MU_MUST int mu_wide_poke_consume(struct mu_bytes in, struct mu_bytes *bitmap);
+
+#endif
