@@ -5,7 +5,7 @@
 
 #define MU_ID_MAX 64         /* bytes of an identity: psk_identity of the field */
 #define MU_NAME_MAX 32       /* bytes of an object name in a manifest */
-#define MU_CAMPAIGN_ID 8     /* bytes: random, 2^32 campaigns before a collision is likely */
+#define MU_CAMPAIGN_ID 8     /* bytes: random, a collision takes 2^32 campaigns */
 #define MU_KID_LEN 13        /* bytes: kind 1, scope 4, generation 8 */
 #define MU_DEVICE_GROUPS_MAX 8  /* groups of one device: bounds its key table */
 #define MU_DEVICE_KEYS_MAX 16   /* two generations (active, retired) per group */
