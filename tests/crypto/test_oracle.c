@@ -48,7 +48,7 @@ static void oracle_write(const char *name, const void *data, size_t len)
  * printed in out, and how many there were. */
 static int oracle_run(const char *args, uint8_t *out, size_t max, size_t *n)
 {
-    char line[512];
+    char line[640];
     FILE *f;
 
     snprintf(line, sizeof(line), "cd %s && timeout 10 openssl %s 2>/dev/null",
@@ -137,6 +137,39 @@ static void test_digests(void **state)
                                       got),
                          0);
         assert_memory_equal(got, want[2], 20);
+    }
+}
+
+/* Keys shorter than the block, as long, and longer: RFC 2104 s.2 hashes the
+ * last only, and no published vector has one between 25 and 131 bytes. */
+static void test_hmac_keys(void **state)
+{
+    static const size_t lens[] = { 31, 32, 33, 63, 64, 65, 66, 128 };
+    uint8_t buf[TEXT_LEN];
+    const struct mu_bytes text = oracle_text(buf);
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(lens) / sizeof(lens[0]); i++) {
+        char args[512];
+        uint8_t want[32];
+        uint8_t got[32];
+        size_t at;
+        size_t n;
+
+        at = (size_t)snprintf(args, sizeof(args),
+                              "dgst -sha256 -mac HMAC -macopt hexkey:");
+        for (size_t j = 0; j < lens[i]; j++)
+            at += (size_t)snprintf(args + at, sizeof(args) - at, "%02x",
+                                   (unsigned)buf[j]);
+        snprintf(args + at, sizeof(args) - at, " -binary text");
+        assert_int_equal(oracle_run(args, want, sizeof(want), &n), 0);
+        assert_int_equal(n, 32);
+        for (int b = 0; b < 2; b++) {
+            assert_int_equal(mu_hmac(backend(b), mu_bytes(buf, lens[i]), &text,
+                                     1, got),
+                             0);
+            assert_memory_equal(got, want, 32);
+        }
     }
 }
 
@@ -274,6 +307,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_digests),
+        cmocka_unit_test(test_hmac_keys),
         cmocka_unit_test(test_ciphers),
         cmocka_unit_test(test_signatures),
     };
