@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages between a device and its gateway: see muster/area_msg.h. */
+#include "muster/area_msg.h"
+
+#include "node/msg.h"
+
+int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 2);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_tstr(w, m->software);
+    mu_cbor_put_uint(w, 2);
+    mu_capability_write(w, &m->capability);
+    return mu_writer_end(w);
+}
+
+int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+
+    *m = (struct mu_area_hello){.software = {NULL, 0}};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        switch (key) {
+        case 1:
+            m->software = mu_msg_get_text(&r, 0, MU_ID_MAX);
+            break;
+        case 2:
+            mu_capability_read(&r, &m->capability);
+            break;
+        default:
+            mu_cbor_skip(&r);
+        }
+    }
+    return mu_msg_end(&r, seen, 0x6);
+}
+
+static void area_sessions_write(const struct mu_area_welcome *m,
+                                struct mu_writer *w)
+{
+    mu_cbor_put_uint(w, 8);
+    mu_cbor_put_array(w, m->sessions_len);
+    for (size_t i = 0; i < m->sessions_len; i++) {
+        mu_cbor_put_array(w, 2);
+        mu_cbor_put_uint(w, m->sessions[i].session);
+        mu_cbor_put_bstr(w, MU_BYTES(m->sessions[i].object));
+    }
+}
+
+static void area_sessions_read(struct mu_reader *r, struct mu_area_welcome *m)
+{
+    size_t n = mu_cbor_get_array(r);
+
+    if (n > MU_SESSIONS_MAX) {
+        mu_reader_fail(r);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        mu_cbor_expect_array(r, 2);
+        m->sessions[i].session = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
+        mu_cbor_get_bstr_copy(r, m->sessions[i].object, MU_OBJECT_ID_LEN);
+    }
+    m->sessions_len = (uint8_t)n;
+}
+
+int mu_area_welcome_create(const struct mu_area_welcome *m,
+                           struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 8);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_tstr(w, m->gateway);
+    mu_cbor_put_uint(w, 2);
+    mu_cbor_put_uint(w, m->index);
+    mu_cbor_put_uint(w, 3);
+    mu_msg_put_kid(w, &m->kid);
+    mu_cbor_put_uint(w, 4);
+    mu_msg_put_key(w, &m->kg);
+    mu_cbor_put_uint(w, 5);
+    mu_cbor_put_tstr(w, m->address);
+    mu_cbor_put_uint(w, 6);
+    mu_cbor_put_uint(w, m->port);
+    mu_cbor_put_uint(w, 7);
+    mu_cbor_put_uint(w, m->up_port);
+    area_sessions_write(m, w);
+    return mu_writer_end(w);
+}
+
+static void area_welcome_read(struct mu_reader *r, int64_t key,
+                              struct mu_area_welcome *m)
+{
+    switch (key) {
+    case 1:
+        m->gateway = mu_msg_get_text(r, 1, MU_ID_MAX);
+        break;
+    case 2:
+        m->index = (uint16_t)mu_cbor_get_uint_max(r, MU_AREA_DEVICES_MAX - 1);
+        break;
+    case 3:
+        mu_msg_get_kid(r, MU_KEY_KG, &m->kid);
+        break;
+    case 4:
+        mu_msg_get_key(r, &m->kg);
+        break;
+    case 5:
+        m->address = mu_msg_get_text(r, 1, MU_ADDR_TEXT_MAX - 1);
+        break;
+    case 6:
+        m->port = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+        break;
+    case 7:
+        m->up_port = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+        break;
+    case 8:
+        area_sessions_read(r, m);
+        break;
+    default:
+        mu_cbor_skip(r);
+    }
+}
+
+int mu_area_welcome_consume(struct mu_bytes in, struct mu_area_welcome *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+    int rc;
+
+    *m = (struct mu_area_welcome){.index = 0};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        area_welcome_read(&r, key, m);
+    }
+    rc = mu_msg_end(&r, seen, 0x1fe);
+    if (rc != 0)
+        mu_secret_clear(&m->kg);
+    return rc;
+}
+
+int mu_area_key_create(const struct mu_area_key *m, struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 2);
+    mu_cbor_put_uint(w, 3);
+    mu_msg_put_kid(w, &m->kid);
+    mu_cbor_put_uint(w, 4);
+    mu_msg_put_key(w, &m->kg);
+    return mu_writer_end(w);
+}
+
+int mu_area_key_consume(struct mu_bytes in, struct mu_area_key *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+    int rc;
+
+    *m = (struct mu_area_key){.kid = {0, 0, 0}};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        if (key == 3)
+            mu_msg_get_kid(&r, MU_KEY_KG, &m->kid);
+        else if (key == 4)
+            mu_msg_get_key(&r, &m->kg);
+        else
+            mu_cbor_skip(&r);
+    }
+    rc = mu_msg_end(&r, seen, 0x18);
+    if (rc != 0)
+        mu_secret_clear(&m->kg);
+    return rc;
+}
+
+/* KDF(Kg, "kb wrap", kid, 16) */
+static int area_wrap_key(const struct mu_crypto *c, const struct mu_secret *kg,
+                         const struct mu_kid *kid, struct mu_secret *kek)
+{
+    uint8_t raw[MU_KID_LEN];
+    struct mu_writer w = mu_writer(raw, sizeof raw);
+
+    mu_kid_write(&w, kid);
+    return mu_kdf(c, kg, "kb wrap", mu_written(&w), 16, kek);
+}
+
+int mu_area_group_key_create(const struct mu_crypto *c,
+                             const struct mu_secret *kg,
+                             const struct mu_area_group_key *m,
+                             struct mu_writer *w)
+{
+    struct mu_secret kek;
+    uint8_t wrapped[MU_KB_WRAPPED_LEN];
+    int rc;
+
+    if (m->kb.len + 8u != MU_KB_WRAPPED_LEN)
+        return MU_ERR_USAGE;
+    rc = area_wrap_key(c, kg, &m->kid, &kek);
+    if (rc == 0)
+        rc = mu_key_wrap(c, &kek, mu_secret_view(&m->kb), wrapped);
+    mu_secret_clear(&kek);
+    if (rc != 0)
+        return rc;
+    mu_cbor_put_map(w, 2);
+    mu_cbor_put_uint(w, 1);
+    mu_msg_put_kid(w, &m->kid);
+    mu_cbor_put_uint(w, 2);
+    mu_cbor_put_bstr(w, MU_BYTES(wrapped));
+    return mu_writer_end(w);
+}
+
+static int area_group_key_unwrap(const struct mu_crypto *c,
+                                 const struct mu_secret *kg,
+                                 struct mu_bytes wrapped,
+                                 struct mu_area_group_key *m)
+{
+    struct mu_secret kek;
+    uint8_t plain[MU_KB_WRAPPED_LEN - 8];
+    int rc = area_wrap_key(c, kg, &m->kid, &kek);
+
+    if (rc == 0)
+        rc = mu_key_unwrap(c, &kek, wrapped, plain);
+    if (rc == 0)
+        rc = mu_secret_set(&m->kb, MU_BYTES(plain));
+    mu_wipe(plain, sizeof plain);
+    mu_secret_clear(&kek);
+    return rc;
+}
+
+int mu_area_group_key_consume(const struct mu_crypto *c,
+                              const struct mu_secret *kg, struct mu_bytes in,
+                              struct mu_area_group_key *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    struct mu_bytes wrapped = {NULL, 0};
+    uint32_t seen = 0;
+    int64_t key;
+    int rc;
+
+    *m = (struct mu_area_group_key){.kid = {0, 0, 0}};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        if (key == 1)
+            mu_msg_get_kid(&r, MU_KEY_KB, &m->kid);
+        else if (key == 2)
+            wrapped = mu_msg_get_data(&r, MU_KB_WRAPPED_LEN,
+                                      MU_KB_WRAPPED_LEN);
+        else
+            mu_cbor_skip(&r);
+    }
+    rc = mu_msg_end(&r, seen, 0x6);
+    if (rc != 0)
+        return rc;
+    return area_group_key_unwrap(c, kg, wrapped, m);
+}
+
+int mu_area_ask_create(uint8_t session, struct mu_writer *w)
+{
+    mu_msg_put_one(w, session);
+    return mu_writer_end(w);
+}
+
+int mu_area_ask_consume(struct mu_bytes in, uint8_t *session)
+{
+    uint64_t v;
+    int rc = mu_msg_get_one(in, UINT8_MAX, &v);
+
+    *session = (uint8_t)v;
+    return rc;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the message codecs of both hops share. */
+#ifndef MUSTER_NODE_MSG_H
+#define MUSTER_NODE_MSG_H
+
+#include "muster/cbor.h"
+#include "muster/keys.h"
+
+void mu_msg_put_kid(struct mu_writer *w, const struct mu_kid *kid);
+/* Fails the reader unless it is a kid of that kind. */
+void mu_msg_get_kid(struct mu_reader *r, uint8_t kind, struct mu_kid *kid);
+void mu_msg_put_key(struct mu_writer *w, const struct mu_secret *key);
+/* A key of 32 bytes. */
+void mu_msg_get_key(struct mu_reader *r, struct mu_secret *key);
+/* Text or bytes whose length is bounded both ways. */
+struct mu_bytes mu_msg_get_text(struct mu_reader *r, size_t min, size_t max);
+struct mu_bytes mu_msg_get_data(struct mu_reader *r, size_t min, size_t max);
+/* The end of a message whose keys 1.. were seen: bit n of `seen` is key n.
+ * MU_ERR_MALFORMED when one of `wanted` is missing. */
+int mu_msg_end(const struct mu_reader *r, uint32_t seen, uint32_t wanted);
+/* {1: number}, and what it holds when it is not above max. */
+void mu_msg_put_one(struct mu_writer *w, uint64_t v);
+int mu_msg_get_one(struct mu_bytes in, uint64_t max, uint64_t *v);
+
+/* Bit of a map key in `seen`; keys that are not ours have none. */
+static inline uint32_t mu_msg_bit(int64_t key)
+{
+    return key >= 0 && key < 32 ? (uint32_t)1 << key : 0;
+}
+
+#endif
