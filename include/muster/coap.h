@@ -138,7 +138,7 @@ void mu_coap_put_opt(struct mu_coap_opts *o, uint16_t number,
                      struct mu_bytes value);
 /* Shortest form, 0 as no bytes at all (RFC 7252 s.3.2). */
 void mu_coap_put_uint(struct mu_coap_opts *o, uint16_t number, uint32_t v);
-/* "a/b/c": one option per segment; Uri-Path, Uri-Query ('&' between), ... */
+/* "a/b/c" (or "/a/b/c"): a Uri-Path option per segment; "" for none. */
 void mu_coap_put_path(struct mu_coap_opts *o, const char *path);
 struct mu_bytes mu_coap_opts_written(const struct mu_coap_opts *o);
 
@@ -169,7 +169,7 @@ bool mu_coap_find(struct mu_bytes options, uint16_t number,
                   struct mu_bytes *value);
 /* The first option of that number as uint; false if absent or over 4 bytes. */
 bool mu_coap_find_uint(struct mu_bytes options, uint16_t number, uint32_t *v);
-/* Whether the Uri-Path segments are exactly those of "a/b/c" ("" for none). */
+/* Whether the Uri-Path segments are exactly those of "a/b/c". */
 bool mu_coap_path_is(struct mu_bytes options, const char *path);
 /* The n-th Uri-Path segment (from 0). */
 bool mu_coap_path_segment(struct mu_bytes options, size_t n,
@@ -188,7 +188,7 @@ void mu_coap_put_block(struct mu_coap_opts *o, uint16_t number,
 MU_MUST int mu_coap_find_block(struct mu_bytes options, uint16_t number,
                                struct mu_coap_block *b);
 
-/* "GET", "2.05": text of a code, "?" if it has no name; class and detail are
+/* "GET", "2.05 Content"; "?" if it has no name: class and detail are
  * for the caller to print. */
 const char *mu_coap_code_name(uint8_t code);
 /* "Uri-Path"; NULL when the option is not one of the above. */
