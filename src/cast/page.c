@@ -43,9 +43,14 @@ static uint32_t shape_fits(const struct mu_cast_shape *s, uint32_t c)
     return k;
 }
 
+/* Data symbols of the largest first page: its hashes stand in the manifest,
+ * which has to fit one packet where packets are not tiny, and
+ * MU_ANNOUNCE_MAX, twice (relay manifest), where they are large. */
 static uint32_t shape_first(const struct mu_cast_shape *s)
 {
-    return shape_fits(s, s->payload >= 656 ? s->payload - 400u : 256u);
+    uint32_t room = s->payload < 1024 ? s->payload : 1024u;
+
+    return shape_fits(s, room >= 656 ? room - 400 : 256);
 }
 
 int mu_cast_shape_check(const struct mu_cast_shape *s)
