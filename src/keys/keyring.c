@@ -248,7 +248,8 @@ int mu_keyring_load(struct mu_keyring *k, struct mu_reader *r)
 {
     uint8_t version = mu_read_u8(r);
     uint8_t count = mu_read_u8(r);
-    bool valid = version == KEYRING_VERSION && count <= MU_DEVICE_KEYS_MAX;
+    bool valid = !r->failed && version == KEYRING_VERSION &&
+                 count <= MU_DEVICE_KEYS_MAX;
 
     mu_keyring_init(k);
     for (size_t i = 0; valid && i < count; i++) {
