@@ -16,7 +16,8 @@
 #define MU_PAGES_MAX 65535   /* the page number has two bytes */
 #define MU_HASH_MIN 4        /* bytes: 2^-32 a try is the least anybody should accept */
 #define MU_HASH_MAX 32
-#define MU_ANNOUNCE_MAX 1792 /* bytes of an announce object: relay manifest with 624 bytes of roots twice */
+/* bytes of an announce object: relay manifest with 624 bytes of roots twice */
+#define MU_ANNOUNCE_MAX 1792
 #define MU_FRAGMENTS_MAX 56  /* MU_ANNOUNCE_MAX at the smallest payload */
 #define MU_AREA_DEVICES_MAX 4096 /* devices behind one gateway: bounds its tables */
 #define MU_SESSIONS_MAX 4    /* campaigns in progress in one area at once */

@@ -58,6 +58,6 @@ _Noreturn void mu_board_exit(int code);
 #define MBEDTLS_ECDSA_DETERMINISTIC
 #endif
 
-#include "mbedtls/check_config.h"
+#include <mbedtls/check_config.h>
 
 #endif
