@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Campaigns over HTTP: the push of a file, its progress, its end. */
+#include <stdio.h>
+#include <string.h>
+
+#include "api/api.h"
+
+static const char *const phases[MU_CAMPAIGN_PHASE_COUNT] = {
+    [MU_CAMPAIGN_PREPARING] = "preparing", [MU_CAMPAIGN_RUNNING] = "running",
+    [MU_CAMPAIGN_PAUSED] = "paused",       [MU_CAMPAIGN_DONE] = "done",
+    [MU_CAMPAIGN_QUORUM] = "quorum",       [MU_CAMPAIGN_FAILED] = "failed",
+    [MU_CAMPAIGN_CANCELLED] = "cancelled",
+};
+
+static void hex_text(const uint8_t *bytes, size_t len, char *out)
+{
+    for (size_t i = 0; i < len; i++)
+        snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static json_t *counts_json(const struct mu_cast_counts *c)
+{
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "data",
+                     (json_int_t)c->data, "parity", (json_int_t)c->parity,
+                     "repair", (json_int_t)c->repair, "control",
+                     (json_int_t)c->control, "bytes", (json_int_t)c->bytes,
+                     "feedback", (json_int_t)c->feedback, "rejected",
+                     (json_int_t)c->rejected);
+}
+
+static json_t *campaign_json(const struct mu_campaign_view *v)
+{
+    char id[2 * MU_CAMPAIGN_ID + 1], digest[65], version[32];
+    hex_text(v->campaign, sizeof v->campaign, id);
+    hex_text(v->digest, sizeof v->digest, digest);
+    api_version_text(v->version, version);
+    json_t *out = json_pack(
+        "{s:s,s:I,s:s,s:s,s:s,s:I,s:s,s:s}", "id", id, "number",
+        (json_int_t)v->number, "group", v->group_name, "name", v->name,
+        "version", version, "size", (json_int_t)v->size, "digest", digest,
+        "phase", phases[v->phase]);
+    json_t *more = json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "members",
+        (json_int_t)v->members, "received", (json_int_t)v->received,
+        "verified", (json_int_t)v->verified, "installed",
+        (json_int_t)v->installed, "running", (json_int_t)v->running, "failed",
+        (json_int_t)v->failed, "revoked", (json_int_t)v->revoked,
+        "quorum_permille", (json_int_t)v->quorum_permille, "deadline_s",
+        (json_int_t)v->deadline_s, "elapsed_s", (json_int_t)v->elapsed_s,
+        "page", (json_int_t)v->page, "pages", (json_int_t)v->pages,
+        "reports_refused", (json_int_t)v->reports_refused);
+    json_object_update(out, more);
+    json_decref(more);
+    json_object_set_new(
+        out, "shape",
+        json_pack("{s:i,s:i,s:i,s:i}", "payload", (int)v->shape.payload,
+                  "page_data", (int)v->shape.page_data, "page_parity",
+                  (int)v->shape.page_parity, "hash_len",
+                  (int)v->shape.hash_len));
+    json_object_set_new(out, "wide", counts_json(&v->wide));
+    return out;
+}
+
+void api_campaigns_list(struct api_request *r)
+{
+    uint64_t after, limit;
+    struct mu_campaign_view v;
+    if (!api_query_number(r, "after", UINT64_MAX, 0, &after) ||
+        !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+        return;
+    json_t *rows = json_array();
+    json_t *next = json_null();
+    while (mu_server_campaign_next(api_server(r), after, &v) == 0) {
+        if (json_array_size(rows) == limit) {
+            next = json_integer((json_int_t)after);
+            break;
+        }
+        json_array_append_new(rows, campaign_json(&v));
+        after = v.number;
+    }
+    api_answer(r, 200, json_pack("{s:o,s:o}", "campaigns", rows, "next",
+                                 next));
+}
+
+/* The campaign of the path; answers 404 when there is none. */
+static bool campaign_find(struct api_request *r, struct mu_campaign_view *v)
+{
+    uint8_t id[MU_CAMPAIGN_ID];
+    int rc = MU_ERR_NOT_FOUND;
+    if (api_hex(r->args[0], strlen(r->args[0]), id, sizeof id) ==
+        (long)sizeof id)
+        rc = mu_server_campaign_get(api_server(r), id, v);
+    if (rc != 0)
+        api_refuse(r, rc, "campaign");
+    return rc == 0;
+}
+
+void api_campaigns_get(struct api_request *r)
+{
+    struct mu_campaign_view v;
+    if (campaign_find(r, &v))
+        api_answer(r, 200, campaign_json(&v));
+}
+
+static json_t *target_json(const struct mu_target_view *t)
+{
+    json_t *states = json_array();
+    static const struct {
+        uint8_t bit;
+        const char *name;
+    } bits[] = {{MU_STATE_RECEIVED, "received"},
+                {MU_STATE_VERIFIED, "verified"},
+                {MU_STATE_INSTALLED, "installed"},
+                {MU_STATE_RUNNING, "running"},
+                {MU_STATE_FAILED, "failed"}};
+    for (size_t i = 0; i < sizeof bits / sizeof bits[0]; i++)
+        if ((t->state & bits[i].bit) != 0)
+            json_array_append_new(states, json_string(bits[i].name));
+    json_t *out = json_pack("{s:s,s:o,s:b}", "id", t->identity, "states",
+                            states, "revoked", t->revoked);
+    if ((t->state & MU_STATE_FAILED) != 0)
+        json_object_set_new(out, "reason",
+                            json_string(mu_err_text(-(int)t->reason)));
+    return out;
+}
+
+void api_campaigns_targets(struct api_request *r)
+{
+    uint64_t limit;
+    struct mu_campaign_view v;
+    struct mu_target_view t;
+    const char *from = api_query(r, "after");
+    char after[MU_ID_MAX + 1] = "";
+    if (!campaign_find(r, &v) ||
+        !api_query_number(r, "limit", API_PAGE_MAX, API_PAGE_MAX, &limit))
+        return;
+    if (from != NULL)
+        snprintf(after, sizeof after, "%s", from);
+    json_t *rows = json_array();
+    json_t *next = json_null();
+    while (mu_server_target_next(api_server(r), v.campaign,
+                                 mu_bytes_str(after), &t) == 0) {
+        if (json_array_size(rows) == limit) {
+            next = json_string(after);
+            break;
+        }
+        json_array_append_new(rows, target_json(&t));
+        snprintf(after, sizeof after, "%s", t.identity);
+    }
+    api_answer(r, 200, json_pack("{s:o,s:o}", "targets", rows, "next", next));
+}
+
+/* ---- push -------------------------------------------------------------- */
+
+/* One more than the highest version ever pushed under this name. */
+static uint64_t version_next(struct api_request *r, const char *name)
+{
+    struct mu_campaign_view v;
+    uint64_t after = 0, highest = 0;
+    while (mu_server_campaign_next(api_server(r), after, &v) == 0) {
+        if (strcmp(v.name, name) == 0 && v.version > highest)
+            highest = v.version;
+        after = v.number;
+    }
+    return ((highest >> 48) + 1) << 48;
+}
+
+static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
+{
+    uint64_t payload, data, parity, hash;
+    if (!api_query_number(r, "payload", MU_PACKET_MAX, 0, &payload) ||
+        !api_query_number(r, "page_data", 254, 0, &data) ||
+        !api_query_number(r, "page_parity", 254, 0, &parity) ||
+        !api_query_number(r, "hash_len", MU_HASH_MAX, 0, &hash))
+        return false;
+    *shape = api_serve(r)->conf.shape;
+    if (payload != 0)
+        shape->payload = (uint16_t)payload;
+    if (data != 0)
+        shape->page_data = (uint8_t)data;
+    if (parity != 0 || data != 0)
+        shape->page_parity = (uint8_t)parity;
+    if (hash != 0)
+        shape->hash_len = (uint8_t)hash;
+    if (mu_cast_shape_check(shape) != 0) {
+        api_error(r, 400,
+                  "payload, page_data, page_parity, hash_len: no packet can "
+                  "be cut like that");
+        return false;
+    }
+    return true;
+}
+
+static bool push_read(struct api_request *r, struct mu_push *push)
+{
+    uint64_t quorum, deadline;
+    const char *group = api_query(r, "group");
+    const char *name = api_query(r, "name");
+    const char *version = api_query(r, "version");
+    const char *downgrade = api_query(r, "downgrade");
+    const char *rekey = api_query(r, "rekey_on_revoke");
+    if (name == NULL)
+        name = "firmware";
+    if (group == NULL) {
+        api_error(r, 400, "group: missing");
+        return false;
+    }
+    if (*name == 0 || strlen(name) > MU_NAME_MAX) {
+        api_error(r, 400, "name: 1 to %d bytes are wanted", MU_NAME_MAX);
+        return false;
+    }
+    if (version == NULL) {
+        push->version = version_next(r, name);
+    } else if (api_version_parse(version, &push->version) != 0) {
+        api_error(r, 400, "version: '%s' is not like 1.2.3, each part up to "
+                          "65535", version);
+        return false;
+    }
+    if (!api_query_number(r, "quorum_permille", 1000, 1000, &quorum) ||
+        !api_query_number(r, "deadline_s", 315360000, 86400, &deadline) ||
+        !push_shape(r, &push->shape))
+        return false;
+    push->group = mu_bytes_str(group);
+    push->name = mu_bytes_str(name);
+    push->downgrade = downgrade != NULL && strcmp(downgrade, "true") == 0;
+    push->rekey_on_revoke = rekey == NULL || strcmp(rekey, "false") != 0;
+    push->size = r->upload_size;
+    push->quorum_permille = (uint32_t)quorum;
+    push->deadline_s = (uint32_t)deadline;
+    return true;
+}
+
+void api_campaigns_push(struct api_request *r)
+{
+    struct mu_push push = {.size = 0};
+    char id[2 * MU_CAMPAIGN_ID + 1], version[32];
+    if (r->upload_at != r->upload_size) {
+        api_error(r, 400, "the object ends too early");
+        return;
+    }
+    if (!push_read(r, &push))
+        return;
+    int rc = r->object.sync(r->object.ctx);
+    if (rc == 0)
+        rc = mu_server_push(api_server(r), r->campaign, &push);
+    if (rc != 0) {
+        api_refuse(r, rc, rc == MU_ERR_NOT_FOUND ? "group"
+                          : rc == MU_ERR_USAGE   ? "the group is empty"
+                                                 : "push");
+        return;
+    }
+    r->pushed = true;
+    hex_text(r->campaign, sizeof r->campaign, id);
+    api_version_text(push.version, version);
+    api_when_durable(r, 201, json_pack("{s:s,s:s}", "id", id, "version",
+                                       version));
+}
+
+static void campaign_command(struct api_request *r,
+                             int (*command)(struct mu_server *s,
+                                            const uint8_t campaign[8]))
+{
+    struct mu_campaign_view v;
+    if (!campaign_find(r, &v))
+        return;
+    int rc = command(api_server(r), v.campaign);
+    if (rc != 0)
+        api_refuse(r, rc, "campaign");
+    else
+        api_when_durable(r, 200, NULL);
+}
+
+void api_campaigns_pause(struct api_request *r)
+{
+    campaign_command(r, mu_server_pause);
+}
+
+void api_campaigns_resume(struct api_request *r)
+{
+    campaign_command(r, mu_server_resume);
+}
+
+void api_campaigns_cancel(struct api_request *r)
+{
+    campaign_command(r, mu_server_cancel);
+}

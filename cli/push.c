@@ -1,0 +1,520 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muster push, watch, report, pause, resume, cancel: campaigns. */
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "cli/client.h"
+
+static const char PUSH_HELP[] =
+    "muster push - one file to every device of a group\n"
+    "\n"
+    "usage: muster push FILE --group G [options]\n"
+    "  --group G          the group (required)\n"
+    "  --name NAME        what the file is to the device (firmware)\n"
+    "  --version V        like 1.2.3; devices refuse one that is not higher\n"
+    "                     than what they run (next after the last push)\n"
+    "  --allow-downgrade  let them take it all the same\n"
+    "  --quorum PERCENT   of the members, for success at the deadline (100)\n"
+    "  --deadline T       30s, 15m, 12h, 7d (1d)\n"
+    "  --payload BYTES --page K --parity M --hash BYTES\n"
+    "                     the shape of packets and pages (the server's)\n"
+    "  --keep-key-on-revoke  do not encrypt anew when a member is revoked\n"
+    "  --no-wait          do not watch it to its end\n" CLI_OPTIONS_HELP
+    "\nexit code: 0 every member runs it, 2 the quorum does, 1 failed\n";
+
+static void nap(long ms)
+{
+    struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    nanosleep(&t, NULL);
+}
+
+/* ---- progress ---------------------------------------------------------- */
+
+static bool campaign_ended(const json_t *c)
+{
+    const char *phase = cli_text(c, "phase");
+    return strcmp(phase, "done") == 0 || strcmp(phase, "quorum") == 0 ||
+           strcmp(phase, "failed") == 0 || strcmp(phase, "cancelled") == 0;
+}
+
+static int campaign_exit(const json_t *c)
+{
+    const char *phase = cli_text(c, "phase");
+    if (strcmp(phase, "done") == 0)
+        return CLI_ALL;
+    return strcmp(phase, "quorum") == 0 ? CLI_QUORUM : CLI_FAILED;
+}
+
+static void bar(char *out, size_t width, long long part, long long whole)
+{
+    size_t full = whole <= 0 ? 0
+                             : (size_t)((long long)width * part / whole);
+    for (size_t i = 0; i < width; i++)
+        out[i] = i < full ? '#' : '.';
+    out[width] = 0;
+}
+
+static void progress_show(const struct cli_client *c, const json_t *v,
+                          char *last, size_t last_cap)
+{
+    char cells[31], line[256];
+    long long members = cli_number(v, "members");
+    bar(cells, 30, cli_number(v, "running"), members);
+    snprintf(line, sizeof line,
+             "[%s] %lld/%lld running, %lld verified, %lld failed, page "
+             "%lld/%lld, %s",
+             cells, cli_number(v, "running"), members,
+             cli_number(v, "verified"), cli_number(v, "failed"),
+             cli_number(v, "page"), cli_number(v, "pages"),
+             cli_text(v, "phase"));
+    if (strcmp(line, last) == 0)
+        return;
+    snprintf(last, last_cap, "%s", line);
+    if (c->bars)
+        fprintf(stderr, "\r%s\033[K", line);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
+/* Until it ends; the last view, or NULL. */
+static json_t *campaign_watch(struct cli_client *c, const char *id)
+{
+    char last[256] = "";
+    char *path = cli_path("/v1/campaigns/%s", id);
+    json_t *v = NULL;
+    int refused = 0;
+    for (;;) {
+        json_decref(v);
+        v = cli_get(c, path);
+        if (v == NULL && ++refused > 60)
+            break; /* the server may be restarting: try for a while */
+        if (v != NULL) {
+            refused = 0;
+            progress_show(c, v, last, sizeof last);
+            if (campaign_ended(v))
+                break;
+        }
+        nap(v == NULL ? 1000 : 300);
+    }
+    if (c->bars)
+        fputc('\n', stderr);
+    free(path);
+    return v;
+}
+
+/* ---- the report -------------------------------------------------------- */
+
+static void target_add(json_t *missing, const json_t *t)
+{
+    size_t i;
+    json_t *state;
+    bool running = false;
+    json_array_foreach(json_object_get(t, "states"), i, state)
+        running = running || strcmp(json_string_value(state), "running") == 0;
+    if (!running && !json_is_true(json_object_get(t, "revoked")))
+        json_array_append(missing, json_object_get(t, "id"));
+}
+
+static json_t *targets_all(struct cli_client *c, const char *id)
+{
+    json_t *all = json_array();
+    char *after = strdup("");
+    for (;;) {
+        char *path = cli_path("/v1/campaigns/%s/targets?after=%s", id, after);
+        json_t *page = cli_get(c, path);
+        free(path);
+        free(after);
+        after = NULL;
+        if (page == NULL) {
+            json_decref(all);
+            return NULL;
+        }
+        json_array_extend(all, json_object_get(page, "targets"));
+        const char *next = json_string_value(json_object_get(page, "next"));
+        if (next != NULL)
+            after = cli_escape(next);
+        json_decref(page);
+        if (after == NULL)
+            return all;
+    }
+}
+
+static void report_targets(const json_t *targets)
+{
+    size_t i, j;
+    json_t *t, *state;
+    json_array_foreach(targets, i, t) {
+        const char *last = "nothing heard";
+        json_array_foreach(json_object_get(t, "states"), j, state)
+            last = json_string_value(state);
+        printf("  %-24s %s%s%s%s\n", cli_text(t, "id"), last,
+               *cli_text(t, "reason") != 0 ? ": " : "", cli_text(t, "reason"),
+               json_is_true(json_object_get(t, "revoked")) ? " (revoked)" : "");
+    }
+}
+
+static void report_text(const json_t *v, const json_t *targets)
+{
+    const json_t *wide = json_object_get(v, "wide");
+    printf("campaign   %s (number %lld): %s\n", cli_text(v, "id"),
+           cli_number(v, "number"), cli_text(v, "phase"));
+    printf("object     %s %s, %lld bytes, SHA-256 %s\n", cli_text(v, "name"),
+           cli_text(v, "version"), cli_number(v, "size"),
+           cli_text(v, "digest"));
+    printf("group      %s: %lld members, %lld revoked on the way\n",
+           cli_text(v, "group"), cli_number(v, "members"),
+           cli_number(v, "revoked"));
+    printf("states     %lld received, %lld verified, %lld installed, %lld "
+           "running, %lld failed\n",
+           cli_number(v, "received"), cli_number(v, "verified"),
+           cli_number(v, "installed"), cli_number(v, "running"),
+           cli_number(v, "failed"));
+    printf("wide area  %lld data, %lld parity, %lld repair packets, %lld "
+           "bytes\n",
+           cli_number(wide, "data"), cli_number(wide, "parity"),
+           cli_number(wide, "repair"), cli_number(wide, "bytes"));
+    size_t i;
+    json_t *area;
+    json_array_foreach(json_object_get(v, "areas"), i, area)
+        printf("area       %-16s %lld data, %lld parity, %lld repair packets, "
+               "%lld bytes on its medium, %lld forged refused\n",
+               cli_text(area, "gateway"), cli_number(area, "data"),
+               cli_number(area, "parity"), cli_number(area, "repair"),
+               cli_number(area, "bytes"), cli_number(area, "rejected"));
+    if (cli_number(v, "reports_refused") > 0)
+        printf("refused    %lld acknowledgements that did not verify\n",
+               cli_number(v, "reports_refused"));
+    puts("devices");
+    report_targets(targets);
+}
+
+static int report_print(struct cli_client *c, json_t *v)
+{
+    json_t *t, *targets = targets_all(c, cli_text(v, "id"));
+    size_t i;
+    if (targets == NULL)
+        return CLI_FAILED;
+    if (c->json) {
+        json_t *missing = json_array();
+        json_array_foreach(targets, i, t)
+            target_add(missing, t);
+        json_object_set_new(v, "missing", missing);
+        json_object_set(v, "targets", targets);
+        cli_print_json(v);
+    } else {
+        report_text(v, targets);
+    }
+    json_decref(targets);
+    return campaign_exit(v);
+}
+
+/* ---- push -------------------------------------------------------------- */
+
+static long long seconds_parse(const char *text)
+{
+    char *end;
+    long long v = strtoll(text, &end, 10);
+    if (end == text || v <= 0)
+        return -1;
+    switch (*end) {
+    case 0:
+    case 's': break;
+    case 'm': v *= 60; break;
+    case 'h': v *= 3600; break;
+    case 'd': v *= 86400; break;
+    default: return -1;
+    }
+    if (*end != 0 && end[1] != 0)
+        return -1;
+    return v > 315360000 ? -1 : v;
+}
+
+struct push_args {
+    struct cli_client client;
+    char *query;
+    bool group, wait, bad, help;
+};
+
+static void query_add(struct push_args *a, const char *name, const char *value)
+{
+    char *escaped = cli_escape(value);
+    char *query = cli_path("%s%c%s=%s", a->query, *a->query == 0 ? '?' : '&',
+                           name, escaped);
+    free(escaped);
+    free(a->query);
+    a->query = query;
+}
+
+static void push_number(struct push_args *a, const char *name, double max,
+                        double scale)
+{
+    char *end, text[32];
+    double v = strtod(optarg, &end);
+    if (*optarg == 0 || *end != 0 || !(v >= 0) || v > max) {
+        cli_error(&a->client, "--%s: '%s' is not a number from 0 to %g", name,
+                  optarg, max);
+        a->bad = true;
+        return;
+    }
+    snprintf(text, sizeof text, "%.0f", v * scale);
+    query_add(a, name, text);
+}
+
+static void push_deadline(struct push_args *a)
+{
+    char text[32];
+    long long seconds = seconds_parse(optarg);
+    if (seconds < 0) {
+        cli_error(&a->client, "--deadline: '%s' is not like 30s, 15m, 12h, 7d "
+                              "(ten years at most)", optarg);
+        a->bad = true;
+        return;
+    }
+    snprintf(text, sizeof text, "%lld", seconds);
+    query_add(a, "deadline_s", text);
+}
+
+static void push_option(struct push_args *a, int o)
+{
+    switch (o) {
+    case 'g':
+        a->group = true;
+        query_add(a, "group", optarg);
+        break;
+    case 'n': query_add(a, "name", optarg); break;
+    case 'v': query_add(a, "version", optarg); break;
+    case 'd': query_add(a, "downgrade", "true"); break;
+    case 'q': push_number(a, "quorum_permille", 100, 10); break;
+    case 't': push_deadline(a); break;
+    case 'p': push_number(a, "payload", 1472, 1); break;
+    case 'k': push_number(a, "page_data", 254, 1); break;
+    case 'm': push_number(a, "page_parity", 254, 1); break;
+    case 'h': push_number(a, "hash_len", 32, 1); break;
+    case 'r': query_add(a, "rekey_on_revoke", "false"); break;
+    case 'w': a->wait = false; break;
+    case 'H': a->help = true; break;
+    default:
+        if (!cli_client_option(&a->client, o, optarg))
+            a->bad = true;
+        break;
+    }
+}
+
+static void push_options(struct push_args *a, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"group", required_argument, NULL, 'g'},
+        {"name", required_argument, NULL, 'n'},
+        {"version", required_argument, NULL, 'v'},
+        {"allow-downgrade", no_argument, NULL, 'd'},
+        {"quorum", required_argument, NULL, 'q'},
+        {"deadline", required_argument, NULL, 't'},
+        {"payload", required_argument, NULL, 'p'},
+        {"page", required_argument, NULL, 'k'},
+        {"parity", required_argument, NULL, 'm'},
+        {"hash", required_argument, NULL, 'h'},
+        {"keep-key-on-revoke", no_argument, NULL, 'r'},
+        {"no-wait", no_argument, NULL, 'w'},
+        CLI_OPTIONS,
+        {NULL, 0, NULL, 0},
+    };
+    int o;
+    optind = 1;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1)
+        push_option(a, o);
+}
+
+static int push_run(struct push_args *a, const char *file)
+{
+    char *path = cli_path("/v1/campaigns%s", a->query);
+    json_t *made = cli_upload(&a->client, path, file);
+    free(path);
+    if (made == NULL)
+        return CLI_FAILED;
+    int code = CLI_ALL;
+    if (!a->wait) {
+        if (a->client.json)
+            cli_print_json(made);
+        else
+            printf("campaign %s, version %s\n", cli_text(made, "id"),
+                   cli_text(made, "version"));
+    } else {
+        if (!a->client.json)
+            fprintf(stderr, "campaign %s, version %s\n", cli_text(made, "id"),
+                    cli_text(made, "version"));
+        json_t *v = campaign_watch(&a->client, cli_text(made, "id"));
+        code = v == NULL ? CLI_FAILED : report_print(&a->client, v);
+        json_decref(v);
+    }
+    json_decref(made);
+    return code;
+}
+
+int verb_push(int argc, char **argv)
+{
+    struct push_args a = {.wait = true, .query = strdup("")};
+    int code = CLI_FAILED;
+    cli_client_init(&a.client, "push");
+    push_options(&a, argc, argv);
+    if (a.help) {
+        fputs(PUSH_HELP, stdout);
+        code = CLI_ALL;
+    } else if (a.bad || argc - optind != 1 || !a.group) {
+        if (!a.bad)
+            cli_error(&a.client, argc - optind != 1 ? "name one file"
+                                                    : "--group is missing");
+        cli_usage("push");
+    } else {
+        code = push_run(&a, argv[optind]);
+    }
+    free(a.query);
+    cli_client_clear(&a.client);
+    return code;
+}
+
+/* ---- the verbs on one campaign ----------------------------------------- */
+
+/* The newest campaign, when none is named; to be freed, NULL when none. */
+static char *campaign_newest(struct cli_client *c)
+{
+    long long after = 0;
+    char *id = NULL;
+    for (;;) {
+        char *path = cli_path("/v1/campaigns?after=%lld&limit=1000", after);
+        json_t *page = cli_get(c, path);
+        free(path);
+        json_t *rows = json_object_get(page, "campaigns");
+        size_t n = json_array_size(rows);
+        if (n > 0) {
+            free(id);
+            id = strdup(cli_text(json_array_get(rows, n - 1), "id"));
+        }
+        json_t *next = json_object_get(page, "next");
+        bool more = json_is_integer(next);
+        after = json_integer_value(next);
+        json_decref(page);
+        if (!more)
+            break;
+    }
+    if (id == NULL)
+        cli_error(c, "there is no campaign yet");
+    return id;
+}
+
+typedef int campaign_action(struct cli_client *c, const char *id);
+
+static int campaign_verb(int argc, char **argv, const char *verb,
+                         const char *what, bool newest,
+                         campaign_action *action)
+{
+    static const struct option options[] = {CLI_OPTIONS, {NULL, 0, NULL, 0}};
+    struct cli_client c;
+    int o, code = CLI_FAILED;
+    cli_client_init(&c, verb);
+    optind = 1;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (o == 'H') {
+            printf("muster %s - %s\n\nusage: muster %s %s [options]\n" 
+                   CLI_OPTIONS_HELP, verb, what, verb,
+                   newest ? "[ID]" : "ID");
+            return CLI_ALL;
+        }
+        if (!cli_client_option(&c, o, optarg))
+            return cli_usage(verb);
+    }
+    char *id = NULL;
+    if (argc - optind == 1)
+        id = cli_escape(argv[optind]);
+    else if (argc == optind && newest)
+        id = campaign_newest(&c);
+    else
+        cli_error(&c, "name one campaign");
+    if (id != NULL)
+        code = action(&c, id);
+    free(id);
+    cli_client_clear(&c);
+    return code;
+}
+
+static int action_watch(struct cli_client *c, const char *id)
+{
+    json_t *v = campaign_watch(c, id);
+    int code = v == NULL ? CLI_FAILED : campaign_exit(v);
+    if (v != NULL && c->json)
+        cli_print_json(v);
+    json_decref(v);
+    return code;
+}
+
+static int action_report(struct cli_client *c, const char *id)
+{
+    char *path = cli_path("/v1/campaigns/%s", id);
+    json_t *v = cli_get(c, path);
+    free(path);
+    int code = v == NULL ? CLI_FAILED : report_print(c, v);
+    if (v != NULL && !campaign_ended(v))
+        code = CLI_ALL;
+    json_decref(v);
+    return code;
+}
+
+static int campaign_tell(struct cli_client *c, const char *id,
+                         const char *command)
+{
+    char *path = cli_path("/v1/campaigns/%s/%s", id, command);
+    json_t *v = cli_send(c, "POST", path, NULL);
+    free(path);
+    if (v != NULL && c->json)
+        cli_print_json(v);
+    json_decref(v);
+    return v == NULL ? CLI_FAILED : CLI_ALL;
+}
+
+static int action_pause(struct cli_client *c, const char *id)
+{
+    return campaign_tell(c, id, "pause");
+}
+
+static int action_resume(struct cli_client *c, const char *id)
+{
+    return campaign_tell(c, id, "resume");
+}
+
+static int action_cancel(struct cli_client *c, const char *id)
+{
+    return campaign_tell(c, id, "cancel");
+}
+
+int verb_watch(int argc, char **argv)
+{
+    return campaign_verb(argc, argv, "watch",
+                         "follow a campaign (the newest) to its end", true,
+                         action_watch);
+}
+
+int verb_report(int argc, char **argv)
+{
+    return campaign_verb(argc, argv, "report",
+                         "who runs it, who does not, and why", true,
+                         action_report);
+}
+
+int verb_pause(int argc, char **argv)
+{
+    return campaign_verb(argc, argv, "pause", "stop sending for a while", false,
+                         action_pause);
+}
+
+int verb_resume(int argc, char **argv)
+{
+    return campaign_verb(argc, argv, "resume", "go on with a paused campaign",
+                         false, action_resume);
+}
+
+int verb_cancel(int argc, char **argv)
+{
+    return campaign_verb(argc, argv, "cancel", "end a campaign for good", false,
+                         action_cancel);
+}
