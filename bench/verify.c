@@ -7,8 +7,9 @@
  * signature instead.
  *
  * A processor with instructions for SHA-256 moves the ratio to signatures by a
- * factor of three. Times vary with the machine and its load, so the subjects take turns in
- * short batches, and a ratio is the median of the ratios of neighbours.
+ * factor of three. Times vary with the machine and its load, so the subjects
+ * take turns in short batches, and a ratio is the median of the ratios of
+ * neighbours.
  *
  *     verify [--json]
  */
@@ -29,12 +30,20 @@
 #define PAYLOAD 1024       /* bytes of a DATA packet */
 #define HASH_LEN 8         /* bytes of it that are sent ahead and compared */
 #define TURNS 101          /* batches of every subject; odd, for the median */
-#define BATCH_NS 1000000.0 /* what a batch takes: well above the clock's step */
+#define BATCH_NS 1000000.0 /* what a batch takes: well above the clock's step  \
+                            */
 
 #define HASH_RATIO_MAX 1.5       /* check : bare hash */
 #define SIGNATURE_RATIO_MIN 50.0 /* Ed25519 verification : check */
 
-enum subject { CHECK, FORGERY, BARE, ED25519, ES256, SUBJECTS };
+enum subject {
+    CHECK,
+    FORGERY,
+    BARE,
+    ED25519,
+    ES256,
+    SUBJECTS
+};
 
 static const char *const subject_names[SUBJECTS] = {
     "check", "forgery", "bare_hash", "ed25519_verify", "es256_verify",
@@ -56,7 +65,7 @@ struct bench {
     double ns[SUBJECTS][TURNS]; /* of one operation, per turn */
 };
 
-static const enum mu_alg sig_algs[2] = { MU_ALG_EDDSA, MU_ALG_ES256 };
+static const enum mu_alg sig_algs[2] = {MU_ALG_EDDSA, MU_ALG_ES256};
 
 static void must(int rc, const char *what)
 {
@@ -87,11 +96,13 @@ static void bare_psa(const uint8_t *data, size_t len, uint8_t out[32])
 /* A receiver at its first page, which knows the hashes of that page. */
 static void bench_receiver(struct bench *b)
 {
-    static const struct mu_secret kfb = { .bytes = { 1 }, .len = 16 };
+    static const struct mu_secret kfb = {.bytes = {1}, .len = 16};
     const struct mu_cast_receiver_conf conf = {
         .crypto = b->crypto,
-        .shape = { .payload = PAYLOAD, .page_data = 64, .page_parity = 8,
-                   .hash_len = HASH_LEN },
+        .shape = {.payload = PAYLOAD,
+                  .page_data = 64,
+                  .page_parity = 8,
+                  .hash_len = HASH_LEN},
         .size = 256 * 1024,
         .session = 1,
         .kfb = &kfb,
@@ -120,8 +131,8 @@ static void bench_signatures(struct bench *b)
     for (size_t i = 0; i < 2; i++) {
         const struct mu_crypto *c = b->crypto;
         struct mu_secret priv;
-        int rc = c->keypair(c->ctx, sig_algs[i], &priv, b->pub[i],
-                            &b->pub_len[i]);
+        int rc =
+            c->keypair(c->ctx, sig_algs[i], &priv, b->pub[i], &b->pub_len[i]);
 
         b->has[ED25519 + i] = rc == 0;
         if (rc == MU_ERR_UNSUPPORTED)
@@ -219,8 +230,7 @@ static void bench_run(struct bench *b)
     for (size_t turn = 0; turn < TURNS; turn++) {
         for (int s = 0; s < SUBJECTS; s++) {
             if (b->has[s])
-                b->ns[s][turn] =
-                    bench_batch(b, (enum subject)s, b->batch[s]);
+                b->ns[s][turn] = bench_batch(b, (enum subject)s, b->batch[s]);
         }
     }
 }

@@ -38,9 +38,9 @@ struct cipher_aead {
 static bool cipher_find(enum mu_alg alg, struct cipher_aead *out)
 {
     if (alg == MU_ALG_AES_CCM_16_64_128)
-        *out = (struct cipher_aead){ ossl_ccm, 13, 8 };
+        *out = (struct cipher_aead){ossl_ccm, 13, 8};
     else if (alg == MU_ALG_A128GCM)
-        *out = (struct cipher_aead){ ossl_gcm, 12, 16 };
+        *out = (struct cipher_aead){ossl_gcm, 12, 16};
     else
         return false;
     return true;
@@ -108,7 +108,7 @@ static bool cipher_text(EVP_CIPHER_CTX *e, struct mu_bytes in, uint8_t *out)
 }
 
 int mu_ossl_seal(void *ctx, const struct mu_aead *a, struct mu_bytes in,
-              uint8_t *out, size_t *out_len)
+                 uint8_t *out, size_t *out_len)
 {
     struct cipher_aead k;
     EVP_CIPHER_CTX *e;
@@ -135,7 +135,7 @@ int mu_ossl_seal(void *ctx, const struct mu_aead *a, struct mu_bytes in,
 }
 
 int mu_ossl_open(void *ctx, const struct mu_aead *a, struct mu_bytes in,
-              uint8_t *out, size_t *out_len)
+                 uint8_t *out, size_t *out_len)
 {
     struct cipher_aead k;
     struct mu_bytes text;
@@ -190,21 +190,21 @@ static int cipher_raw(EVP_CIPHER *cipher, const struct mu_secret *key,
 }
 
 int mu_ossl_aes_ctr(void *ctx, const struct mu_secret *key,
-                 const uint8_t counter[16], uint8_t *data, size_t len)
+                    const uint8_t counter[16], uint8_t *data, size_t len)
 {
     (void)ctx;
     return cipher_raw(ossl_ctr, key, counter, 1, data, data, len);
 }
 
 int mu_ossl_aes_encrypt(void *ctx, const struct mu_secret *key,
-                     const uint8_t in[16], uint8_t out[16])
+                        const uint8_t in[16], uint8_t out[16])
 {
     (void)ctx;
     return cipher_raw(ossl_ecb, key, NULL, 1, in, out, MU_AES_BLOCK);
 }
 
 int mu_ossl_aes_decrypt(void *ctx, const struct mu_secret *key,
-                     const uint8_t in[16], uint8_t out[16])
+                        const uint8_t in[16], uint8_t out[16])
 {
     (void)ctx;
     return cipher_raw(ossl_ecb, key, NULL, 0, in, out, MU_AES_BLOCK);

@@ -31,8 +31,7 @@ static int curve_map(const uint8_t y_le[CURVE_LEN], uint8_t u_le[CURVE_LEN],
     BIGNUM *above = BN_CTX_get(bn);
     BIGNUM *below = BN_CTX_get(bn);
 
-    if (p == NULL || below == NULL ||
-        BN_lebin2bn(y_le, CURVE_LEN, y) == NULL)
+    if (p == NULL || below == NULL || BN_lebin2bn(y_le, CURVE_LEN, y) == NULL)
         return MU_ERR_CRYPTO;
     /* RFC 8032 s.5.1.3 step 1 refuses y >= p; y = 1 is the neutral element,
      * which has no u. */

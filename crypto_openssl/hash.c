@@ -58,8 +58,8 @@ static void sha1_final(void *ctx, struct mu_sha256 *s, uint8_t *out)
 }
 
 int mu_ossl_hmac_sha256(void *ctx, struct mu_bytes key,
-                     const struct mu_bytes *parts, size_t parts_len,
-                     uint8_t out[32])
+                        const struct mu_bytes *parts, size_t parts_len,
+                        uint8_t out[32])
 {
     static const struct mu_hmac_hash hash = {
         .init = mu_ossl_sha256_init,
@@ -72,8 +72,8 @@ int mu_ossl_hmac_sha256(void *ctx, struct mu_bytes key,
 }
 
 int mu_ossl_hmac_sha1(void *ctx, struct mu_bytes key,
-                   const struct mu_bytes *parts, size_t parts_len,
-                   uint8_t out[20])
+                      const struct mu_bytes *parts, size_t parts_len,
+                      uint8_t out[20])
 {
     static const struct mu_hmac_hash hash = {
         .init = sha1_init,

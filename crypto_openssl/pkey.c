@@ -10,9 +10,9 @@
 #include <openssl/evp.h>
 
 #define P256_NAME "prime256v1"
-#define KEY_LEN 32    /* bytes of a scalar, a coordinate, an OKP key */
-#define POINT_LEN 65  /* bytes of 04 || x || y, SEC 1 s.2.3.3 */
-#define DER_MAX 80    /* bytes of an ECDSA-Sig-Value over P-256: at most 72 */
+#define KEY_LEN 32   /* bytes of a scalar, a coordinate, an OKP key */
+#define POINT_LEN 65 /* bytes of 04 || x || y, SEC 1 s.2.3.3 */
+#define DER_MAX 80   /* bytes of an ECDSA-Sig-Value over P-256: at most 72 */
 
 /* The order n of P-256 (SP 800-186 s.3.2.1.3). */
 static const uint8_t p256_order[KEY_LEN] = {
@@ -117,9 +117,9 @@ static EVP_PKEY *pkey_public(enum mu_alg alg, struct mu_bytes pub)
         return p256_public(pub);
     if (pub.len != KEY_LEN)
         return NULL;
-    return EVP_PKEY_new_raw_public_key(
-        alg == MU_ALG_EDDSA ? EVP_PKEY_ED25519 : EVP_PKEY_X25519, NULL,
-        pub.data, KEY_LEN);
+    return EVP_PKEY_new_raw_public_key(alg == MU_ALG_EDDSA ? EVP_PKEY_ED25519
+                                                           : EVP_PKEY_X25519,
+                                       NULL, pub.data, KEY_LEN);
 }
 
 static int p256_export(EVP_PKEY *key, struct mu_secret *priv, uint8_t *pub,
@@ -161,7 +161,7 @@ static int okp_export(EVP_PKEY *key, struct mu_secret *priv, uint8_t *pub,
 }
 
 int mu_ossl_keypair(void *ctx, enum mu_alg alg, struct mu_secret *priv,
-                 uint8_t *pub, size_t *pub_len)
+                    uint8_t *pub, size_t *pub_len)
 {
     EVP_PKEY *key;
     int rc;
@@ -220,8 +220,7 @@ static size_t es256_to_der(const uint8_t sig[64], uint8_t *der)
     unsigned char *p = der;
     int n = 0;
 
-    if (r == NULL || s == NULL || rs == NULL ||
-        ECDSA_SIG_set0(rs, r, s) != 1) {
+    if (r == NULL || s == NULL || rs == NULL || ECDSA_SIG_set0(rs, r, s) != 1) {
         BN_free(r);
         BN_free(s);
     } else {
@@ -329,7 +328,8 @@ static int eddsa_verify(EVP_PKEY *key, const struct mu_bytes *parts,
 }
 
 int mu_ossl_sign(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
-              const struct mu_bytes *parts, size_t parts_len, uint8_t sig[64])
+                 const struct mu_bytes *parts, size_t parts_len,
+                 uint8_t sig[64])
 {
     EVP_PKEY *key;
     int rc;
@@ -349,8 +349,8 @@ int mu_ossl_sign(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
 }
 
 int mu_ossl_verify(void *ctx, enum mu_alg alg, struct mu_bytes pub,
-                const struct mu_bytes *parts, size_t parts_len,
-                const uint8_t sig[64])
+                   const struct mu_bytes *parts, size_t parts_len,
+                   const uint8_t sig[64])
 {
     EVP_PKEY *key;
     int rc;
@@ -389,9 +389,9 @@ static int pkey_derive(EVP_PKEY *mine, EVP_PKEY *theirs, uint8_t out[32])
 }
 
 int mu_ossl_agree(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
-               struct mu_bytes pub, uint8_t out[32])
+                  struct mu_bytes pub, uint8_t out[32])
 {
-    struct mu_secret mapped = { .len = 0 };
+    struct mu_secret mapped = {.len = 0};
     uint8_t mapped_pub[KEY_LEN];
     EVP_PKEY *mine;
     EVP_PKEY *theirs;

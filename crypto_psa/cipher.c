@@ -39,10 +39,12 @@ static int cipher_find(const struct mu_aead *a, size_t in_len,
 {
     if (a->alg == MU_ALG_AES_CCM_16_64_128)
         *out = (struct cipher_aead){
-            PSA_ALG_AEAD_WITH_SHORTENED_TAG(PSA_ALG_CCM, 8), 13, 8,
+            PSA_ALG_AEAD_WITH_SHORTENED_TAG(PSA_ALG_CCM, 8),
+            13,
+            8,
         };
     else if (a->alg == MU_ALG_A128GCM)
-        *out = (struct cipher_aead){ PSA_ALG_GCM, 12, 16 };
+        *out = (struct cipher_aead){PSA_ALG_GCM, 12, 16};
     else
         return MU_ERR_UNSUPPORTED;
     if (a->nonce.len != out->nonce_len)
@@ -66,9 +68,9 @@ int mu_psa_seal(void *ctx, const struct mu_aead *a, struct mu_bytes in,
         rc = cipher_import(a->key, k.alg, PSA_KEY_USAGE_ENCRYPT, &id);
     if (rc != 0)
         return rc;
-    rc = mu_psa_error(psa_aead_encrypt(
-        id, k.alg, a->nonce.data, a->nonce.len, a->aad.data, a->aad.len,
-        in.data, in.len, out, in.len + k.tag_len, out_len));
+    rc = mu_psa_error(psa_aead_encrypt(id, k.alg, a->nonce.data, a->nonce.len,
+                                       a->aad.data, a->aad.len, in.data, in.len,
+                                       out, in.len + k.tag_len, out_len));
     rc = cipher_drop(id, rc);
     if (rc != 0)
         mu_wipe(out, in.len + k.tag_len);
@@ -93,9 +95,9 @@ int mu_psa_open(void *ctx, const struct mu_aead *a, struct mu_bytes in,
         rc = cipher_import(a->key, k.alg, PSA_KEY_USAGE_DECRYPT, &id);
     if (rc != 0)
         return rc;
-    rc = mu_psa_error(psa_aead_decrypt(
-        id, k.alg, a->nonce.data, a->nonce.len, a->aad.data, a->aad.len,
-        in.data, in.len, out, in.len - k.tag_len, out_len));
+    rc = mu_psa_error(psa_aead_decrypt(id, k.alg, a->nonce.data, a->nonce.len,
+                                       a->aad.data, a->aad.len, in.data, in.len,
+                                       out, in.len - k.tag_len, out_len));
     rc = cipher_drop(id, rc);
     if (rc != 0)
         mu_wipe(out, in.len - k.tag_len);
@@ -175,9 +177,8 @@ static int cipher_block(const struct mu_secret *key, bool encrypt,
     size_t n = 0;
     int rc;
 
-    rc = cipher_import(key, alg,
-                       encrypt ? PSA_KEY_USAGE_ENCRYPT : PSA_KEY_USAGE_DECRYPT,
-                       &id);
+    rc = cipher_import(
+        key, alg, encrypt ? PSA_KEY_USAGE_ENCRYPT : PSA_KEY_USAGE_DECRYPT, &id);
     if (rc != 0)
         return rc;
     mu_copy(from, in, sizeof(from));

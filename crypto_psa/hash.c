@@ -97,5 +97,12 @@ int mu_psa_hmac_sha1(void *ctx, struct mu_bytes key,
         .out_len = MU_SHA1_LEN,
     };
 
+    psa_hash_operation_t probe = psa_hash_operation_init();
+    psa_status_t status = psa_hash_setup(&probe, PSA_ALG_SHA_1);
+
+    /* A small build has no SHA-1, and hash_must is no way to learn that. */
+    (void)psa_hash_abort(&probe);
+    if (status != PSA_SUCCESS)
+        return mu_psa_error(status);
     return mu_hmac_by_hash(&hash, ctx, key, parts, parts_len, out);
 }

@@ -18,9 +18,9 @@ static psa_key_attributes_t pkey_attr(enum mu_alg alg, bool secret,
                                       psa_key_usage_t usage,
                                       psa_algorithm_t use)
 {
-    const psa_ecc_family_t family =
-        alg == MU_ALG_X25519 ? PSA_ECC_FAMILY_MONTGOMERY
-                             : PSA_ECC_FAMILY_SECP_R1;
+    const psa_ecc_family_t family = alg == MU_ALG_X25519
+                                        ? PSA_ECC_FAMILY_MONTGOMERY
+                                        : PSA_ECC_FAMILY_SECP_R1;
     psa_key_attributes_t attr = PSA_KEY_ATTRIBUTES_INIT;
 
     psa_set_key_type(&attr, secret ? PSA_KEY_TYPE_ECC_KEY_PAIR(family)
@@ -99,8 +99,7 @@ static void es256_digest(const struct mu_bytes *parts, size_t parts_len,
 }
 
 int mu_psa_sign(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
-                const struct mu_bytes *parts, size_t parts_len,
-                uint8_t sig[64])
+                const struct mu_bytes *parts, size_t parts_len, uint8_t sig[64])
 {
     uint8_t digest[MU_SHA256_LEN];
     psa_key_id_t id;
@@ -114,8 +113,8 @@ int mu_psa_sign(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
     if (rc != 0)
         return rc;
     es256_digest(parts, parts_len, digest);
-    rc = mu_psa_error(psa_sign_hash(id, ES256_SIGN, digest, sizeof(digest),
-                                    sig, MU_SIGNATURE_LEN, &n));
+    rc = mu_psa_error(psa_sign_hash(id, ES256_SIGN, digest, sizeof(digest), sig,
+                                    MU_SIGNATURE_LEN, &n));
     if (rc == 0 && n != MU_SIGNATURE_LEN)
         rc = MU_ERR_CRYPTO;
     return pkey_drop(id, rc);

@@ -4,7 +4,8 @@
  */
 #include "muster/crypto_hmac.h"
 
-#define HMAC_BLOCK 64 /* bytes: block of SHA-1 and SHA-256, FIPS 180-4 s.5.2 */
+#define HMAC_BLOCK 64 /* bytes: block of SHA-1 and SHA-256, FIPS 180-4 s.5.2   \
+                       */
 
 void mu_sha256(const struct mu_crypto *c, const struct mu_bytes *parts,
                size_t parts_len, uint8_t out[32])
@@ -44,7 +45,7 @@ int mu_hmac_by_hash(const struct mu_hmac_hash *h, void *ctx,
                     size_t parts_len, uint8_t *out)
 {
     struct mu_sha256 s;
-    uint8_t pad[HMAC_BLOCK] = { 0 };
+    uint8_t pad[HMAC_BLOCK] = {0};
     uint8_t inner[MU_SHA256_LEN];
 
     if (parts_len > MU_HMAC_PARTS_MAX || h->out_len > sizeof(inner))

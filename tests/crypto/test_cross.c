@@ -100,7 +100,8 @@ static void test_hmac_parts(void **state)
 
 static void test_hkdf_lengths(void **state)
 {
-    const struct mu_bytes prk = mu_bytes_str("0123456789abcdef0123456789abcdef");
+    const struct mu_bytes prk =
+        mu_bytes_str("0123456789abcdef0123456789abcdef");
     const struct mu_bytes info = mu_bytes_str("info");
     static uint8_t longest[255 * 32 + 1];
     static uint8_t other[255 * 32];
@@ -136,8 +137,8 @@ static void aead_round(const struct mu_crypto *from, const struct mu_crypto *to,
     uint8_t place[TEXT_MAX + 17];
     const size_t nonce_len = alg == MU_ALG_A128GCM ? 12 : 13;
     const size_t tag_len = alg == MU_ALG_A128GCM ? 16 : 8;
-    struct mu_aead a = { alg, &key, mu_bytes(nonce, nonce_len),
-                         mu_bytes(aad, aad_len) };
+    struct mu_aead a = {alg, &key, mu_bytes(nonce, nonce_len),
+                        mu_bytes(aad, aad_len)};
     size_t n = 0;
 
     noise(&seed, nonce, sizeof(nonce));
@@ -155,15 +156,13 @@ static void aead_round(const struct mu_crypto *from, const struct mu_crypto *to,
 
     assert_int_equal(to->open(to->ctx, &a, mu_bytes(apart, n), text, &n), 0);
     assert_int_equal(n, len);
-    assert_int_equal(to->open(to->ctx, &a, mu_bytes(place, len + tag_len),
-                              place, &n),
-                     0);
+    assert_int_equal(
+        to->open(to->ctx, &a, mu_bytes(place, len + tag_len), place, &n), 0);
     assert_memory_equal(place, text, len);
 
     /* Every proper prefix of a sealed message is refused. */
     for (size_t cut = 0; cut < len + tag_len; cut += 5)
-        assert_int_equal(to->open(to->ctx, &a, mu_bytes(apart, cut), place,
-                                  &n),
+        assert_int_equal(to->open(to->ctx, &a, mu_bytes(apart, cut), place, &n),
                          MU_ERR_AUTH);
     a.nonce.len--;
     assert_int_equal(from->seal(from->ctx, &a, mu_bytes(text, len), place, &n),
@@ -172,9 +171,9 @@ static void aead_round(const struct mu_crypto *from, const struct mu_crypto *to,
 
 static void test_aead_rounds(void **state)
 {
-    static const size_t lens[] = { 0, 1, 15, 16, 17, 31, 32, 33, 100, 299 };
-    static const enum mu_alg algs[] = { MU_ALG_AES_CCM_16_64_128,
-                                        MU_ALG_A128GCM };
+    static const size_t lens[] = {0, 1, 15, 16, 17, 31, 32, 33, 100, 299};
+    static const enum mu_alg algs[] = {MU_ALG_AES_CCM_16_64_128,
+                                       MU_ALG_A128GCM};
 
     (void)state;
     for (size_t g = 0; g < 2; g++) {
@@ -194,9 +193,9 @@ static void test_aead_limits(void **state)
     uint64_t seed = 3;
     struct mu_secret key = noise_key(&seed, 16);
     struct mu_secret wide = noise_key(&seed, 32);
-    const uint8_t nonce[13] = { 1 };
-    struct mu_aead a = { MU_ALG_AES_CCM_16_64_128, &key, MU_BYTES(nonce),
-                         mu_bytes(NULL, 0) };
+    const uint8_t nonce[13] = {1};
+    struct mu_aead a = {MU_ALG_AES_CCM_16_64_128, &key, MU_BYTES(nonce),
+                        mu_bytes(NULL, 0)};
     size_t n;
 
     (void)state;
@@ -209,8 +208,7 @@ static void test_aead_limits(void **state)
         memset(big, 0x11, sizeof(big));
         assert_int_equal(c->seal(c->ctx, &a, mu_bytes(big, 65536), big, &n),
                          MU_ERR_TOO_LARGE);
-        assert_int_equal(c->seal(c->ctx, &a, mu_bytes(big, 65535), big, &n),
-                         0);
+        assert_int_equal(c->seal(c->ctx, &a, mu_bytes(big, 65535), big, &n), 0);
         assert_int_equal(d->open(d->ctx, &a, mu_bytes(big, n), big, &n), 0);
         assert_int_equal(n, 65535);
         assert_int_equal(big[65534], 0x11);
@@ -275,18 +273,16 @@ static void test_key_wrap_lengths(void **state)
             continue;
         }
         assert_int_equal(rc, 0);
-        assert_int_equal(mu_key_unwrap(two(), &kek, mu_bytes(wrapped, n + 8),
-                                       back),
-                         0);
+        assert_int_equal(
+            mu_key_unwrap(two(), &kek, mu_bytes(wrapped, n + 8), back), 0);
         assert_memory_equal(back, key, n);
         wrapped[n / 2] ^= 0x20;
-        assert_int_equal(mu_key_unwrap(two(), &kek, mu_bytes(wrapped, n + 8),
-                                       back),
-                         MU_ERR_AUTH);
+        assert_int_equal(
+            mu_key_unwrap(two(), &kek, mu_bytes(wrapped, n + 8), back),
+            MU_ERR_AUTH);
     }
     for (size_t n = 0; n < 24; n++)
-        assert_int_equal(mu_key_unwrap(one(), &kek, mu_bytes(wrapped, n),
-                                       back),
+        assert_int_equal(mu_key_unwrap(one(), &kek, mu_bytes(wrapped, n), back),
                          MU_ERR_MALFORMED);
     assert_int_equal(mu_key_unwrap(one(), &kek, mu_bytes(wrapped, 31), back),
                      MU_ERR_MALFORMED);
@@ -309,25 +305,21 @@ static void sign_round(const struct mu_crypto *from, const struct mu_crypto *to)
     uint8_t b[32];
     size_t n;
 
-    assert_int_equal(from->keypair(from->ctx, MU_ALG_ES256, &priv, pub, &n),
-                     0);
+    assert_int_equal(from->keypair(from->ctx, MU_ALG_ES256, &priv, pub, &n), 0);
     assert_int_equal(n, 65);
     assert_int_equal(from->sign(from->ctx, MU_ALG_ES256, &priv, parts, 3, sig),
                      0);
-    assert_int_equal(to->verify(to->ctx, MU_ALG_ES256, MU_BYTES(pub), &whole,
-                                1, sig),
-                     0);
+    assert_int_equal(
+        to->verify(to->ctx, MU_ALG_ES256, MU_BYTES(pub), &whole, 1, sig), 0);
     sig[3] ^= 1;
-    assert_int_equal(to->verify(to->ctx, MU_ALG_ES256, MU_BYTES(pub), &whole,
-                                1, sig),
-                     MU_ERR_AUTH);
+    assert_int_equal(
+        to->verify(to->ctx, MU_ALG_ES256, MU_BYTES(pub), &whole, 1, sig),
+        MU_ERR_AUTH);
 
     assert_int_equal(to->keypair(to->ctx, MU_ALG_ES256, &other, pub2, &n), 0);
-    assert_int_equal(from->agree(from->ctx, MU_ALG_ES256, &priv,
-                                 MU_BYTES(pub2), a),
-                     0);
-    assert_int_equal(to->agree(to->ctx, MU_ALG_ES256, &other, MU_BYTES(pub),
-                               b),
+    assert_int_equal(
+        from->agree(from->ctx, MU_ALG_ES256, &priv, MU_BYTES(pub2), a), 0);
+    assert_int_equal(to->agree(to->ctx, MU_ALG_ES256, &other, MU_BYTES(pub), b),
                      0);
     assert_memory_equal(a, b, 32);
 
@@ -335,12 +327,10 @@ static void sign_round(const struct mu_crypto *from, const struct mu_crypto *to)
                      0);
     assert_int_equal(n, 32);
     assert_int_equal(to->keypair(to->ctx, MU_ALG_X25519, &other, pub2, &n), 0);
-    assert_int_equal(from->agree(from->ctx, MU_ALG_X25519, &priv,
-                                 mu_bytes(pub2, 32), a),
-                     0);
-    assert_int_equal(to->agree(to->ctx, MU_ALG_X25519, &other,
-                               mu_bytes(pub, 32), b),
-                     0);
+    assert_int_equal(
+        from->agree(from->ctx, MU_ALG_X25519, &priv, mu_bytes(pub2, 32), a), 0);
+    assert_int_equal(
+        to->agree(to->ctx, MU_ALG_X25519, &other, mu_bytes(pub, 32), b), 0);
     assert_memory_equal(a, b, 32);
 }
 
@@ -386,7 +376,7 @@ static void *thread_main(void *arg)
 static void test_threads(void **state)
 {
     pthread_t threads[4];
-    int rc[4] = { 0 };
+    int rc[4] = {0};
 
     (void)state;
     for (int i = 0; i < 4; i++)

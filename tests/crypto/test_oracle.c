@@ -74,7 +74,7 @@ static int oracle_setup(void **state)
 
 static int oracle_teardown(void **state)
 {
-    static const char *const names[] = { "text", "pub", "sig", "key" };
+    static const char *const names[] = {"text", "pub", "sig", "key"};
     char path[64];
 
     (void)state;
@@ -133,9 +133,8 @@ static void test_digests(void **state)
         assert_memory_equal(got, want[0], 32);
         assert_int_equal(mu_hmac(c, mu_secret_view(&key), &text, 1, got), 0);
         assert_memory_equal(got, want[1], 32);
-        assert_int_equal(c->hmac_sha1(c->ctx, mu_secret_view(&key), &text, 1,
-                                      got),
-                         0);
+        assert_int_equal(
+            c->hmac_sha1(c->ctx, mu_secret_view(&key), &text, 1, got), 0);
         assert_memory_equal(got, want[2], 20);
     }
 }
@@ -144,7 +143,7 @@ static void test_digests(void **state)
  * last only, and no published vector has one between 25 and 131 bytes. */
 static void test_hmac_keys(void **state)
 {
-    static const size_t lens[] = { 31, 32, 33, 63, 64, 65, 66, 128 };
+    static const size_t lens[] = {31, 32, 33, 63, 64, 65, 66, 128};
     uint8_t buf[TEXT_LEN];
     const struct mu_bytes text = oracle_text(buf);
 
@@ -165,9 +164,8 @@ static void test_hmac_keys(void **state)
         assert_int_equal(oracle_run(args, want, sizeof(want), &n), 0);
         assert_int_equal(n, 32);
         for (int b = 0; b < 2; b++) {
-            assert_int_equal(mu_hmac(backend(b), mu_bytes(buf, lens[i]), &text,
-                                     1, got),
-                             0);
+            assert_int_equal(
+                mu_hmac(backend(b), mu_bytes(buf, lens[i]), &text, 1, got), 0);
             assert_memory_equal(got, want, 32);
         }
     }
@@ -175,9 +173,8 @@ static void test_hmac_keys(void **state)
 
 static void test_ciphers(void **state)
 {
-    static const uint8_t counter[16] = { 0xf0, 1, 2, 3, 4, 5, 6, 7,
-                                         8,    9, 0xff, 0xff, 0xff,
-                                         0xff, 0xff, 0xfe };
+    static const uint8_t counter[16] = {
+        0xf0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe};
     struct mu_secret key = oracle_key();
     uint8_t want[TEXT_LEN];
     uint8_t wrapped[40];
@@ -280,7 +277,9 @@ static void test_signatures(void **state)
         int backend;
         enum mu_alg alg;
     } cases[] = {
-        { 0, MU_ALG_ES256 }, { 0, MU_ALG_EDDSA }, { 1, MU_ALG_ES256 },
+        {0, MU_ALG_ES256},
+        {0, MU_ALG_EDDSA},
+        {1, MU_ALG_ES256},
     };
     uint8_t buf[TEXT_LEN];
     const struct mu_bytes text = oracle_text(buf);

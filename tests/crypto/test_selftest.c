@@ -62,7 +62,7 @@ static int spoiled_random(void *ctx, void *out, size_t len)
 static void spoiled_sha256_init(void *ctx, struct mu_sha256 *h)
 {
     struct spoiled *s = ctx;
-    const uint8_t one[1] = { 0 };
+    const uint8_t one[1] = {0};
 
     s->good->sha256_init(s->good->ctx, h);
     if (spoils(s, SPOIL_SHA256_INIT, s->alg))
@@ -90,8 +90,7 @@ static void spoiled_sha256_final(void *ctx, struct mu_sha256 *h,
 }
 
 static int spoiled_hmac(void *ctx, struct mu_bytes key,
-                        const struct mu_bytes *parts, size_t n,
-                        uint8_t out[32])
+                        const struct mu_bytes *parts, size_t n, uint8_t out[32])
 {
     struct spoiled *s = ctx;
     int rc = s->good->hmac_sha256(s->good->ctx, key, parts, n, out);
@@ -217,8 +216,7 @@ static int spoiled_keypair(void *ctx, enum mu_alg alg, struct mu_secret *priv,
 
 static int spoiled_sign(void *ctx, enum mu_alg alg,
                         const struct mu_secret *priv,
-                        const struct mu_bytes *parts, size_t n,
-                        uint8_t sig[64])
+                        const struct mu_bytes *parts, size_t n, uint8_t sig[64])
 {
     struct spoiled *s = ctx;
     int rc = s->good->sign(s->good->ctx, alg, priv, parts, n, sig);
@@ -282,7 +280,7 @@ static struct mu_crypto spoiled_table(struct spoiled *s)
 static int judge(const struct mu_crypto *good, int what, enum mu_alg alg,
                  int missing)
 {
-    struct spoiled s = { .good = good, .alg = alg, .missing = missing };
+    struct spoiled s = {.good = good, .alg = alg, .missing = missing};
     struct mu_crypto table = spoiled_table(&s);
 
     s.what = (unsigned)what;
@@ -306,27 +304,25 @@ static void test_spoiled(void **state)
         int what;
         enum mu_alg algs[4];
     } cases[] = {
-        { SPOIL_RANDOM, { 0 } },
-        { SPOIL_SHA256_INIT, { 0 } },
-        { SPOIL_SHA256_UPDATE, { 0 } },
-        { SPOIL_SHA256_FINAL, { 0 } },
-        { SPOIL_HMAC, { 0 } },
-        { SPOIL_HMAC_SHA1, { 0 } },
-        { SPOIL_SEAL, { MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM } },
-        { SPOIL_OPEN, { MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM } },
-        { SPOIL_OPEN_ALWAYS, { MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM } },
-        { SPOIL_OPEN_LEAVES, { MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM } },
-        { SPOIL_CTR, { 0 } },
-        { SPOIL_ENCRYPT, { 0 } },
-        { SPOIL_DECRYPT, { 0 } },
-        { SPOIL_KEYPAIR_PRIVATE,
-          { MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519 } },
-        { SPOIL_KEYPAIR_PUBLIC,
-          { MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519 } },
-        { SPOIL_SIGN, { MU_ALG_ES256, MU_ALG_EDDSA } },
-        { SPOIL_VERIFY_NEVER, { MU_ALG_ES256, MU_ALG_EDDSA } },
-        { SPOIL_VERIFY_ALWAYS, { MU_ALG_ES256, MU_ALG_EDDSA } },
-        { SPOIL_AGREE, { MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519 } },
+        {SPOIL_RANDOM, {0}},
+        {SPOIL_SHA256_INIT, {0}},
+        {SPOIL_SHA256_UPDATE, {0}},
+        {SPOIL_SHA256_FINAL, {0}},
+        {SPOIL_HMAC, {0}},
+        {SPOIL_HMAC_SHA1, {0}},
+        {SPOIL_SEAL, {MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM}},
+        {SPOIL_OPEN, {MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM}},
+        {SPOIL_OPEN_ALWAYS, {MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM}},
+        {SPOIL_OPEN_LEAVES, {MU_ALG_AES_CCM_16_64_128, MU_ALG_A128GCM}},
+        {SPOIL_CTR, {0}},
+        {SPOIL_ENCRYPT, {0}},
+        {SPOIL_DECRYPT, {0}},
+        {SPOIL_KEYPAIR_PRIVATE, {MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519}},
+        {SPOIL_KEYPAIR_PUBLIC, {MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519}},
+        {SPOIL_SIGN, {MU_ALG_ES256, MU_ALG_EDDSA}},
+        {SPOIL_VERIFY_NEVER, {MU_ALG_ES256, MU_ALG_EDDSA}},
+        {SPOIL_VERIFY_ALWAYS, {MU_ALG_ES256, MU_ALG_EDDSA}},
+        {SPOIL_AGREE, {MU_ALG_ES256, MU_ALG_EDDSA, MU_ALG_X25519}},
     };
     const size_t n = sizeof(cases) / sizeof(cases[0]);
 
@@ -334,17 +330,18 @@ static void test_spoiled(void **state)
     assert_int_equal(n, SPOIL_COUNT - 1); /* none forgotten */
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < 4 && (j == 0 || cases[i].algs[j] != 0); j++) {
-            int rc = judge(mu_crypto_openssl(), cases[i].what,
-                           cases[i].algs[j], 0);
+            int rc =
+                judge(mu_crypto_openssl(), cases[i].what, cases[i].algs[j], 0);
 
             if (rc != MU_ERR_CRYPTO)
-                fail_msg("case %zu, algorithm %d: %s", i,
-                         (int)cases[i].algs[j], mu_err_name(rc));
+                fail_msg("case %zu, algorithm %d: %s", i, (int)cases[i].algs[j],
+                         mu_err_name(rc));
         }
     }
 }
 
-/* Only EdDSA and X25519 may be missing; an error of another kind never. */
+/* What a device that only receives does not need may be missing; an error of
+ * another kind never is. */
 static void test_missing(void **state)
 {
     static const struct {
@@ -352,33 +349,33 @@ static void test_missing(void **state)
         enum mu_alg alg;
         int allowed;
     } cases[] = {
-        { SPOIL_RANDOM, 0, 0 },
-        { SPOIL_HMAC, 0, 0 },
-        { SPOIL_HMAC_SHA1, 0, 0 },
-        { SPOIL_SEAL, MU_ALG_AES_CCM_16_64_128, 0 },
-        { SPOIL_SEAL, MU_ALG_A128GCM, 0 },
-        { SPOIL_OPEN, MU_ALG_AES_CCM_16_64_128, 0 },
-        { SPOIL_CTR, 0, 0 },
-        { SPOIL_ENCRYPT, 0, 0 },
-        { SPOIL_DECRYPT, 0, 0 },
-        { SPOIL_SIGN, MU_ALG_ES256, 0 },
-        { SPOIL_VERIFY_NEVER, MU_ALG_ES256, 0 },
-        { SPOIL_KEYPAIR_PUBLIC, MU_ALG_ES256, 0 },
-        { SPOIL_AGREE, MU_ALG_ES256, 0 },
-        { SPOIL_SIGN, MU_ALG_EDDSA, 1 },
-        { SPOIL_VERIFY_NEVER, MU_ALG_EDDSA, 1 },
-        { SPOIL_AGREE, MU_ALG_EDDSA, 1 },
-        { SPOIL_KEYPAIR_PUBLIC, MU_ALG_X25519, 1 },
-        { SPOIL_AGREE, MU_ALG_X25519, 1 },
+        {SPOIL_RANDOM, 0, 0},
+        {SPOIL_HMAC, 0, 0},
+        {SPOIL_HMAC_SHA1, 0, 1},
+        {SPOIL_SEAL, MU_ALG_AES_CCM_16_64_128, 0},
+        {SPOIL_SEAL, MU_ALG_A128GCM, 1},
+        {SPOIL_OPEN, MU_ALG_AES_CCM_16_64_128, 0},
+        {SPOIL_CTR, 0, 0},
+        {SPOIL_ENCRYPT, 0, 0},
+        {SPOIL_DECRYPT, 0, 0},
+        {SPOIL_SIGN, MU_ALG_ES256, 1},
+        {SPOIL_VERIFY_NEVER, MU_ALG_ES256, 0},
+        {SPOIL_KEYPAIR_PUBLIC, MU_ALG_ES256, 1},
+        {SPOIL_AGREE, MU_ALG_ES256, 1},
+        {SPOIL_SIGN, MU_ALG_EDDSA, 1},
+        {SPOIL_VERIFY_NEVER, MU_ALG_EDDSA, 1},
+        {SPOIL_AGREE, MU_ALG_EDDSA, 1},
+        {SPOIL_KEYPAIR_PUBLIC, MU_ALG_X25519, 1},
+        {SPOIL_AGREE, MU_ALG_X25519, 1},
     };
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(judge(mu_crypto_openssl(), cases[i].what,
-                               cases[i].alg, MU_ERR_UNSUPPORTED),
+        assert_int_equal(judge(mu_crypto_openssl(), cases[i].what, cases[i].alg,
+                               MU_ERR_UNSUPPORTED),
                          cases[i].allowed ? 0 : MU_ERR_CRYPTO);
-        assert_int_equal(judge(mu_crypto_openssl(), cases[i].what,
-                               cases[i].alg, MU_ERR_CRYPTO),
+        assert_int_equal(judge(mu_crypto_openssl(), cases[i].what, cases[i].alg,
+                               MU_ERR_CRYPTO),
                          MU_ERR_CRYPTO);
     }
 }
@@ -394,22 +391,22 @@ static void test_inventory(void **state)
         int pairs;
         int agrees;
     } want[] = {
-        { "openssl", MU_ALG_ES256, 0, 0, 0 },
-        { "openssl", MU_ALG_EDDSA, 0, 0, 0 },
-        { "openssl", MU_ALG_X25519, MU_ERR_UNSUPPORTED, 0, 0 },
-        { "psa", MU_ALG_ES256, 0, 0, 0 },
-        { "psa", MU_ALG_EDDSA, MU_ERR_UNSUPPORTED, MU_ERR_UNSUPPORTED,
-          MU_ERR_UNSUPPORTED },
-        { "psa", MU_ALG_X25519, MU_ERR_UNSUPPORTED, 0, 0 },
+        {"openssl", MU_ALG_ES256, 0, 0, 0},
+        {"openssl", MU_ALG_EDDSA, 0, 0, 0},
+        {"openssl", MU_ALG_X25519, MU_ERR_UNSUPPORTED, 0, 0},
+        {"psa", MU_ALG_ES256, 0, 0, 0},
+        {"psa", MU_ALG_EDDSA, MU_ERR_UNSUPPORTED, MU_ERR_UNSUPPORTED,
+         MU_ERR_UNSUPPORTED},
+        {"psa", MU_ALG_X25519, MU_ERR_UNSUPPORTED, 0, 0},
     };
     const struct mu_bytes text = mu_bytes_str("text");
 
     (void)state;
     for (size_t i = 0; i < sizeof(want) / sizeof(want[0]); i++) {
         const struct mu_crypto *c = mu_crypto_openssl();
-        struct mu_secret priv = { .len = 0 };
-        uint8_t pub[MU_PUBLIC_KEY_MAX] = { 0 };
-        uint8_t sig[64] = { 0 };
+        struct mu_secret priv = {.len = 0};
+        uint8_t pub[MU_PUBLIC_KEY_MAX] = {0};
+        uint8_t sig[64] = {0};
         uint8_t out[32];
         size_t n = 32;
 
@@ -420,12 +417,12 @@ static void test_inventory(void **state)
                          want[i].pairs);
         assert_int_equal(c->sign(c->ctx, want[i].alg, &priv, &text, 1, sig),
                          want[i].signs);
-        assert_int_equal(c->verify(c->ctx, want[i].alg, mu_bytes(pub, n),
-                                   &text, 1, sig),
-                         want[i].signs);
-        assert_int_equal(c->agree(c->ctx, want[i].alg, &priv,
-                                  mu_bytes(pub, n), out),
-                         want[i].agrees);
+        assert_int_equal(
+            c->verify(c->ctx, want[i].alg, mu_bytes(pub, n), &text, 1, sig),
+            want[i].signs);
+        assert_int_equal(
+            c->agree(c->ctx, want[i].alg, &priv, mu_bytes(pub, n), out),
+            want[i].agrees);
     }
 }
 

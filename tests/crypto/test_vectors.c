@@ -263,7 +263,7 @@ static int op_map(const struct backend *b, const struct vec_case *v)
 {
     struct mu_secret seed = secret_of(v, "seed");
     struct mu_secret priv = secret_of(v, "priv");
-    const uint8_t nine[32] = { 9 };
+    const uint8_t nine[32] = {9};
     uint8_t ed_base[32];
     uint8_t ed[32];
     uint8_t x[32];
@@ -276,16 +276,13 @@ static int op_map(const struct backend *b, const struct vec_case *v)
     if (rc == 0)
         rc = same(x, sizeof(x), vec_get(v, "pub"));
     if (rc == 0)
-        rc = b->c->agree(b->c->ctx, MU_ALG_EDDSA, &seed, MU_BYTES(ed_base),
-                         ed);
+        rc = b->c->agree(b->c->ctx, MU_ALG_EDDSA, &seed, MU_BYTES(ed_base), ed);
     if (rc == 0)
         rc = same(ed, sizeof(ed), vec_get(v, "pub"));
     if (rc == 0)
-        rc = b->c->agree(b->c->ctx, MU_ALG_EDDSA, &seed, vec_get(v, "ed"),
-                         ed);
+        rc = b->c->agree(b->c->ctx, MU_ALG_EDDSA, &seed, vec_get(v, "ed"), ed);
     if (rc == 0)
-        rc = b->c->agree(b->c->ctx, MU_ALG_X25519, &priv, vec_get(v, "pub"),
-                         x);
+        rc = b->c->agree(b->c->ctx, MU_ALG_X25519, &priv, vec_get(v, "pub"), x);
     return rc != 0 ? rc : same(ed, sizeof(ed), MU_BYTES(x));
 }
 
@@ -296,25 +293,25 @@ static const struct {
     bool twins;
     bool eddsa; /* needs a back end that has Ed25519 */
 } ops[] = {
-    { "sha256", op_sha256, true, false },
-    { "hmac-sha256", op_hmac_sha256, true, false },
-    { "hmac-sha1", op_hmac_sha1, true, false },
-    { "hkdf", op_hkdf, true, false },
-    { "aes", op_aes, true, false },
-    { "aes-ctr", op_aes_ctr, true, false },
-    { "kw", op_key_wrap, true, false },
-    { "ccm", op_aead, true, false },
-    { "gcm", op_aead, true, false },
-    { "es256", op_sign, true, false },
-    { "es256-bad", op_verify, false, false },
-    { "ed25519", op_sign, true, true },
-    { "ed25519-bad", op_verify, false, true },
-    { "x25519", op_agree, true, false },
-    { "x25519-bad", op_agree, false, false },
-    { "ed25519-map", op_map, true, true },
-    { "ed25519-map-bad", op_agree, false, true },
-    { "p256", op_agree, true, false },
-    { "p256-bad", op_agree, false, false },
+    {"sha256", op_sha256, true, false},
+    {"hmac-sha256", op_hmac_sha256, true, false},
+    {"hmac-sha1", op_hmac_sha1, true, false},
+    {"hkdf", op_hkdf, true, false},
+    {"aes", op_aes, true, false},
+    {"aes-ctr", op_aes_ctr, true, false},
+    {"kw", op_key_wrap, true, false},
+    {"ccm", op_aead, true, false},
+    {"gcm", op_aead, true, false},
+    {"es256", op_sign, true, false},
+    {"es256-bad", op_verify, false, false},
+    {"ed25519", op_sign, true, true},
+    {"ed25519-bad", op_verify, false, true},
+    {"x25519", op_agree, true, false},
+    {"x25519-bad", op_agree, false, false},
+    {"ed25519-map", op_map, true, true},
+    {"ed25519-map-bad", op_agree, false, true},
+    {"p256", op_agree, true, false},
+    {"p256-bad", op_agree, false, false},
 };
 
 /* One flipped bit in the first, a middle and the last byte of each field. */
@@ -323,7 +320,7 @@ static void run_twins(const struct backend *b, const struct vec_case *v,
 {
     for (size_t f = 0; f < v->fields_len; f++) {
         const size_t len = v->fields[f].len;
-        const size_t at[3] = { 0, len / 2, len - 1 };
+        const size_t at[3] = {0, len / 2, len - 1};
 
         if (len == 0)
             continue;
@@ -377,8 +374,8 @@ static void run_case(const struct vec_case *v, void *user)
 static void run_file(const char *name, size_t n)
 {
     struct backend backends[2] = {
-        { mu_crypto_openssl(), true, false },
-        { mu_crypto_psa(), false, true },
+        {mu_crypto_openssl(), true, false},
+        {mu_crypto_psa(), false, true},
     };
     char path[128];
 

@@ -29,8 +29,8 @@ static void vec_parse_hex(const char *text, struct vec_field *f)
     f->data = malloc(f->len != 0 ? f->len : 1);
     assert_non_null(f->data);
     for (size_t i = 0; i < f->len; i++)
-        f->data[i] = (uint8_t)(vec_digit(text[2 * i]) * 16 +
-                               vec_digit(text[2 * i + 1]));
+        f->data[i] =
+            (uint8_t)(vec_digit(text[2 * i]) * 16 + vec_digit(text[2 * i + 1]));
 }
 
 /* "text" or "text" * count */
@@ -100,7 +100,7 @@ static size_t vec_finish(struct vec_case *c,
 size_t vec_each(const char *path,
                 void (*fn)(const struct vec_case *c, void *user), void *user)
 {
-    struct vec_case c = { .fields_len = 0 };
+    struct vec_case c = {.fields_len = 0};
     FILE *file = fopen(path, "r");
     char *line = NULL;
     size_t cap = 0;
