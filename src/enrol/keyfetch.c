@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Key fetch, request and response: docs/wire-format.md s.4. */
+#include "muster/cbor.h"
+#include "muster/keyfetch.h"
+
+#define KB_LEN 32 /* bytes */
+
+static bool request_valid(const struct mu_keyfetch_request *m)
+{
+    if (m->held_len > MU_DEVICE_GROUPS_MAX)
+        return false;
+    for (size_t i = 0; i < m->held_len; i++) {
+        if (m->held[i].kind != MU_KEY_KB)
+            return false;
+        for (size_t j = 0; j < i; j++) {
+            if (m->held[j].scope == m->held[i].scope)
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool response_lists(const struct mu_keyfetch_response *m,
+                           uint32_t group)
+{
+    for (size_t i = 0; i < m->groups_len; i++) {
+        if (m->groups[i] == group)
+            return true;
+    }
+    return false;
+}
+
+static bool response_valid(const struct mu_keyfetch_response *m)
+{
+    if (m->keys_len > MU_DEVICE_GROUPS_MAX ||
+        m->groups_len > MU_DEVICE_GROUPS_MAX)
+        return false;
+    for (size_t i = 0; i < m->groups_len; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (m->groups[j] == m->groups[i])
+                return false;
+        }
+    }
+    for (size_t i = 0; i < m->keys_len; i++) {
+        const struct mu_keyfetch_key *key = &m->keys[i];
+        if (key->kid.kind != MU_KEY_KB || key->key.len != KB_LEN ||
+            !response_lists(m, key->kid.scope))
+            return false;
+        for (size_t j = 0; j < i; j++) {
+            if (m->keys[j].kid.scope == key->kid.scope)
+                return false;
+        }
+    }
+    return true;
+}
+
+static void kid_put(struct mu_writer *w, const struct mu_kid *kid)
+{
+    mu_cbor_put_bstr_head(w, MU_KID_LEN);
+    mu_kid_write(w, kid);
+}
+
+static struct mu_kid kid_get(struct mu_reader *r)
+{
+    struct mu_reader in = mu_reader(mu_cbor_get_bstr(r));
+    struct mu_kid kid = mu_kid_read(&in);
+
+    if (mu_reader_end(&in) != 0)
+        mu_reader_fail(r);
+    return kid;
+}
+
+/* Items of an array that has to fit the tables of a device. */
+static uint8_t count_get(struct mu_reader *r)
+{
+    size_t count = mu_cbor_get_array(r);
+
+    if (count > MU_DEVICE_GROUPS_MAX)
+        mu_reader_fail(r);
+    return r->failed ? 0 : (uint8_t)count;
+}
+
+int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
+                               struct mu_writer *w)
+{
+    if (!request_valid(m))
+        return MU_ERR_USAGE;
+    mu_cbor_put_map(w, 1);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_array(w, m->held_len);
+    for (size_t i = 0; i < m->held_len; i++)
+        kid_put(w, &m->held[i]);
+    return mu_writer_end(w);
+}
+
+int mu_keyfetch_request_consume(struct mu_bytes in,
+                                struct mu_keyfetch_request *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    bool there = false;
+    int64_t key;
+    int rc;
+
+    *m = (struct mu_keyfetch_request){0};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        if (key != 1) {
+            mu_cbor_skip(&r);
+            continue;
+        }
+        there = true;
+        m->held_len = count_get(&r);
+        for (size_t i = 0; i < m->held_len; i++)
+            m->held[i] = kid_get(&r);
+    }
+    rc = mu_reader_end(&r);
+    if (rc == 0 && (!there || !request_valid(m)))
+        rc = MU_ERR_MALFORMED;
+    if (rc != 0)
+        *m = (struct mu_keyfetch_request){0};
+    return rc;
+}
+
+int mu_keyfetch_response_create(const struct mu_keyfetch_response *m,
+                                struct mu_writer *w)
+{
+    if (!response_valid(m))
+        return MU_ERR_USAGE;
+    mu_cbor_put_map(w, 3);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_array(w, m->keys_len);
+    for (size_t i = 0; i < m->keys_len; i++) {
+        mu_cbor_put_array(w, 3);
+        kid_put(w, &m->keys[i].kid);
+        mu_cbor_put_bstr(w, mu_secret_view(&m->keys[i].key));
+        mu_cbor_put_uint(w, m->keys[i].valid_s);
+    }
+    mu_cbor_put_uint(w, 2);
+    mu_cbor_put_array(w, m->groups_len);
+    for (size_t i = 0; i < m->groups_len; i++)
+        mu_cbor_put_uint(w, m->groups[i]);
+    mu_cbor_put_uint(w, 3);
+    mu_cbor_put_uint(w, m->epoch);
+    return mu_writer_end(w);
+}
+
+static void response_keys(struct mu_reader *r, struct mu_keyfetch_response *m)
+{
+    m->keys_len = count_get(r);
+    for (size_t i = 0; i < m->keys_len; i++) {
+        struct mu_keyfetch_key *key = &m->keys[i];
+        mu_cbor_expect_array(r, 3);
+        key->kid = kid_get(r);
+        struct mu_bytes kb = mu_cbor_get_bstr(r);
+        if (kb.len != KB_LEN || mu_secret_set(&key->key, kb) != 0)
+            mu_reader_fail(r);
+        key->valid_s = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+    }
+}
+
+int mu_keyfetch_response_consume(struct mu_bytes in,
+                                 struct mu_keyfetch_response *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    unsigned there = 0;
+    int64_t key;
+    int rc;
+
+    mu_keyfetch_response_clear(m);
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        if (key >= 1 && key <= 3)
+            there |= 1u << key;
+        switch (key) {
+        case 1:
+            response_keys(&r, m);
+            break;
+        case 2:
+            m->groups_len = count_get(&r);
+            for (size_t i = 0; i < m->groups_len; i++)
+                m->groups[i] = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
+            break;
+        case 3:
+            m->epoch = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
+            break;
+        default:
+            mu_cbor_skip(&r);
+            break;
+        }
+    }
+    rc = mu_reader_end(&r);
+    if (rc == 0 && (there != 0x0e || !response_valid(m)))
+        rc = MU_ERR_MALFORMED;
+    if (rc != 0)
+        mu_keyfetch_response_clear(m);
+    return rc;
+}
+
+void mu_keyfetch_response_clear(struct mu_keyfetch_response *m)
+{
+    mu_wipe(m, sizeof *m);
+}
