@@ -5,7 +5,7 @@
  *
  * Written: the protected header holds alg and nothing else; kid and IV are
  * unprotected. Read: deterministic CBOR; alg protected and an integer; kid and
- * IV in either bucket, once, not empty; crit refused with MU_ERR_UNSUPPORTED, as are
+ * IV in either bucket, once, not empty; crit is MU_ERR_UNSUPPORTED, as are
  * Partial IV and text algorithms; other labels are passed over.
  *
  * Consuming never lets the message choose: the caller says the algorithm, and

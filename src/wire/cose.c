@@ -90,62 +90,68 @@ void cose_parts_make(struct cose_parts *p, const char *context,
     p->parts[5] = payload;
 }
 
-/* A header value that may come once in either bucket, and never empty: an
- * empty view means that there is none. */
-static void header_bytes(struct mu_reader *r, struct mu_bytes *v)
+/* What was seen in the two buckets. */
+struct header_walk {
+    bool has_alg;
+    bool refused;   /* something that we do not do */
+    bool malformed; /* something that must not be there, or not like this */
+};
+
+/* A value that may come once in either bucket, and never empty: an empty view
+ * says that there is none. */
+static void header_bytes(struct mu_reader *r, struct header_walk *walk,
+                         struct mu_bytes *v)
 {
-    if (v->len != 0)
-        mu_reader_fail(r);
+    bool again = v->len != 0;
+
     *v = mu_cbor_get_bstr(r);
-    if (v->len == 0)
-        mu_reader_fail(r);
+    walk->malformed |= again || v->len == 0;
 }
 
-/* Reads alg; false when no enum mu_alg could hold it. */
-static bool header_alg(struct mu_reader *r, struct mu_cose *m)
+static void header_alg(struct mu_reader *r, bool is_protected,
+                       struct header_walk *walk, struct mu_cose *m)
 {
+    /* RFC 9052 allows alg outside; then it could be changed unnoticed. */
+    walk->malformed |= !is_protected;
+    walk->has_alg = true;
+    if (mu_cbor_peek(r) == MU_CBOR_TSTR) {
+        walk->refused = true;
+        mu_cbor_skip(r);
+        return;
+    }
     int64_t alg = mu_cbor_get_int(r);
-
+    /* Beyond an int it would come out as another number. */
     if (alg < INT32_MIN || alg > INT32_MAX)
-        return false;
-    m->alg = (enum mu_alg)alg;
-    return true;
+        walk->refused = true;
+    else
+        m->alg = (enum mu_alg)alg;
 }
 
-/* One bucket. *refused: something in it that we do not do. */
+/* One bucket. */
 static void header_get(struct mu_reader *r, bool is_protected,
-                       struct mu_cose *m, bool *has_alg, bool *refused)
+                       struct header_walk *walk, struct mu_cose *m)
 {
     struct mu_cbor_map map = mu_cbor_get_map(r);
     struct mu_bytes key;
 
     while (mu_cbor_map_next_any(r, &map, &key)) {
         struct mu_reader k = mu_reader(key);
-        if (mu_cbor_peek(&k) == MU_CBOR_BSTR)
-            mu_reader_fail(r); /* a label is an int or text (s.1.5) */
+        /* A label is an integer or text (s.1.5); ours are all positive. */
+        walk->malformed |= mu_cbor_peek(&k) == MU_CBOR_BSTR;
         bool number = mu_cbor_peek(&k) == MU_CBOR_UINT;
-        uint64_t label = number ? mu_cbor_get_uint(&k) : 0;
-        switch (label) {
+        switch (number ? mu_cbor_get_uint(&k) : 0) {
         case LABEL_ALG:
-            if (!is_protected)
-                mu_reader_fail(r);
-            if (mu_cbor_peek(r) == MU_CBOR_TSTR) {
-                *refused = true;
-                mu_cbor_skip(r);
-                break;
-            }
-            *refused |= !header_alg(r, m);
-            *has_alg = true;
+            header_alg(r, is_protected, walk, m);
             break;
         case LABEL_KID:
-            header_bytes(r, &m->kid);
+            header_bytes(r, walk, &m->kid);
             break;
         case LABEL_IV:
-            header_bytes(r, &m->iv);
+            header_bytes(r, walk, &m->iv);
             break;
         case LABEL_CRIT:
         case LABEL_PARTIAL_IV:
-            *refused = true;
+            walk->refused = true;
             mu_cbor_skip(r);
             break;
         default:
@@ -172,8 +178,7 @@ static size_t kind_items(uint64_t tag)
 int mu_cose_decode(struct mu_bytes in, struct mu_cose *m)
 {
     struct mu_reader r = mu_reader(in);
-    bool has_alg = false;
-    bool refused = false;
+    struct header_walk walk = {0};
 
     *m = (struct mu_cose){0};
     uint64_t tag = mu_cbor_get_tag(&r);
@@ -184,9 +189,9 @@ int mu_cose_decode(struct mu_bytes in, struct mu_cose *m)
     mu_cbor_expect_array(&r, items);
     m->protected_header = mu_cbor_get_bstr(&r);
     struct mu_reader p = mu_reader(m->protected_header);
-    header_get(&p, true, m, &has_alg, &refused);
-    bool bad_header = mu_reader_end(&p) != 0;
-    header_get(&r, false, m, &has_alg, &refused);
+    header_get(&p, true, &walk, m);
+    walk.malformed |= mu_reader_end(&p) != 0;
+    header_get(&r, false, &walk, m);
     m->detached = mu_cbor_peek(&r) == MU_CBOR_NULL;
     if (m->detached)
         mu_cbor_get_null(&r);
@@ -195,12 +200,10 @@ int mu_cose_decode(struct mu_bytes in, struct mu_cose *m)
     if (items == 4)
         m->proof = mu_cbor_get_bstr(&r);
     int rc = mu_reader_end(&r);
-    if (rc == 0 && bad_header)
+    if (rc == 0 && (walk.malformed || !walk.has_alg))
         rc = MU_ERR_MALFORMED;
-    if (rc == 0 && refused)
+    if (rc == 0 && walk.refused)
         rc = MU_ERR_UNSUPPORTED;
-    if (rc == 0 && !has_alg)
-        rc = MU_ERR_MALFORMED;
     if (rc != 0)
         *m = (struct mu_cose){0};
     return rc;
