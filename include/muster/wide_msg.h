@@ -18,6 +18,7 @@ struct mu_wide_hello {
     uint64_t area_version;
     uint32_t epoch;       /* highest seen */
     uint16_t unicast_port;
+    uint64_t page_memory; /* bytes for the page in progress; 0: no bound */
 };
 
 MU_MUST int mu_wide_hello_create(const struct mu_wide_hello *m,

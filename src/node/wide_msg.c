@@ -6,7 +6,7 @@
 
 int mu_wide_hello_create(const struct mu_wide_hello *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 4);
+    mu_cbor_put_map(w, m->page_memory != 0 ? 5 : 4);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->software);
     mu_cbor_put_uint(w, 2);
@@ -15,6 +15,10 @@ int mu_wide_hello_create(const struct mu_wide_hello *m, struct mu_writer *w)
     mu_cbor_put_uint(w, m->epoch);
     mu_cbor_put_uint(w, 4);
     mu_cbor_put_uint(w, m->unicast_port);
+    if (m->page_memory != 0) {
+        mu_cbor_put_uint(w, 5);
+        mu_cbor_put_uint(w, m->page_memory);
+    }
     return mu_writer_end(w);
 }
 
@@ -40,6 +44,9 @@ int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m)
             break;
         case 4:
             m->unicast_port = (uint16_t)mu_cbor_get_uint_max(&r, UINT16_MAX);
+            break;
+        case 5:
+            m->page_memory = mu_cbor_get_uint(&r);
             break;
         default:
             mu_cbor_skip(&r);
