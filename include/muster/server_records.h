@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The records of the server's store: what each table holds, one write/read
+ * pair a record. Every value begins with the version of its form; a value of
+ * an unknown version, or one that does not parse, is MU_ERR_CORRUPT. Keys are
+ * big endian, so that the store's order is the order of the numbers.
+ *
+ * Secrets are sealed one by one: AES-128-GCM under a key derived from the
+ * master key for this very record, so that a sealed secret moved to another
+ * record does not open.
+ */
+#ifndef MUSTER_SERVER_RECORDS_H
+#define MUSTER_SERVER_RECORDS_H
+
+#include "muster/connect.h"
+#include "muster/keys.h"
+#include "muster/manifest.h"
+#include "muster/node.h"
+#include "muster/server.h"
+#include "muster/store.h"
+
+#define MU_CANCEL_MAX 160 /* bytes of a signed cancel object */
+#define MU_SEALED_MAX (MU_SECRET_MAX + 28) /* nonce 12, tag 16 */
+
+struct mu_sealed {
+    uint8_t bytes[MU_SEALED_MAX];
+    uint8_t len; /* 0: nothing sealed here */
+};
+
+MU_MUST int mu_seal_create(const struct mu_crypto *c,
+                           const struct mu_secret *master, uint8_t table,
+                           struct mu_bytes key, const struct mu_secret *secret,
+                           struct mu_sealed *out);
+/* MU_ERR_CORRUPT when it does not open: other master, other record, damage. */
+MU_MUST int mu_seal_consume(const struct mu_crypto *c,
+                            const struct mu_secret *master, uint8_t table,
+                            struct mu_bytes key, const struct mu_sealed *in,
+                            struct mu_secret *secret);
+
+/* ---- keys of the tables ------------------------------------------------- */
+
+struct mu_record_key {
+    uint8_t bytes[MU_STORE_KEY_MAX];
+    size_t len;
+};
+
+struct mu_bytes mu_record_key_view(const struct mu_record_key *k);
+struct mu_record_key mu_record_key_number(uint32_t number);
+struct mu_record_key mu_record_key_long(uint64_t number);
+struct mu_record_key mu_record_key_area(uint32_t gateway, uint16_t index);
+struct mu_record_key mu_record_key_member(uint32_t group,
+                                          struct mu_bytes identity);
+struct mu_record_key mu_record_key_kid(const struct mu_kid *kid);
+struct mu_record_key mu_record_key_campaign(const uint8_t id[MU_CAMPAIGN_ID]);
+/* MU_TABLE_SEEN: campaign id, then 'p': how far a campaign has come. */
+struct mu_record_key mu_record_key_progress(const uint8_t id[MU_CAMPAIGN_ID]);
+struct mu_record_key mu_record_key_target(const uint8_t id[MU_CAMPAIGN_ID],
+                                          uint32_t gateway, uint16_t index);
+/* MU_TABLE_NODE: "group/NAME" -> number. */
+struct mu_record_key mu_record_key_group_name(struct mu_bytes name);
+
+/* ---- small records ------------------------------------------------------- */
+
+/* One number: "epoch", "generations", "campaigns", "gateways", "groups", "wide
+ * key", names of groups, ids of campaigns. */
+void mu_number_record_write(struct mu_writer *w, uint64_t number);
+MU_MUST int mu_number_record_read(struct mu_bytes in, uint64_t *number);
+
+/* MU_TABLE_NODE "signer" */
+struct mu_signer_record {
+    enum mu_alg alg;
+    uint8_t pub[MU_PUBLIC_KEY_MAX];
+    uint8_t pub_len;
+    struct mu_sealed priv;
+};
+void mu_signer_record_write(struct mu_writer *w,
+                            const struct mu_signer_record *r);
+MU_MUST int mu_signer_record_read(struct mu_bytes in,
+                                  struct mu_signer_record *r);
+
+/* MU_TABLE_AREA */
+struct mu_area_record {
+    bool revoked; /* the index is not given to anybody else */
+    uint8_t identity[MU_ID_MAX];
+    uint8_t identity_len;
+};
+void mu_area_record_write(struct mu_writer *w, const struct mu_area_record *r);
+MU_MUST int mu_area_record_read(struct mu_bytes in, struct mu_area_record *r);
+
+/* MU_TABLE_MEMBER */
+struct mu_member_record {
+    bool left; /* kept: campaigns of the past name it */
+};
+void mu_member_record_write(struct mu_writer *w,
+                            const struct mu_member_record *r);
+MU_MUST int mu_member_record_read(struct mu_bytes in,
+                                  struct mu_member_record *r);
+
+/* MU_TABLE_KEY */
+struct mu_key_record {
+    enum mu_key_phase phase;
+    struct mu_sealed key;
+};
+void mu_key_record_write(struct mu_writer *w, const struct mu_key_record *r);
+MU_MUST int mu_key_record_read(struct mu_bytes in, struct mu_key_record *r);
+
+/* MU_TABLE_SEEN, progress of a campaign */
+struct mu_progress_record {
+    uint32_t page; /* of the wide-area sender */
+    uint32_t elapsed_s;
+};
+void mu_progress_record_write(struct mu_writer *w,
+                              const struct mu_progress_record *r);
+MU_MUST int mu_progress_record_read(struct mu_bytes in,
+                                    struct mu_progress_record *r);
+
+/* ---- registry ------------------------------------------------------------ */
+
+struct mu_device_group {
+    uint32_t number;
+    uint64_t sent; /* newest generation of Kb it was answered with */
+    uint64_t held; /* newest one it proved to hold */
+};
+
+struct mu_device_record {
+    bool revoked;
+    bool capable; /* capability is known: it has connected once */
+    uint32_t gateway;
+    uint16_t index;
+    struct mu_capability capability;
+    struct mu_device_group groups[MU_DEVICE_GROUPS_MAX];
+    uint8_t groups_len;
+    struct mu_sealed kmr;
+};
+void mu_device_record_write(struct mu_writer *w,
+                            const struct mu_device_record *r);
+MU_MUST int mu_device_record_read(struct mu_bytes in,
+                                  struct mu_device_record *r);
+/* The entry of a group; NULL: not a member. */
+struct mu_device_group *mu_device_record_group(struct mu_device_record *r,
+                                               uint32_t number);
+
+struct mu_gateway_record {
+    uint8_t identity[MU_ID_MAX];
+    uint8_t identity_len;
+    uint32_t area_version;
+    uint32_t next_index; /* first area index never given out */
+    uint32_t devices;    /* not revoked */
+    uint64_t page_memory; /* bytes, as it last said; 0: no bound known */
+    struct mu_sealed kmr;
+};
+void mu_gateway_record_write(struct mu_writer *w,
+                             const struct mu_gateway_record *r);
+MU_MUST int mu_gateway_record_read(struct mu_bytes in,
+                                   struct mu_gateway_record *r);
+
+struct mu_group_record {
+    uint8_t name[MU_NAME_MAX];
+    uint8_t name_len;
+    uint8_t mode;        /* enum mu_wide_mode */
+    bool dirty;          /* its key is to be made anew before the next use */
+    bool used;           /* something was sent under the present key */
+    uint64_t generation; /* of Kb; 0: none yet */
+    uint64_t previous;   /* the retired one; 0: none */
+    uint32_t members;
+};
+void mu_group_record_write(struct mu_writer *w,
+                           const struct mu_group_record *r);
+MU_MUST int mu_group_record_read(struct mu_bytes in,
+                                 struct mu_group_record *r);
+
+/* ---- campaigns ----------------------------------------------------------- */
+
+struct mu_campaign_record {
+    uint8_t id[MU_CAMPAIGN_ID];
+    uint32_t group;
+    uint8_t mode;
+    enum mu_campaign_phase phase;
+    bool downgrade;
+    bool rekey;  /* on revoke */
+    bool cut;    /* targets, digest and shape are final */
+    bool swept;  /* ended, and its files are gone */
+    uint8_t name[MU_NAME_MAX];
+    uint8_t name_len;
+    uint64_t version;
+    uint64_t size;
+    uint8_t digest[MU_SHA256_LEN];
+    struct mu_cast_shape shape;
+    uint8_t session;
+    uint32_t edition;
+    uint64_t generation; /* of the Kb that wraps the CEK */
+    uint32_t quorum_permille;
+    uint32_t deadline_s;
+    uint32_t elapsed_s;
+    uint32_t members, received, verified, installed, running, failed, revoked;
+    uint64_t refused; /* acknowledgements that did not verify */
+    uint8_t announce[MU_ANNOUNCE_MAX];
+    uint16_t announce_len; /* 0: never announced */
+    uint8_t cancel[MU_CANCEL_MAX];
+    uint8_t cancel_len;
+};
+void mu_campaign_record_write(struct mu_writer *w,
+                              const struct mu_campaign_record *r);
+MU_MUST int mu_campaign_record_read(struct mu_bytes in,
+                                    struct mu_campaign_record *r);
+
+/* MU_TABLE_TARGET: the states of up to MU_TARGETS area indexes of a gateway. */
+#define MU_TARGETS 256
+
+enum mu_target_bit { /* beside the state bits of cast.h, which leave these */
+    MU_TARGET_MEMBER = 0x10,
+    MU_TARGET_REVOKED = 0x20,
+};
+#define MU_TARGET_STATE                                                        \
+    (MU_STATE_RECEIVED | MU_STATE_VERIFIED | MU_STATE_INSTALLED |             \
+     MU_STATE_RUNNING | MU_STATE_FAILED)
+
+struct mu_target_record {
+    uint8_t state[MU_TARGETS]; /* 0: no target */
+    uint8_t reason[MU_TARGETS];
+};
+void mu_target_record_write(struct mu_writer *w,
+                            const struct mu_target_record *r);
+MU_MUST int mu_target_record_read(struct mu_bytes in,
+                                  struct mu_target_record *r);
+
+#endif

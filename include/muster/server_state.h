@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state of the server engine, laid open so that its owner can embed it.
+ * Only the functions of server.h look inside. Tables whose size the
+ * configuration decides lie in the work memory of mu_server_init.
+ */
+#ifndef MUSTER_SERVER_STATE_H
+#define MUSTER_SERVER_STATE_H
+
+#include "muster/cast_sender.h"
+#include "muster/oscore.h"
+#include "muster/parts.h"
+#include "muster/server.h"
+#include "muster/server_records.h"
+
+#define MU_SERVER_NONE UINT32_MAX /* no entry of a table */
+
+/* An effect that waits for mu_server_next; its bytes lie in the ring. */
+struct mu_server_item {
+    const char *path;     /* SEND of a request */
+    uint32_t at;          /* first byte in the ring */
+    uint32_t first_len;   /* STORE: key; SEND: OSCORE option */
+    uint32_t second_len;  /* STORE: value; SEND: payload */
+    uint32_t link, exchange;
+    uint32_t ticket;      /* STORE: its own; SEND: what has to be durable */
+    uint8_t table, code;
+    bool response, protected_, deletes, before_send;
+};
+
+struct mu_server_ring {
+    struct mu_server_item *items;
+    uint8_t *bytes;
+    uint32_t items_max, bytes_max;
+    uint32_t first, len; /* items */
+    uint32_t head, tail; /* bytes in use: [head, tail), perhaps wrapped */
+    bool lent;           /* the first item is with the body */
+};
+
+/* What is known of a gateway between two restarts; index = number - 1. */
+struct mu_server_gateway {
+    uint8_t identity[MU_ID_MAX];
+    uint8_t identity_len; /* 0: no such gateway */
+    struct mu_secret kfb;
+    bool linked;
+    bool greeted;         /* said hello on this link */
+    bool channel_due;     /* unicast: tell the body where its copies go */
+    uint16_t unicast_port;
+    mu_time greeted_at;
+    struct mu_ask notice; /* POST /n */
+    struct mu_ask poke;   /* POST /poke */
+};
+
+/* One M2M service connection; at most two a device: pending and current. */
+struct mu_server_connection {
+    uint8_t id[MU_CONNECT_ID];
+    uint8_t identity[MU_ID_MAX];
+    uint8_t identity_len; /* 0: free */
+    bool pending;         /* no OSCORE message has verified yet */
+    uint32_t newer, older;           /* by last use */
+    uint32_t id_next, identity_next; /* chains of the two hash tables */
+    struct mu_capability capability;
+    struct mu_oscore oscore;
+};
+
+struct mu_server_connections {
+    struct mu_server_connection *all;
+    uint32_t *by_id, *by_identity; /* heads of chains */
+    uint32_t max, buckets;         /* buckets: a power of two */
+    uint32_t newest, oldest, free;
+};
+
+enum mu_server_stage {
+    MU_STAGE_TARGETS, /* who is to have it, and what shape they can take */
+    MU_STAGE_DIGEST,  /* of the plain object */
+    MU_STAGE_PAGES,   /* encrypting and hashing, last page first */
+    MU_STAGE_SIGN,
+    MU_STAGE_CAST,    /* on the air, or paused */
+    MU_STAGE_ENDING,  /* the end is being stored */
+    MU_STAGE_LISTED,  /* cancelled; gateways are told until the deadline */
+    MU_STAGE_COUNT
+};
+
+/* A campaign at work. */
+struct mu_server_campaign {
+    struct mu_server *server;
+    bool used;
+    uint64_t number;
+    enum mu_server_stage stage;
+    struct mu_campaign_record rec; /* as stored, or about to be */
+    bool rekey_due;      /* a member was shut out: encrypt anew */
+    uint32_t ticket;     /* ENDING: the record of the end */
+    mu_time base;        /* elapsed_s of rec is counted up to here */
+    uint32_t stored_page, stored_elapsed; /* of the progress record */
+
+    uint8_t after[MU_STORE_KEY_MAX]; /* TARGETS: last member looked at */
+    uint8_t after_len;
+    uint64_t least_memory;
+    uint32_t fits;       /* members that can hold the object */
+
+    struct mu_sha256 hash;
+    uint64_t hashed;
+    struct mu_secret cek;
+    struct mu_object plain, prepared;
+    struct mu_cast_prepare prepare;
+
+    uint8_t *gateways;   /* bitmap: has members, by wide-area index */
+    uint8_t *fetched;    /* bitmap: fetched the present manifest */
+    mu_time fetched_at;  /* first fetch; MU_TIME_NEVER: none yet */
+    bool sending;        /* sender is set up */
+    struct mu_cast_peers peers;
+    struct mu_cast_sender sender;
+    uint8_t *work;
+};
+
+struct mu_server {
+    struct mu_server_conf conf;
+    int failed; /* sticky: the engine is finished */
+    mu_time now;
+
+    struct mu_server_ring stores, sends;
+    uint32_t ticket;  /* last one given */
+    uint32_t barrier; /* last one given to a before_send STORE */
+    uint32_t durable; /* last one reported */
+    struct mu_traces traces;
+    bool channel_due;
+    uint16_t burst;   /* packets still allowed before the next step */
+
+    uint32_t epoch;
+    struct mu_signer signer;
+    struct mu_kid kw_kid; /* kind MU_KEY_NONE: none yet */
+    struct mu_secret kw, kctl;
+    struct mu_counter generations, numbers;
+    uint32_t generations_ticket, numbers_ticket; /* 0: none under way */
+    uint64_t generations_end, numbers_end;
+
+    bool groups_due;  /* some group may want a new key */
+    uint32_t groups_after;
+    uint64_t campaigns_version;
+    uint8_t session;  /* last one given */
+    uint32_t exchange;
+    uint32_t jitter;
+    mu_time asks_at;  /* a notice or poke is due */
+
+    uint32_t gateways_len; /* highest number given */
+    struct mu_server_gateway *gateways;
+    struct mu_server_connections connections;
+    struct mu_server_campaign *campaigns;
+    size_t campaign_work; /* bytes of each campaign's work memory */
+
+    uint8_t *value; /* MU_STORE_VALUE_MAX: the record read last */
+    uint8_t *text;  /* MU_STORE_VALUE_MAX: messages under construction */
+    uint8_t *other; /* MU_STORE_VALUE_MAX: OSCORE's other side */
+};
+
+#endif

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the files of the server engine share. One file a noun: records and
+ * effects (server_store.c), keys and epoch (server_keys.c), devices and
+ * gateways (server_registry.c), groups (server_groups.c), the links of gateways
+ * (server_link.c), connections of devices (server_connect.c), campaigns
+ * (server_campaign.c, server_prepare.c, server_cast.c), reports
+ * (server_report.c), and what the operator sees (server_views.c).
+ */
+#ifndef MUSTER_SERVER_CORE_H
+#define MUSTER_SERVER_CORE_H
+
+#include "muster/assert.h"
+#include "muster/coap.h"
+#include "muster/server_state.h"
+#include "muster/wide_msg.h"
+
+/* ---- effects and records: server_store.c ---------------------------------- */
+
+/* What one step or one wish of the operator may queue at most. */
+#define MU_SERVER_STORES_ROOM 40000u
+#define MU_SERVER_STORES_ITEMS 96u
+#define MU_SERVER_SENDS_ROOM 12000u
+
+void mu_srv_rings_reset(struct mu_server *s);
+/* MU_ERR_BUSY when the body has to take effects first. */
+MU_MUST int mu_srv_room(const struct mu_server *s);
+bool mu_srv_stores_room(const struct mu_server *s);
+bool mu_srv_sends_room(const struct mu_server *s);
+/* Queues a write; held back sends wait for it. value.data NULL: deletes.
+ * Returns the ticket. There is room: the caller asked. */
+uint32_t mu_srv_put(struct mu_server *s, uint8_t table,
+                    const struct mu_record_key *key, struct mu_bytes value);
+uint32_t mu_srv_put_written(struct mu_server *s, uint8_t table,
+                            const struct mu_record_key *key,
+                            const struct mu_writer *w);
+/* The same for what nobody outside depends on. */
+uint32_t mu_srv_put_lazy(struct mu_server *s, uint8_t table,
+                         const struct mu_record_key *key,
+                         const struct mu_writer *w);
+void mu_srv_delete(struct mu_server *s, uint8_t table,
+                   const struct mu_record_key *key);
+bool mu_srv_is_durable(const struct mu_server *s, uint32_t ticket);
+/* Replaces a queued write of the same key, if there is one. For writes whose
+ * order does not matter. */
+void mu_srv_put_merged(struct mu_server *s, uint8_t table,
+                       const struct mu_record_key *key,
+                       const struct mu_writer *w);
+/* A record, queued writes included; a view good until the next read. */
+MU_MUST int mu_srv_get(struct mu_server *s, uint8_t table,
+                       const struct mu_record_key *key,
+                       struct mu_bytes *value);
+/* The first record above *key, which becomes its key. Queued writes are not
+ * seen: whoever walks a table reads what he finds with mu_srv_get. */
+MU_MUST int mu_srv_next(struct mu_server *s, uint8_t table,
+                        struct mu_record_key *key, struct mu_bytes *value);
+struct mu_writer mu_srv_writer(struct mu_server *s); /* over s->text */
+
+void mu_srv_answer(struct mu_server *s, const struct mu_event *ev,
+                   uint8_t code, struct mu_bytes payload);
+void mu_srv_answer_protected(struct mu_server *s, const struct mu_event *ev,
+                             uint8_t code, struct mu_bytes option,
+                             struct mu_bytes payload);
+/* Returns the exchange. */
+uint32_t mu_srv_request(struct mu_server *s, uint32_t link, const char *path,
+                        struct mu_bytes payload);
+void mu_srv_trace(struct mu_server *s, const char *name, uint64_t a,
+                  uint64_t b);
+/* The next effect of the rings. */
+bool mu_srv_take(struct mu_server *s, struct mu_effect *out);
+/* No STORE holds sends back. */
+bool mu_srv_open(const struct mu_server *s);
+
+/* Singletons of MU_TABLE_NODE. MU_ERR_NOT_FOUND. */
+MU_MUST int mu_srv_number_get(struct mu_server *s, const char *name,
+                              uint64_t *number);
+uint32_t mu_srv_number_put(struct mu_server *s, const char *name,
+                           uint64_t number);
+
+/* ---- typed records: server_load.c ----------------------------------------- */
+
+MU_MUST int mu_srv_device_get(struct mu_server *s, struct mu_bytes identity,
+                              struct mu_device_record *d);
+void mu_srv_device_put(struct mu_server *s, struct mu_bytes identity,
+                       const struct mu_device_record *d);
+/* Unseals; clear it. */
+MU_MUST int mu_srv_device_kmr(const struct mu_server *s,
+                              struct mu_bytes identity,
+                              const struct mu_device_record *d,
+                              struct mu_secret *kmr);
+MU_MUST int mu_srv_gateway_get(struct mu_server *s, uint32_t number,
+                               struct mu_gateway_record *g);
+void mu_srv_gateway_put(struct mu_server *s, uint32_t number,
+                        const struct mu_gateway_record *g);
+MU_MUST int mu_srv_area_get(struct mu_server *s, uint32_t gateway,
+                            uint16_t index, struct mu_area_record *a);
+/* The first area index of a gateway from *index on, which becomes its index. */
+MU_MUST int mu_srv_area_next(struct mu_server *s, uint32_t gateway,
+                             uint32_t *index, struct mu_area_record *a);
+MU_MUST int mu_srv_group_get(struct mu_server *s, uint32_t number,
+                             struct mu_group_record *g);
+void mu_srv_group_put(struct mu_server *s, uint32_t number,
+                      const struct mu_group_record *g);
+MU_MUST int mu_srv_group_find(struct mu_server *s, struct mu_bytes name,
+                              uint32_t *number, struct mu_group_record *g);
+/* The first member above *key that has not left; cursor begins with the key of
+ * the empty identity. */
+MU_MUST int mu_srv_member_next(struct mu_server *s, uint32_t group,
+                               bool left_too, struct mu_record_key *cursor,
+                               struct mu_bytes *identity);
+MU_MUST int mu_srv_target_get(struct mu_server *s, const uint8_t *campaign,
+                              uint32_t gateway, uint16_t index,
+                              struct mu_target_record *t);
+void mu_srv_target_put(struct mu_server *s, const uint8_t *campaign,
+                       uint32_t gateway, uint16_t index,
+                       const struct mu_target_record *t);
+/* All targets of a campaign by chunk: the first above *key. */
+MU_MUST int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
+                               struct mu_record_key *key, uint32_t *gateway,
+                               uint16_t *first, struct mu_target_record *t);
+MU_MUST int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
+                           struct mu_secret *key);
+MU_MUST int mu_srv_key_put(struct mu_server *s, const struct mu_kid *kid,
+                           enum mu_key_phase phase,
+                           const struct mu_secret *key);
+void mu_srv_key_drop(struct mu_server *s, const struct mu_kid *kid);
+bool mu_srv_identity_ok(struct mu_bytes identity);
+bool mu_srv_name_ok(struct mu_bytes name);
+
+/* ---- keys and epoch: server_keys.c ---------------------------------------- */
+
+/* Reads, or makes on the first start, epoch, signing key and counters. */
+MU_MUST int mu_srv_keys_load(struct mu_server *s);
+/* Counter blocks and Kw; false while Kw is not there yet. */
+bool mu_srv_keys_work(struct mu_server *s);
+/* Whatever a durable ticket lets go on. */
+void mu_srv_keys_stored(struct mu_server *s);
+/* MU_ERR_BUSY: the next block is being stored. */
+MU_MUST int mu_srv_generation_take(struct mu_server *s, uint64_t *generation);
+/* Somebody proved an epoch above ours: the store is an old copy. */
+MU_MUST int mu_srv_epoch_seen(struct mu_server *s, uint32_t epoch);
+uint64_t mu_srv_area_version(const struct mu_server *s,
+                             const struct mu_gateway_record *g);
+struct mu_kid mu_srv_kb_kid(uint32_t group, uint64_t generation);
+
+/* ---- groups: server_groups.c ---------------------------------------------- */
+
+/* A group wants a new key: its own flag, or an epoch of the past. */
+bool mu_srv_group_stale(const struct mu_server *s,
+                        const struct mu_group_record *g);
+/* Makes due keys anew; false when there is more to do in the next step. */
+bool mu_srv_groups_work(struct mu_server *s);
+/* Takes a device out of a group: its record is changed, not put. */
+MU_MUST int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
+                               struct mu_device_record *d, uint32_t number);
+/* The key of a kid is not needed by group or campaign any more: drop it. */
+void mu_srv_group_sweep(struct mu_server *s, uint32_t number,
+                        uint64_t generation);
+
+/* ---- gateways: server_link.c ---------------------------------------------- */
+
+struct mu_server_gateway *mu_srv_gateway(struct mu_server *s, uint32_t number);
+/* 0: none. */
+uint32_t mu_srv_gateway_find(const struct mu_server *s,
+                             struct mu_bytes identity);
+MU_MUST int mu_srv_gateways_load(struct mu_server *s);
+MU_MUST int mu_srv_gateway_enter(struct mu_server *s, uint32_t number,
+                                 const struct mu_gateway_record *g,
+                                 const struct mu_secret *kmr);
+/* Tell a gateway soon that something changed; that devices should ask. */
+void mu_srv_notice(struct mu_server *s, uint32_t number);
+void mu_srv_poke(struct mu_server *s, uint32_t number);
+void mu_srv_poke_all(struct mu_server *s);
+void mu_srv_asks_work(struct mu_server *s);
+void mu_srv_link_request(struct mu_server *s, const struct mu_event *ev);
+void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev);
+void mu_srv_link_up(struct mu_server *s, const struct mu_event *ev);
+void mu_srv_link_down(struct mu_server *s, const struct mu_event *ev);
+
+/* ---- devices: server_connect.c -------------------------------------------- */
+
+void mu_srv_connections_init(struct mu_server *s);
+void mu_srv_connections_clear(struct mu_server *s);
+/* POST /d/IDENTITY */
+MU_MUST int mu_srv_device_request(struct mu_server *s,
+                                  const struct mu_event *ev,
+                                  struct mu_bytes identity);
+void mu_srv_connections_drop(struct mu_server *s, struct mu_bytes identity);
+bool mu_srv_connected(const struct mu_server *s, struct mu_bytes identity);
+
+/* ---- campaigns: server_campaign.c, server_prepare.c, server_cast.c -------- */
+
+MU_MUST int mu_srv_campaigns_load(struct mu_server *s);
+void mu_srv_campaigns_work(struct mu_server *s);
+void mu_srv_campaigns_stored(struct mu_server *s);
+mu_time mu_srv_campaigns_deadline(const struct mu_server *s);
+struct mu_server_campaign *mu_srv_campaign_find(struct mu_server *s,
+                                                const uint8_t *id);
+bool mu_srv_campaign_at_work(const struct mu_server_campaign *c);
+/* The list that gateways see has changed. */
+void mu_srv_campaign_changed(struct mu_server_campaign *c);
+uint32_t mu_srv_campaign_put(struct mu_server_campaign *c);
+uint32_t mu_srv_campaign_elapsed(const struct mu_server_campaign *c);
+/* Does a campaign still need this Kb? */
+bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
+                               uint64_t generation);
+/* A target that is wanted no more: revoked, or out of the group. */
+MU_MUST int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
+                                      uint32_t gateway, uint16_t index);
+/* Ends it when nothing is left to wait for. */
+void mu_srv_campaign_settle(struct mu_server_campaign *c);
+/* Adds (sign 1) or takes away (-1) a target's bits in the counts. */
+void mu_srv_campaign_count(struct mu_campaign_record *r, uint8_t state,
+                           int sign);
+
+/* One bounded piece of preparing. MU_ERR_BUSY: not now. */
+MU_MUST int mu_srv_prepare_step(struct mu_server_campaign *c);
+MU_MUST int mu_srv_prepare_open(struct mu_server_campaign *c);
+/* Begins the stage PAGES with a fresh CEK and session. */
+MU_MUST int mu_srv_prepare_again(struct mu_server_campaign *c);
+/* The prepared object is the one that the announce object speaks of. */
+bool mu_srv_prepared_intact(struct mu_server_campaign *c);
+size_t mu_srv_campaign_work_len(const struct mu_server_conf *conf);
+struct mu_kid mu_srv_cek_kid(const struct mu_server_campaign *c);
+
+void mu_srv_cast_begin(struct mu_server_campaign *c);
+void mu_srv_cast_end(struct mu_server_campaign *c);
+void mu_srv_cast_work(struct mu_server_campaign *c);
+void mu_srv_cast_control(struct mu_server *s); /* Kw changed */
+void mu_srv_cast_packet(struct mu_server *s, const struct mu_event *ev);
+bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out);
+mu_time mu_srv_cast_deadline(const struct mu_server_campaign *c);
+
+/* POST /camp, POST /camp/m, POST /r */
+MU_MUST int mu_srv_camp_request(struct mu_server *s, const struct mu_event *ev);
+MU_MUST int mu_srv_camp_m_request(struct mu_server *s,
+                                  const struct mu_event *ev);
+MU_MUST int mu_srv_report_request(struct mu_server *s,
+                                  const struct mu_event *ev);
+
+#endif
