@@ -2,12 +2,12 @@
 /* The operator's command. */
 #include "net/hook.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/close_range.h>
+#include <unistd.h>
 
 #include "net/log.h"
 
@@ -64,18 +64,8 @@ static void hook_timeout(uv_timer_t *timer)
 /* libcoap opens its sockets without close-on-exec: the command gets none. */
 static void hook_keep_descriptors(void)
 {
-    DIR *dir = opendir("/proc/self/fd");
-    struct dirent *entry;
-
-    if (dir == NULL)
-        return;
-    while ((entry = readdir(dir)) != NULL) {
-        int fd = atoi(entry->d_name);
-
-        if (fd > 2)
-            fcntl(fd, F_SETFD, FD_CLOEXEC);
-    }
-    closedir(dir);
+    if (close_range(3, ~0u, CLOSE_RANGE_CLOEXEC) != 0)
+        mu_log(MU_LOG_WARN, "close-range", NULL);
 }
 
 /* argv wants writable text. */
