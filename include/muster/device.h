@@ -36,6 +36,9 @@ struct mu_device_status { /* for the body's status line and the checkers */
     uint64_t running_version;
 };
 
+/* Page memory that a shape takes in a device: what the server compares with
+ * the capability of each member. */
+size_t mu_device_shape_memory(const struct mu_cast_shape *s);
 size_t mu_device_work(const struct mu_device_conf *conf);
 MU_MUST int mu_device_init(struct mu_device *d,
                            const struct mu_device_conf *conf, void *work,

@@ -32,6 +32,7 @@
     X(NOT_FOUND,      -13,  DROP,  0x84,  "not found")                         \
     X(CONFLICT,       -14,  DROP,  0x89,  "conflicts with what is there")      \
     X(DIGEST,         -15,  DROP,  0x80,  "content does not match its digest") \
+    X(HOOK,           -16,  DROP,  0x80,  "the hook command failed")          \
     X(BUSY,           -20,  RETRY, 0xa3,  "busy, try again")                   \
     X(FULL,           -21,  RETRY, 0xa3,  "no room left")                      \
     X(TIMEOUT,        -22,  RETRY, 0xa4,  "no answer in time")                 \

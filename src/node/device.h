@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the device engine. */
+#ifndef MUSTER_NODE_DEVICE_H
+#define MUSTER_NODE_DEVICE_H
+
+#include "muster/device_state.h"
+
+/* device.c */
+void mu_device_trace(struct mu_device *d, const char *name, uint64_t a,
+                     uint64_t b);
+
+/* device_store.c: records */
+int mu_device_load(struct mu_device *d);
+bool mu_device_next_store(struct mu_device *d, struct mu_effect *out);
+void mu_device_dirty(struct mu_device *d, enum mu_device_records rec);
+/* The accepted manifest; roots lie in d->out. MU_ERR_NOT_FOUND. */
+int mu_device_load_object(struct mu_device *d, struct mu_device_campaign *c,
+                          struct mu_bytes *roots);
+/* The receiver's progress on the campaign's object. MU_ERR_NOT_FOUND. */
+int mu_device_load_page(struct mu_device *d);
+/* Whether root hashes of that many bytes fit the record of an object. */
+bool mu_device_object_fits(size_t roots_len);
+/* Whether a SEND or PACKET has to wait for a record. */
+bool mu_device_barrier(const struct mu_device *d);
+/* The version under a name, and the digest it had. MU_ERR_NOT_FOUND. */
+int mu_device_seen(const struct mu_device *d, struct mu_bytes name,
+                   uint64_t *version, uint8_t digest[32]);
+
+/* device_link.c: hello, connect, requests of the gateway */
+int mu_device_link_up(struct mu_device *d, const struct mu_event *ev);
+void mu_device_link_down(struct mu_device *d);
+int mu_device_request(struct mu_device *d, const struct mu_message *m);
+int mu_device_response(struct mu_device *d, const struct mu_message *m);
+void mu_device_no_answer(struct mu_device *d, uint32_t exchange);
+mu_time mu_device_ask_deadline(const struct mu_device *d, size_t which);
+bool mu_device_next_ask(struct mu_device *d, struct mu_effect *out);
+/* Asks /hello again, because a Kg is in use that is not known; bounded. */
+void mu_device_rehello(struct mu_device *d);
+/* The area key whose generation ends in this byte; NULL. */
+const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
+                                                 uint16_t kg);
+
+/* device_keys.c: connect and key fetch */
+int mu_device_connect_write(struct mu_device *d, struct mu_writer *w);
+int mu_device_connect_answer(struct mu_device *d, const struct mu_message *m);
+int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
+                         struct mu_message *m);
+int mu_device_keys_answer(struct mu_device *d, const struct mu_message *m);
+void mu_device_fetch(struct mu_device *d);
+/* The same, when a stranger may be the cause: bounded. */
+void mu_device_fetch_slowly(struct mu_device *d);
+void mu_device_disconnect(struct mu_device *d);
+bool mu_device_in_group(const struct mu_device *d, uint32_t group);
+
+/* device_announce.c: announce packets and objects */
+int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet);
+/* An object that came by unicast. */
+int mu_device_announce_object(struct mu_device *d, struct mu_bytes object);
+/* An object that waits for its signature check. */
+int mu_device_announce_run(struct mu_device *d);
+mu_time mu_device_announce_deadline(const struct mu_device *d);
+void mu_device_want(struct mu_device *d, const struct mu_area_session *s);
+/* Whether an object needs no work: it is taken, done, or not for us. */
+bool mu_device_object_known(const struct mu_device *d,
+                            const uint8_t id[MU_OBJECT_ID_LEN]);
+void mu_device_ignore(struct mu_device *d, const uint8_t id[MU_OBJECT_ID_LEN]);
+void mu_device_keys_arrived(struct mu_device *d);
+
+/* device_campaign.c: one object from its manifest to the running version */
+int mu_device_campaign_offer(struct mu_device *d, const struct mu_manifest *m,
+                             const struct mu_secret *cek,
+                             const uint8_t object[32]);
+void mu_device_campaign_cancel(struct mu_device *d,
+                               const uint8_t id[MU_CAMPAIGN_ID]);
+int mu_device_campaign_packet(struct mu_device *d, struct mu_bytes packet);
+int mu_device_campaign_hook(struct mu_device *d, enum mu_hook hook,
+                            int result);
+/* What goes on by itself: the receiver's set-up, its progress, the digest. */
+int mu_device_campaign_run(struct mu_device *d);
+bool mu_device_next_hook(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_campaign_deadline(const struct mu_device *d);
+/* After init: goes on where the records end. */
+void mu_device_campaign_resume(struct mu_device *d);
+/* Our index or the keys of the area changed. */
+void mu_device_campaign_area(struct mu_device *d, bool moved);
+bool mu_device_next_need(struct mu_device *d, struct mu_effect *out);
+
+/* device_receive.c: the receiver's set-up and what it hands over */
+/* Bytes of a PAGE record. */
+size_t mu_device_save_max(const struct mu_cast_shape *s);
+int mu_device_receive_open(struct mu_device *d);
+mu_time mu_device_receive_deadline(const struct mu_device *d);
+uint8_t *mu_device_save_room(struct mu_device *d);
+
+/* device_status.c: reports and STATUS packets */
+struct mu_device_report *mu_device_report_new(struct mu_device *d);
+struct mu_device_report *mu_device_report_of(struct mu_device *d,
+                                             const uint8_t *campaign);
+int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
+                           uint8_t state, int reason,
+                           const uint8_t digest[32]);
+void mu_device_report_soon(struct mu_device *d, struct mu_device_report *r);
+int mu_device_census(struct mu_device *d, struct mu_bytes packet);
+bool mu_device_next_status(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_status_deadline(const struct mu_device *d);
+
+#endif

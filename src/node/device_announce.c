@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Announce objects at the device: from packets or by unicast to a signature
+ * check, and from there to the campaign. docs/wire-format.md s.5. What strangers
+ * and members can make it do is bounded: one object in assembly, one signature
+ * check a second, one key fetch per back-off.
+ */
+#include "node/device.h"
+
+#include "muster/cose.h"
+
+#define TOKENS_MAX 2 /* signature checks in a burst */
+#define TOKEN_EVERY MU_SECONDS(1)
+
+/* ---- small lists ---------------------------------------------------------- */
+
+static bool announce_list_has(const struct mu_area_session *list, size_t len,
+                              const struct mu_area_session *s)
+{
+    for (size_t i = 0; i < len; i++) {
+        if (list[i].session == s->session)
+            return true;
+    }
+    return false;
+}
+
+void mu_device_want(struct mu_device *d, const struct mu_area_session *s)
+{
+    if (d->wanted_len == MU_SESSIONS_MAX ||
+        announce_list_has(d->wanted, d->wanted_len, s))
+        return;
+    d->wanted[d->wanted_len++] = *s;
+    if (!d->asks[MU_DEVICE_ANN].flying)
+        d->asks[MU_DEVICE_ANN].due = true;
+}
+
+/* A session whose key we lack: its object is asked for once keys came. */
+static void announce_unknown(struct mu_device *d,
+                             const struct mu_area_session *s)
+{
+    if (!announce_list_has(d->unknown, d->unknown_len, s) &&
+        d->unknown_len < MU_SESSIONS_MAX)
+        d->unknown[d->unknown_len++] = *s;
+    mu_device_fetch_slowly(d);
+}
+
+void mu_device_keys_arrived(struct mu_device *d)
+{
+    d->kann_stale = true;
+    for (size_t i = 0; i < d->unknown_len; i++)
+        mu_device_want(d, &d->unknown[i]);
+    d->unknown_len = 0;
+    d->ignored_len = 0; /* a new group may make them ours */
+}
+
+void mu_device_ignore(struct mu_device *d, const uint8_t id[MU_OBJECT_ID_LEN])
+{
+    mu_copy(d->ignored[d->ignored_at], id, MU_OBJECT_ID_LEN);
+    d->ignored_at = (uint8_t)((d->ignored_at + 1) % MU_SESSIONS_MAX);
+    if (d->ignored_len < MU_SESSIONS_MAX)
+        d->ignored_len++;
+}
+
+bool mu_device_object_known(const struct mu_device *d,
+                            const uint8_t id[MU_OBJECT_ID_LEN])
+{
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++) {
+        if (d->reports[i].used &&
+            mu_ct_eq(d->reports[i].object, id, MU_OBJECT_ID_LEN))
+            return true;
+    }
+    for (size_t i = 0; i < d->ignored_len; i++) {
+        if (mu_ct_eq(d->ignored[i], id, MU_OBJECT_ID_LEN))
+            return true;
+    }
+    return false;
+}
+
+/* ---- packets --------------------------------------------------------------- */
+
+static void announce_keys(struct mu_device *d)
+{
+    if (!d->kann_stale)
+        return;
+    d->kann_stale = false;
+    for (size_t i = 0; i < MU_DEVICE_KEYS_MAX; i++) {
+        const struct mu_key_slot *s = &d->keys.slots[i];
+
+        mu_secret_clear(&d->kann[i]);
+        if (s->kid.kind != MU_KEY_KB)
+            continue;
+        if (mu_kdf(d->conf.crypto, &s->key, "announce",
+                   (struct mu_bytes){NULL, 0}, 16, &d->kann[i]) != 0) {
+            mu_secret_clear(&d->kann[i]);
+            d->kann_stale = true;
+        }
+    }
+}
+
+/* Tries the keys held: Kann of every Kb, and Kctl for relay manifests and
+ * cancels, which the gateway tags. */
+static int announce_assemble(struct mu_device *d, struct mu_bytes packet)
+{
+    int rc = MU_ERR_AUTH;
+
+    announce_keys(d);
+    for (size_t i = 0; i < MU_DEVICE_KEYS_MAX && rc == MU_ERR_AUTH; i++) {
+        if (mu_secret_is_set(&d->kann[i]))
+            rc = mu_assembly_packet(&d->assembly, d->conf.crypto, &d->kann[i],
+                                    packet);
+    }
+    for (size_t i = 0; i < 2 && rc == MU_ERR_AUTH; i++) {
+        if (d->area[i].kid.kind != 0)
+            rc = mu_assembly_packet(&d->assembly, d->conf.crypto,
+                                    &d->area[i].kctl, packet);
+    }
+    return rc;
+}
+
+int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet)
+{
+    struct mu_area_session s;
+    int rc;
+
+    if (packet.len < 2 + MU_OBJECT_ID_LEN)
+        return MU_ERR_TRUNCATED;
+    s.session = packet.data[1];
+    mu_copy(s.object, packet.data + 2, MU_OBJECT_ID_LEN);
+    if (mu_device_object_known(d, s.object))
+        return 0;
+    if (d->object_ready || d->object_held)
+        return MU_ERR_BUSY;
+    rc = announce_assemble(d, packet);
+    if (rc == 1) {
+        d->object_ready = true;
+        return 0;
+    }
+    if (rc == MU_ERR_AUTH)
+        announce_unknown(d, &s);
+    return rc;
+}
+
+int mu_device_announce_object(struct mu_device *d, struct mu_bytes object)
+{
+    if (object.len == 0 || object.len > MU_ANNOUNCE_MAX)
+        return MU_ERR_TOO_LARGE;
+    if (d->object_ready || d->object_held)
+        return MU_ERR_BUSY;
+    mu_zero(&d->assembly, sizeof d->assembly);
+    mu_copy(d->assembly.object, object.data, object.len);
+    d->assembly.object_len = (uint16_t)object.len;
+    d->object_ready = true;
+    return 0;
+}
+
+/* ---- objects ---------------------------------------------------------------- */
+
+/* For a relay manifest: the Kg it is made with. NULL: none that we hold. */
+static const struct mu_secret *announce_kg(const struct mu_device *d,
+                                           struct mu_bytes object)
+{
+    struct mu_cose m;
+    struct mu_reader r;
+    struct mu_kid kid;
+
+    if (mu_cose_decode(object, &m) != 0 || m.kind != MU_COSE_MAC0)
+        return NULL;
+    r = mu_reader(m.kid);
+    kid = mu_kid_read(&r);
+    for (size_t i = 0; i < 2; i++) {
+        if (mu_reader_end(&r) == 0 && d->area[i].kid.kind != 0 &&
+            mu_kid_eq(&d->area[i].kid, &kid))
+            return &d->area[i].kg;
+    }
+    return NULL;
+}
+
+/* The content key, for a member. MU_ERR_UNKNOWN_KEY when its group key has not
+ * come yet, MU_ERR_FORBIDDEN when the group is not ours. */
+static int announce_cek(struct mu_device *d, const struct mu_manifest *m,
+                        const struct mu_secret *kg, struct mu_secret *cek)
+{
+    const struct mu_secret *key = kg;
+
+    if (!mu_device_in_group(d, m->group))
+        return MU_ERR_FORBIDDEN;
+    if (!m->relayed) {
+        if (m->kid.kind != MU_KEY_KB || m->kid.scope != m->group)
+            return MU_ERR_MALFORMED;
+        key = mu_keyring_find(&d->keys, &m->kid);
+    }
+    if (key == NULL)
+        return MU_ERR_UNKNOWN_KEY;
+    return mu_cek_unwrap(d->conf.crypto, key, m->wrapped_cek, cek);
+}
+
+static int announce_manifest(struct mu_device *d, const struct mu_manifest *m,
+                             const struct mu_secret *kg,
+                             const uint8_t object[MU_SHA256_LEN])
+{
+    struct mu_secret cek = {.len = 0};
+    struct mu_area_session s = {.session = m->session};
+    int rc;
+
+    mu_copy(s.object, object, MU_OBJECT_ID_LEN);
+    /* A manifest of a server state that has been given up. */
+    if (m->epoch < d->epoch) {
+        mu_device_ignore(d, object);
+        return MU_ERR_ROLLBACK;
+    }
+    rc = announce_cek(d, m, kg, &cek);
+    if (rc == 0)
+        rc = mu_device_campaign_offer(d, m, &cek, object);
+    else if (rc == MU_ERR_UNKNOWN_KEY)
+        announce_unknown(d, &s);
+    else if (rc == MU_ERR_FORBIDDEN)
+        mu_device_ignore(d, object);
+    mu_secret_clear(&cek);
+    if (rc == 0)
+        mu_backoff_reset(&d->fetch_wait);
+    return rc;
+}
+
+static int announce_object(struct mu_device *d)
+{
+    struct mu_bytes object = mu_bytes(d->assembly.object,
+                                      d->assembly.object_len);
+    const struct mu_secret *kg = announce_kg(d, object);
+    struct mu_manifest m;
+    enum mu_announce_kind kind;
+    uint8_t digest[MU_SHA256_LEN];
+    int rc;
+
+    mu_sha256(d->conf.crypto, &object, 1, digest);
+    if (mu_device_object_known(d, digest))
+        return 0;
+    if (d->server.pub_len == 0) {
+        mu_device_fetch_slowly(d);
+        return MU_ERR_UNKNOWN_KEY;
+    }
+    rc = mu_announce_consume(d->conf.crypto, &d->server, kg, object, &kind, &m);
+    if (rc != 0) {
+        mu_device_trace(d, "announce-refused", (uint64_t)-rc, 0);
+        return rc;
+    }
+    if (kind == MU_ANNOUNCE_CANCEL) {
+        mu_device_campaign_cancel(d, m.campaign);
+        mu_device_ignore(d, digest);
+        return 0;
+    }
+    rc = announce_manifest(d, &m, kg, digest);
+    mu_device_trace(d, "announce", m.session, (uint64_t)-rc);
+    return rc;
+}
+
+/* One signature check a second, two at once. */
+static bool announce_token(struct mu_device *d)
+{
+    if (d->tokens < TOKENS_MAX && d->now >= d->token_at) {
+        d->tokens = d->now >= d->token_at + TOKEN_EVERY ? TOKENS_MAX
+                                                        : d->tokens + 1;
+        d->token_at = d->now + TOKEN_EVERY;
+    }
+    if (d->tokens == 0)
+        return false;
+    if (d->tokens == TOKENS_MAX)
+        d->token_at = d->now + TOKEN_EVERY;
+    d->tokens--;
+    return true;
+}
+
+int mu_device_announce_run(struct mu_device *d)
+{
+    if (!d->object_ready || !announce_token(d))
+        return 0;
+    d->object_ready = false;
+    return announce_object(d);
+}
+
+mu_time mu_device_announce_deadline(const struct mu_device *d)
+{
+    return d->object_ready ? d->token_at : MU_TIME_NEVER;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device's service connection and its group keys: connect
+ * (docs/wire-format.md s.3) and key fetch (s.4). The OSCORE context lives in
+ * memory only; after a restart the device connects again when it has to.
+ */
+#include "node/device.h"
+
+#include "muster/keyfetch.h"
+
+bool mu_device_in_group(const struct mu_device *d, uint32_t group)
+{
+    for (size_t i = 0; i < d->groups_len; i++) {
+        if (d->groups[i] == group)
+            return true;
+    }
+    return false;
+}
+
+void mu_device_disconnect(struct mu_device *d)
+{
+    mu_oscore_clear(&d->oscore);
+    d->connected = false;
+}
+
+void mu_device_fetch(struct mu_device *d)
+{
+    d->asks[MU_DEVICE_KEYS].due = true;
+    if (!d->connected && !d->asks[MU_DEVICE_CONNECT].flying)
+        d->asks[MU_DEVICE_CONNECT].due = true;
+}
+
+void mu_device_fetch_slowly(struct mu_device *d)
+{
+    if (d->now < d->fetch_wait.at)
+        return;
+    mu_backoff_fail(&d->fetch_wait, d->now, &d->jitter);
+    mu_device_fetch(d);
+}
+
+/* ---- connect -------------------------------------------------------------- */
+
+int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
+{
+    struct mu_connect1 m = {
+        .identity = d->conf.identity,
+        .gateway = mu_bytes(d->gateway, d->gateway_len),
+        .epoch = d->epoch,
+    };
+
+    m.capability = (struct mu_capability){
+        .object_max = d->conf.object_max,
+        .page_memory = d->conf.page_memory,
+        .algs = {MU_ALG_ES256, MU_ALG_EDDSA},
+        .algs_len = 2,
+        .receiver = MU_RECEIVER_FULL,
+    };
+    return mu_connect1_create(d->conf.crypto, &d->kmr, &m, w, &d->pending);
+}
+
+static void keys_set_groups(struct mu_device *d, const uint32_t *groups,
+                            size_t len)
+{
+    for (size_t i = 0; i < d->groups_len; i++) {
+        bool still = false;
+
+        for (size_t k = 0; k < len; k++)
+            still = still || groups[k] == d->groups[i];
+        if (!still)
+            mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups[i]);
+    }
+    mu_copy(d->groups, groups, len * sizeof *groups);
+    d->groups_len = (uint8_t)len;
+    d->kann_stale = true;
+    mu_device_dirty(d, MU_DEVICE_REC_KEYS);
+}
+
+static int keys_connected(struct mu_device *d, const struct mu_connect2 *m,
+                          const struct mu_connection *conn)
+{
+    int rc;
+
+    if (m->pub.len > MU_PUBLIC_KEY_MAX || m->epoch < d->epoch)
+        return MU_ERR_MALFORMED;
+    mu_device_disconnect(d);
+    rc = mu_connection_oscore(d->conf.crypto, conn, MU_CONNECT_NODE,
+                              &d->oscore);
+    if (rc != 0)
+        return rc;
+    d->connected = true;
+    d->epoch = m->epoch;
+    d->server.alg = m->alg;
+    mu_copy(d->server.pub, m->pub.data, m->pub.len);
+    d->server.pub_len = (uint8_t)m->pub.len;
+    keys_set_groups(d, m->groups, m->groups_len);
+    d->asks[MU_DEVICE_KEYS].due = true;
+    mu_device_trace(d, "connected", m->epoch, m->groups_len);
+    return 0;
+}
+
+int mu_device_connect_answer(struct mu_device *d, const struct mu_message *m)
+{
+    struct mu_writer w = mu_writer(d->out, sizeof d->out);
+    struct mu_connection conn;
+    struct mu_connect2 in;
+    uint8_t tries = d->asks[MU_DEVICE_CONNECT].wait.tries;
+    int rc;
+
+    rc = mu_connect2_consume(d->conf.crypto, &d->kmr, &d->pending, m->payload,
+                             &w, &in, &conn);
+    if (rc == 0)
+        rc = keys_connected(d, &in, &conn);
+    mu_connection_clear(&conn);
+    d->out_secret = true;
+    /* The wait is over only when a key fetch has worked: a server that loses
+     * every connection at once is not asked without end. */
+    d->asks[MU_DEVICE_CONNECT].wait.tries = tries;
+    return rc;
+}
+
+/* ---- key fetch ------------------------------------------------------------ */
+
+static int keys_request(struct mu_device *d, struct mu_writer *w)
+{
+    struct mu_keyfetch_request m = {.held_len = 0};
+
+    for (size_t i = 0; i < d->groups_len; i++) {
+        const struct mu_key_slot *s =
+            mu_keyring_active(&d->keys, MU_KEY_KB, d->groups[i]);
+
+        if (s != NULL)
+            m.held[m.held_len++] = s->kid;
+    }
+    return mu_keyfetch_request_create(&m, w);
+}
+
+int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
+                         struct mu_message *m)
+{
+    uint8_t plain[MU_KEYFETCH_REQUEST_MAX + 16];
+    struct mu_writer pw = mu_writer(plain, sizeof plain);
+    struct mu_coap_opts opts = mu_coap_opts(&pw);
+    struct mu_coap_msg in = {.code = MU_COAP_POST}, out;
+    size_t at;
+    int rc;
+
+    mu_coap_put_path(&opts, "k");
+    mu_coap_put_uint(&opts, MU_COAP_CONTENT_FORMAT, MU_COAP_FORMAT_CBOR);
+    in.options = mu_coap_opts_written(&opts);
+    at = pw.len;
+    rc = keys_request(d, &pw);
+    if (rc != 0)
+        return rc;
+    in.payload = mu_bytes(plain + at, pw.len - at);
+    rc = mu_oscore_protect_request(&d->oscore, d->conf.crypto, &in, w, &out,
+                                   &d->oscore_request);
+    if (rc != 0) {
+        mu_device_disconnect(d);
+        mu_device_fetch(d);
+        return rc;
+    }
+    m->code = out.code;
+    if (!mu_coap_find(out.options, MU_COAP_OSCORE, &m->oscore))
+        return MU_ERR_CRYPTO;
+    m->payload = out.payload;
+    return 0;
+}
+
+/* What the newest keys are, and which groups there are. */
+static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
+{
+    if (m->epoch < d->epoch)
+        return MU_ERR_ROLLBACK;
+    d->epoch = m->epoch;
+    keys_set_groups(d, m->groups, m->groups_len);
+    for (size_t i = 0; i < m->keys_len; i++) {
+        int rc = mu_keyring_put(&d->keys, &m->keys[i].kid, &m->keys[i].key,
+                                MU_PHASE_ACTIVE);
+
+        /* An older one than we hold is of no use and no harm. */
+        if (rc != 0 && rc != MU_ERR_ROLLBACK)
+            mu_device_trace(d, "key-refused", (uint64_t)-rc,
+                            m->keys[i].kid.generation);
+    }
+    mu_device_trace(d, "keys", m->keys_len, m->groups_len);
+    mu_device_keys_arrived(d);
+    return 0;
+}
+
+static int keys_unprotect(struct mu_device *d, const struct mu_message *m,
+                          struct mu_writer *w, struct mu_coap_msg *out)
+{
+    uint8_t raw[32];
+    struct mu_writer ow = mu_writer(raw, sizeof raw);
+    struct mu_coap_opts opts = mu_coap_opts(&ow);
+    struct mu_coap_msg in = {.code = m->code, .payload = m->payload};
+
+    mu_coap_put_opt(&opts, MU_COAP_OSCORE, m->oscore);
+    if (mu_writer_end(&ow) != 0)
+        return MU_ERR_MALFORMED;
+    in.options = mu_coap_opts_written(&opts);
+    return mu_oscore_unprotect_response(&d->oscore, d->conf.crypto, &in,
+                                        &d->oscore_request, w, out);
+}
+
+/* An answer without OSCORE: 4.01 when the server does not know the connection
+ * (any more). Nobody vouches for it, so it costs no more than a new connect,
+ * at most once a second. */
+static int keys_refused(struct mu_device *d, const struct mu_message *m)
+{
+    struct mu_ask *connect = &d->asks[MU_DEVICE_CONNECT];
+
+    if (m->code == MU_COAP_UNAUTHORIZED) {
+        mu_device_disconnect(d);
+        if (!connect->flying)
+            mu_ask_failed(connect, d->now, &d->jitter);
+    }
+    return MU_ERR_UNEXPECTED;
+}
+
+int mu_device_keys_answer(struct mu_device *d, const struct mu_message *m)
+{
+    struct mu_writer w = mu_writer(d->out, sizeof d->out);
+    struct mu_keyfetch_response in;
+    struct mu_coap_msg plain;
+    int rc;
+
+    if (m->oscore.data == NULL)
+        return keys_refused(d, m);
+    if (!d->connected)
+        return MU_ERR_UNEXPECTED;
+    rc = keys_unprotect(d, m, &w, &plain);
+    if (rc != 0)
+        return rc;
+    d->out_secret = true;
+    if (plain.code != MU_COAP_CONTENT)
+        return MU_ERR_UNEXPECTED;
+    rc = mu_keyfetch_response_consume(plain.payload, &in);
+    if (rc == 0)
+        rc = keys_take(d, &in);
+    mu_keyfetch_response_clear(&in);
+    if (rc == 0)
+        mu_backoff_reset(&d->asks[MU_DEVICE_CONNECT].wait);
+    return rc;
+}
