@@ -115,6 +115,16 @@ static int relay_read(struct mu_bytes payload, struct mu_bytes *signed_manifest,
     return 0;
 }
 
+/* The kid outside, which the MAC does not cover, names the key inside. */
+static bool relay_same_kid(const struct mu_kid *kid, struct mu_bytes outside)
+{
+    uint8_t bytes[MU_KID_LEN];
+    struct mu_writer w = mu_writer(bytes, sizeof(bytes));
+
+    mu_kid_write(&w, kid);
+    return mu_bytes_eq(mu_written(&w), outside);
+}
+
 int mu_relay_consume(const struct mu_crypto *c, const struct mu_signer *server,
                      const struct mu_secret *kg, struct mu_bytes object,
                      enum mu_announce_kind *kind, struct mu_manifest *m)
@@ -123,8 +133,12 @@ int mu_relay_consume(const struct mu_crypto *c, const struct mu_signer *server,
     struct mu_manifest by_gateway;
     struct mu_bytes payload, signed_manifest;
     struct mu_secret key;
-    int rc = mu_kdf(c, kg, "relay", mu_bytes(NULL, 0), 32, &key);
+    struct mu_cose cose;
+    int rc = mu_cose_decode(object, &cose);
 
+    if (rc != 0)
+        return rc;
+    rc = mu_kdf(c, kg, "relay", mu_bytes(NULL, 0), 32, &key);
     if (rc == 0)
         rc = mu_cose_mac0_consume(c, &args, &key, object, &payload);
     mu_secret_clear(&key);
@@ -133,6 +147,8 @@ int mu_relay_consume(const struct mu_crypto *c, const struct mu_signer *server,
     rc = relay_read(payload, &signed_manifest, &by_gateway);
     if (rc != 0)
         return rc;
+    if (!relay_same_kid(&by_gateway.kid, cose.kid))
+        return MU_ERR_MALFORMED;
     rc = mu_manifest_consume_signed(c, server, signed_manifest, kind, m);
     if (rc != 0)
         return rc;

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pages of an object: properties that hold for every shape and size, and a slow
+ * twin that follows docs/wire-format.md s.6.1 word for word, one page after
+ * the other, with no short cuts.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "muster/cast.h"
+
+static uint64_t seed = 1;
+
+static uint32_t noise(uint32_t below)
+{
+    seed ^= seed >> 12;
+    seed ^= seed << 25;
+    seed ^= seed >> 27;
+    return (uint32_t)((seed * 0x2545f4914f6cdd1du >> 32) * below >> 32);
+}
+
+/* ---- the twin --------------------------------------------------------------- */
+
+static uint64_t twin_m(const struct mu_cast_shape *s, uint64_t k)
+{
+    uint64_t m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2;
+
+    if (s->page_parity == 0)
+        return 0;
+    return m < s->page_parity ? m : s->page_parity;
+}
+
+static uint64_t twin_fits(const struct mu_cast_shape *s, uint64_t c)
+{
+    uint64_t best = 0;
+
+    for (uint64_t k = 1; k <= s->page_data; k++) {
+        if ((k + twin_m(s, k)) * s->hash_len <= c)
+            best = k;
+    }
+    return best;
+}
+
+static uint64_t twin_root_room(const struct mu_cast_shape *s)
+{
+    uint64_t p = s->payload < 1024 ? s->payload : 1024;
+
+    return p >= 656 ? p - 400 : 256;
+}
+
+struct twin {
+    uint64_t k, at, block_at, index;
+    bool last;
+    uint64_t next_k, hashes, content, t;
+};
+
+/* Works out the rest of a page of k symbols with r bytes left. */
+static void twin_page(const struct mu_cast_shape *s, uint64_t r,
+                      struct twin *p)
+{
+    uint64_t t = s->payload - 5u, c = p->k * t, limit = twin_fits(s, c);
+
+    p->t = t;
+    p->last = r <= c;
+    if (p->last) {
+        p->k = (r + t - 1) / t;
+        p->t = (r + p->k - 1) / p->k;
+        p->hashes = 0;
+        p->content = r;
+        return;
+    }
+    p->next_k = 0;
+    for (uint64_t k = 1; k <= limit && p->next_k == 0; k++) {
+        int64_t left = (int64_t)r -
+                       ((int64_t)c - (int64_t)((k + twin_m(s, k)) *
+                                               s->hash_len));
+        if (left <= (int64_t)(k * t))
+            p->next_k = k;
+    }
+    if (p->next_k == 0)
+        p->next_k = limit;
+    p->hashes = (p->next_k + twin_m(s, p->next_k)) * s->hash_len;
+    p->content = c - p->hashes;
+}
+
+static void twin_same(const struct mu_cast_shape *s, const struct twin *t,
+                      const struct mu_cast_page *p)
+{
+    assert_int_equal(p->index, t->index);
+    assert_int_equal(p->data, t->k);
+    assert_int_equal(p->parity, twin_m(s, t->k));
+    assert_int_equal(p->symbol_len, t->t);
+    assert_int_equal(p->hashes_len, t->hashes);
+    assert_int_equal(p->content_len, t->content);
+    assert_int_equal(p->content_at, t->at);
+    assert_int_equal(p->block_at, t->block_at);
+    assert_int_equal(p->last, t->last);
+}
+
+/* Walks both, and checks what must hold for any cut. */
+static void check_cut(const struct mu_cast_shape *s, uint64_t size)
+{
+    struct mu_cast_page p, again;
+    struct twin t = {.k = twin_fits(s, twin_root_room(s))};
+    uint32_t pages = mu_cast_pages(s, size), walked = 0;
+
+    if (mu_cast_page_first(s, size, &p) != 0) {
+        assert_int_equal(pages, 0);
+        return;
+    }
+    assert_true((p.data + p.parity) * s->hash_len <= 624);
+    for (;;) {
+        uint64_t block = (uint64_t)p.data * p.symbol_len;
+        twin_page(s, size - t.at, &t);
+        twin_same(s, &t, &p);
+        assert_true(p.data >= 1 && p.data <= s->page_data);
+        assert_true(p.data + p.parity <= 255);
+        assert_true(p.symbol_len >= 1 && p.symbol_len <= s->payload - 5);
+        assert_true(block <= mu_cast_block_size(s));
+        assert_true(p.hashes_len + p.content_len <= block);
+        /* Nothing but the last page is padded. */
+        assert_true(p.last || p.hashes_len + p.content_len == block);
+        if (noise(8) == 0 || p.last) {
+            assert_int_equal(mu_cast_page_at(s, size, p.index, &again), 0);
+            twin_same(s, &t, &again);
+        }
+        walked++;
+        t.index++;
+        t.at += t.content;
+        t.block_at += t.k * t.t;
+        t.k = t.next_k;
+        if (p.last) {
+            assert_int_equal(p.content_at + p.content_len, size);
+            assert_int_equal(mu_cast_prepared_size(s, size),
+                             p.block_at + block);
+            break;
+        }
+        uint32_t hashes = p.hashes_len;
+        assert_true(mu_cast_page_next(s, size, &p));
+        assert_int_equal(hashes, (p.data + p.parity) * s->hash_len);
+    }
+    assert_false(mu_cast_page_next(s, size, &p));
+    assert_int_equal(walked, pages);
+    assert_int_equal(mu_cast_page_at(s, size, pages, &p), MU_ERR_NOT_FOUND);
+}
+
+static const struct mu_cast_shape shapes[] = {
+    {1024, 32, 8, 8},  {1024, 200, 55, 8}, {1472, 180, 75, 8}, {80, 32, 8, 8},
+    {48, 16, 4, 4},    {1024, 1, 0, 8},    {48, 1, 0, 4},      {512, 64, 0, 16},
+    {655, 10, 245, 6}, {656, 254, 1, 4},   {1024, 8, 2, 32},   {100, 3, 3, 8},
+};
+
+#define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
+
+static void test_small_sizes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPES; i++) {
+        assert_int_equal(mu_cast_shape_check(&shapes[i]), 0);
+        for (uint64_t size = 1; size < 3000; size += 1 + noise(3))
+            check_cut(&shapes[i], size);
+    }
+}
+
+static void test_around_the_edges(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPES; i++) {
+        uint64_t edge = 0;
+        struct mu_cast_page p;
+        assert_int_equal(mu_cast_page_first(&shapes[i], 1 << 20, &p), 0);
+        for (unsigned n = 0; n < 20; n++) {
+            edge += (uint64_t)p.data * p.symbol_len - p.hashes_len;
+            for (uint64_t size = edge - 3; size <= edge + 3; size++) {
+                check_cut(&shapes[i], size);
+                check_cut(&shapes[i], size + p.hashes_len);
+            }
+            if (!mu_cast_page_next(&shapes[i], 1 << 20, &p))
+                break;
+        }
+    }
+}
+
+static void test_large_sizes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < SHAPES; i++) {
+        for (unsigned n = 0; n < 3; n++)
+            check_cut(&shapes[i], 1 + noise(300000));
+    }
+    check_cut(&shapes[0], 16 << 20);
+    check_cut(&shapes[1], 16 << 20);
+    check_cut(&shapes[5], (1 << 20) + 1);
+}
+
+/* Shapes by chance: either refused, or all properties hold. */
+static void test_any_shape(void **state)
+{
+    unsigned good = 0;
+
+    (void)state;
+    for (unsigned n = 0; n < 3000; n++) {
+        struct mu_cast_shape s = {
+            (uint16_t)noise(1600), (uint8_t)noise(256),
+            (uint8_t)noise(noise(2) ? 256 : 20), (uint8_t)noise(40),
+        };
+        uint64_t size = 1 + noise(50000);
+        if (mu_cast_shape_check(&s) != 0) {
+            assert_int_equal(mu_cast_pages(&s, size), 0);
+            continue;
+        }
+        good++;
+        check_cut(&s, size);
+    }
+    assert_true(good > 300);
+}
+
+static void test_refused(void **state)
+{
+    static const struct mu_cast_shape bad[] = {
+        {47, 1, 0, 8},     {1473, 1, 0, 8},  {1024, 0, 0, 8},
+        {1024, 200, 56, 8}, {1024, 32, 8, 3}, {1024, 32, 8, 33},
+        {48, 200, 50, 32}, /* the hashes of a page fill the page before */
+    };
+    struct mu_cast_page p;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+        assert_int_equal(mu_cast_shape_check(&bad[i]), MU_ERR_USAGE);
+    assert_int_equal(mu_cast_page_first(&shapes[0], 0, &p), MU_ERR_USAGE);
+    assert_int_equal(mu_cast_page_first(&shapes[6], 1 << 30, &p),
+                     MU_ERR_TOO_LARGE);
+    assert_int_equal(mu_cast_page_first(&shapes[0], UINT64_MAX, &p),
+                     MU_ERR_TOO_LARGE);
+    /* 39 bytes of content a page but the last, and 65,535 pages */
+    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 39 + 43), 65535);
+    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 39 + 44), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_small_sizes),
+        cmocka_unit_test(test_around_the_edges),
+        cmocka_unit_test(test_large_sizes),
+        cmocka_unit_test(test_any_shape),
+        cmocka_unit_test(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
