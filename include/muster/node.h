@@ -114,6 +114,7 @@ struct mu_effect {
     enum mu_hook hook;
     struct mu_bytes name;   /* HOOK */
     uint64_t version;       /* HOOK */
+    uint64_t size;          /* HOOK: bytes of the object in the slot */
     const char *trace;      /* TRACE: static text, "page-done" */
     uint64_t a, b;          /* TRACE */
 };
