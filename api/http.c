@@ -82,9 +82,9 @@ static void api_on_timer(uv_timer_t *timer)
 
 static void api_run(struct api *api)
 {
-    uint64_t wait;
+    unsigned long long wait;
     MHD_run(api->daemon);
-    if (MHD_get_timeout64(api->daemon, &wait) != MHD_YES)
+    if (MHD_get_timeout(api->daemon, &wait) != MHD_YES)
         wait = 1000;
     uv_timer_start(&api->timer, api_on_timer, wait, 0);
 }

@@ -77,7 +77,7 @@ static bool group_known(struct import *im, const char *name, size_t len)
 
 static bool device_known(struct import *im, const char *identity)
 {
-    const struct mu_store *store = &api_serve(im->r)->body.store;
+    const struct mu_store *store = api_serve(im->r)->body.node.store;
     uint8_t value[MU_STORE_VALUE_MAX];
     size_t len = sizeof value;
     return store->get(store->ctx, MU_TABLE_DEVICE, mu_bytes_str(identity),
