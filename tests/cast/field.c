@@ -194,6 +194,17 @@ static void field_prepare(struct field *f)
     free(work);
 }
 
+static void receiver_timer(struct field *f, uint32_t i)
+{
+    struct field_receiver *to = &f->all[i];
+    mu_time at = mu_cast_receiver_deadline(&to->r);
+
+    if (at == MU_TIME_NEVER || to->timer <= at)
+        return;
+    to->timer = at > f->now ? at : f->now;
+    event_push(f, to->timer, TIMER_RECEIVER, i, mu_bytes(NULL, 0));
+}
+
 static void receiver_begin(struct field *f, uint32_t i)
 {
     struct field_receiver *to = &f->all[i];
@@ -214,6 +225,7 @@ static void receiver_begin(struct field *f, uint32_t i)
                                f->now) == 0, "receiver_init");
     mu_cast_receiver_control(&to->r, &f->kctl, KG);
     to->sunk = 0;
+    receiver_timer(f, i);
 }
 
 static void sender_begin(struct field *f)
@@ -323,17 +335,6 @@ void field_restart(struct field *f, uint32_t i, bool saved)
 static bool field_lost(struct field *f, uint32_t permille)
 {
     return permille != 0 && field_random(f, 1000) < permille;
-}
-
-static void receiver_timer(struct field *f, uint32_t i)
-{
-    struct field_receiver *to = &f->all[i];
-    mu_time at = mu_cast_receiver_deadline(&to->r);
-
-    if (at == MU_TIME_NEVER || to->timer <= at)
-        return;
-    to->timer = at > f->now ? at : f->now;
-    event_push(f, to->timer, TIMER_RECEIVER, i, mu_bytes(NULL, 0));
 }
 
 static void receiver_speak(struct field *f, uint32_t i)
