@@ -12,6 +12,7 @@
 #include "muster/gateway.h" /* struct mu_depot */
 #include "muster/node.h"
 #include "muster/store.h"
+#include "muster/wide_msg.h"
 
 struct mu_server_conf {
     const struct mu_crypto *crypto;
@@ -130,6 +131,16 @@ struct mu_target_view {
     uint8_t state, reason;
     bool revoked;
 };
+/* What a gateway says that a campaign cost in its area: the first gateway with
+ * a number above `after` that has said so. MU_ERR_NOT_FOUND at the end. */
+struct mu_area_view {
+    uint32_t number;
+    char gateway[MU_ID_MAX + 1];
+    struct mu_wide_tally tally;
+};
+MU_MUST int mu_server_area_next(struct mu_server *s, const uint8_t campaign[8],
+                                uint32_t after, struct mu_area_view *out);
+
 /* Members of a campaign in order of identity, the first above `after`. */
 MU_MUST int mu_server_target_next(struct mu_server *s,
                                   const uint8_t campaign[8],

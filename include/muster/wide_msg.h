@@ -144,6 +144,21 @@ MU_MUST int mu_wide_report_create(const struct mu_wide_report *m,
 MU_MUST int mu_wide_report_consume(struct mu_bytes in,
                                    struct mu_wide_report *m);
 
+/* POST /t: what a campaign has cost in the gateway's area so far. The numbers
+ * are the gateway's own word: they move the display, nothing else. */
+struct mu_wide_tally {
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint64_t data, parity, repair, control; /* packets on the medium */
+    uint64_t bytes;    /* of them, with link, IP and UDP headers */
+    uint64_t feedback; /* good feedback packets */
+    uint64_t rejected; /* forged or otherwise refused */
+    uint32_t page;     /* the area has reached */
+};
+
+MU_MUST int mu_wide_tally_create(const struct mu_wide_tally *m,
+                                 struct mu_writer *w);
+MU_MUST int mu_wide_tally_consume(struct mu_bytes in, struct mu_wide_tally *m);
+
 /* POST /n */
 struct mu_wide_notice {
     uint64_t area_version;

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* POST /t, gateway to server: docs/wire-format.md s.2.3. */
+#include "muster/wide_msg.h"
+#include "node/msg.h"
+
+int mu_wide_tally_create(const struct mu_wide_tally *m, struct mu_writer *w)
+{
+    const uint64_t numbers[] = {m->data,  m->parity,   m->repair,   m->control,
+                                m->bytes, m->feedback, m->rejected, m->page};
+    const size_t count = sizeof numbers / sizeof numbers[0];
+
+    mu_cbor_put_map(w, 2);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_bstr(w, MU_BYTES(m->campaign));
+    mu_cbor_put_uint(w, 2);
+    mu_cbor_put_array(w, count);
+    for (size_t i = 0; i < count; i++)
+        mu_cbor_put_uint(w, numbers[i]);
+    return mu_writer_end(w);
+}
+
+static void tally_numbers(struct mu_reader *r, struct mu_wide_tally *m)
+{
+    mu_cbor_expect_array(r, 8);
+    m->data = mu_cbor_get_uint(r);
+    m->parity = mu_cbor_get_uint(r);
+    m->repair = mu_cbor_get_uint(r);
+    m->control = mu_cbor_get_uint(r);
+    m->bytes = mu_cbor_get_uint(r);
+    m->feedback = mu_cbor_get_uint(r);
+    m->rejected = mu_cbor_get_uint(r);
+    m->page = (uint32_t)mu_cbor_get_uint_max(r, MU_PAGES_MAX);
+}
+
+int mu_wide_tally_consume(struct mu_bytes in, struct mu_wide_tally *m)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+
+    *m = (struct mu_wide_tally){.data = 0};
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        switch (key) {
+        case 1:
+            mu_cbor_get_bstr_copy(&r, m->campaign, MU_CAMPAIGN_ID);
+            break;
+        case 2:
+            tally_numbers(&r, m);
+            break;
+        default:
+            mu_cbor_skip(&r);
+        }
+    }
+    return mu_msg_end(&r, seen, 0x06);
+}
