@@ -87,3 +87,19 @@ function(mu_test name)
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
 endfunction()
+
+# mu_fuzz(NAME SOURCES f... [LIBS t...]): with the preset fuzz a libFuzzer
+# program fuzz_NAME, else the same target over fuzz/corpus/NAME as a test.
+function(mu_fuzz name)
+    cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;LIBS")
+    if(MUSTER_FUZZ)
+        mu_program(fuzz_${name} SOURCES ${arg_SOURCES} LIBS ${arg_LIBS})
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        return()
+    endif()
+    mu_program(fuzz_${name} SOURCES ${arg_SOURCES}
+               ${CMAKE_SOURCE_DIR}/fuzz/replay.c LIBS ${arg_LIBS})
+    add_test(NAME fuzz_${name}
+             COMMAND fuzz_${name} ${CMAKE_SOURCE_DIR}/fuzz/corpus/${name})
+    set_tests_properties(fuzz_${name} PROPERTIES TIMEOUT 60)
+endfunction()
