@@ -66,7 +66,7 @@ function check_core(code)
     if (!base && calls(code, memory))
         say("memory call outside src/base: use mu_copy, mu_zero, mu_bytes_eq")
     if (code ~ /^[ \t]*static / && code !~ /[^A-Za-z0-9_]const[^A-Za-z0-9_]/ &&
-        code !~ /^[^=;\[]*\(/)
+        code ~ /[=;\[]/ && code !~ /^[^=;\[]*\(/)
         say("mutable static in the core")
 }
 

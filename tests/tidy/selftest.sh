@@ -32,7 +32,8 @@ $spdx
 #include "muster/bytes.h"
 #include <string.h>
 static const char *const text = "printf(1)";
-static void good(const struct port *p, char *to)
+static struct very_long_name *
+good(const struct port *p, char *to)
 {
     memset(to, 0, 1);
     p->free(text);
