@@ -84,7 +84,7 @@ void mu_journal_stats(const struct mu_journal *j, struct mu_journal_stats *out);
 /* Rewrites the file with what is live; happens by itself as the file grows. */
 MU_MUST int mu_journal_compact(struct mu_journal *j);
 
-/* ---- objects in files ------------------------------------------------------ */
+/* ---- objects in files ------------------------------------------------- */
 
 struct mu_file_object;
 
@@ -95,7 +95,7 @@ MU_MUST int mu_file_object_open(struct mu_file_object **f, const char *path,
                                 struct mu_why *why);
 void mu_file_object_close(struct mu_file_object *f);
 
-/* ---- the master key --------------------------------------------------------- */
+/* ---- the master key ---------------------------------------------------- */
 
 /*
  * Reads the 32 bytes that seal root keys in records; makes the file (mode 0600,
