@@ -2,6 +2,7 @@
 /* The body of a role. */
 #include "net/body.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "net/log.h"
 
@@ -268,6 +270,9 @@ static void body_hook(struct mu_body *b, const struct mu_effect *e)
 
     mu_hook_stop(&b->hook); /* one that the engine does not wait for */
     b->hook_done = false;
+    /* The slot may be larger than what lies in it. */
+    if (truncate(b->hook_file, (off_t)e->size) != 0)
+        mu_log(MU_LOG_WARN, "truncate", "id=%s errno=%d", b->identity, errno);
     rc = mu_hook_start(&b->hook, &b->loop->uv, &job, body_hook_over, b);
     if (rc != 0)
         body_hook_over(b, MU_HOOK_NOT_RUN);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* muster device: runs devices, or talks to the server about them. */
+#include "cli/client.h"
+#include "cli/run.h"
+#include "cli/verbs.h"
+#include "net/device.h"
+
+struct device_args {
+    struct mu_device_run_conf conf;
+    const char *log;
+    uint32_t seed;
+};
+
+#define DEVICE_OPTIONS 26
+
+static void device_table(struct device_args *a,
+                         struct cli_option table[DEVICE_OPTIONS])
+{
+    struct mu_device_run_conf *c = &a->conf;
+    const struct cli_option lines[] = {
+        { "id", CLI_TEXT, &c->identity, 0, 0, "ID",
+          "identity; with --count, \"dev-%d\" counts from 1", false },
+        { "key-file", CLI_TEXT, &c->key_file, 0, 0, "FILE",
+          "mode 0600: the root key in hex, or a CSV of identity,key", false },
+        { "gateway", CLI_TEXT, &c->gateway, 0, 0, "HOST:PORT",
+          "where the gateway listens", false },
+        { "state", CLI_TEXT, &c->state_dir, 0, 0, "DIR",
+          "journal and slot; with --count one directory each in it", false },
+        { "count", CLI_NUMBER, &c->count, 0, 4096, "N",
+          "so many virtual devices; without --id the first rows of the CSV",
+          false },
+        { "iface", CLI_TEXT, &c->iface, 0, 0, "IF",
+          "interface of the area network's multicast", false },
+        { "object-max-kib", CLI_NUMBER, &c->object_max, 1, 4194303, "KIB",
+          "the largest object that the slot holds", false },
+        { "page-memory-kib", CLI_NUMBER, &c->page_memory, 1, 1024, "KIB",
+          "memory for the page in progress", false },
+        { "hook", CLI_TEXT, &c->body.hook, 0, 0, "CMD",
+          "installs: $1 the file, $2 its name, $3 the version", false },
+        { "confirm-hook", CLI_TEXT, &c->body.confirm_hook, 0, 0, "CMD",
+          "exits 0 when the new version runs", false },
+        { "hook-timeout-ms", CLI_NUMBER, &c->body.hook_timeout_ms, 10, 86400000,
+          "MS", "time for a hook before it is killed", false },
+        CLI_DROP_OPTIONS(&c->body, &a->seed),
+        CLI_RUN_OPTIONS(&c->body, &a->log),
+        { 0 },
+    };
+
+    _Static_assert(sizeof(lines) / sizeof(lines[0]) <= DEVICE_OPTIONS,
+                   "the table has room for its lines");
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        table[i] = lines[i];
+}
+
+static void device_defaults(struct device_args *a)
+{
+    *a = (struct device_args){ .log = "info", .seed = 1 };
+    a->conf = (struct mu_device_run_conf){
+        .object_max = 65536, .page_memory = 256, .body = mu_body_defaults,
+    };
+}
+
+static struct cli_options device_options(struct cli_option *table)
+{
+    return (struct cli_options){
+        .verb = "device", .about = "runs a device, or many", .table = table,
+    };
+}
+
+void cli_device_configfile(void)
+{
+    struct device_args a;
+    struct cli_option table[DEVICE_OPTIONS];
+    struct cli_options o = device_options(table);
+
+    device_defaults(&a);
+    device_table(&a, table);
+    cli_options_configfile(&o);
+}
+
+int verb_device(int argc, char **argv)
+{
+    struct device_args a;
+    struct cli_option table[DEVICE_OPTIONS];
+    struct cli_options o = device_options(table);
+    int code = 1;
+
+    if (argc > 1 && argv[1][0] != '-')
+        return verb_admin_device(argc, argv);
+    device_defaults(&a);
+    device_table(&a, table);
+    enum cli_parse parsed = cli_options_parse(&o, argc, argv);
+
+    if (parsed == CLI_PARSE_DONE)
+        code = 0;
+    else if (parsed == CLI_PARSE_RUN &&
+             cli_run_wants("device", "key-file", a.conf.key_file) &&
+             cli_run_wants("device", "gateway", a.conf.gateway) &&
+             cli_run_wants("device", "state", a.conf.state_dir) &&
+             cli_run_prepare("device", a.log)) {
+        a.conf.body.seed = a.seed;
+        code = mu_device_run(&a.conf);
+    }
+    cli_options_clear(&o);
+    return code;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The verbs of `muster`: the one table, and the programs that run long. */
+#ifndef CLI_VERBS_H
+#define CLI_VERBS_H
+
+struct cli_verb {
+    const char *name;
+    int (*run)(int argc, char **argv); /* argv[0] is the verb */
+    const char *help;                  /* one line */
+};
+
+extern const struct cli_verb cli_verbs[]; /* ends with name NULL */
+
+int verb_serve(int argc, char **argv);
+int verb_gateway(int argc, char **argv);
+int verb_device(int argc, char **argv);
+int verb_configfile(int argc, char **argv);
+int verb_version(int argc, char **argv);
+
+/* What the programs that run long have in common. The table of options is the
+ * caller's, with these at its end. */
+struct cli_options;
+
+/* The commented file of one of them. */
+void cli_serve_configfile(void);
+void cli_gateway_configfile(void);
+void cli_device_configfile(void);
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device program. */
+#include "net/device.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "crypto_openssl/crypto_openssl.h"
+#include "muster/device_state.h"
+#include "net/key_file.h"
+#include "net/log.h"
+#include "net/report.h"
+#include "net/state.h"
+
+#define DEVICES_MAX 4096 /* in one process: file descriptors end first */
+#define SOFTWARE "muster 0.1.0"
+
+struct device_unit {
+    struct mu_body body;
+    struct mu_device engine;
+    char identity[MU_ID_MAX + 1];
+    char slot_path[MU_PATH_MAX];
+    struct mu_journal *journal;
+    struct mu_store store;
+    struct mu_file_object *slot_file;
+    struct mu_object slot;
+    void *work;
+    size_t work_len;
+    struct mu_device_status shown;
+    bool opened, inited;
+};
+
+struct device_fleet {
+    const struct mu_device_run_conf *conf;
+    const struct mu_crypto *crypto;
+    struct mu_loop loop;
+    struct mu_key_file keys;
+    struct device_unit **units;
+    uint32_t len;
+};
+
+/* ---- the engine as the driver sees it ---------------------------------- */
+
+static int device_step(void *state, const struct mu_event *ev)
+{
+    return mu_device_step(state, ev);
+}
+
+static bool device_next(void *state, struct mu_effect *out)
+{
+    return mu_device_next(state, out);
+}
+
+static mu_time device_deadline(const void *state)
+{
+    return mu_device_deadline(state);
+}
+
+static int device_psk(void *engine, bool client, struct mu_bytes identity,
+                      struct mu_secret *key, uint32_t *link)
+{
+    (void)link; /* 0 is its only one */
+    return client ? mu_device_psk(engine, identity, key) : MU_ERR_FORBIDDEN;
+}
+
+/* ---- status ------------------------------------------------------------ */
+
+static json_t *device_status_json(const struct mu_device_status *s)
+{
+    return json_pack("{s:b, s:b, s:b, s:o, s:o, s:i, s:I, s:I, s:I}",
+                     "linked", (int)s->linked, "connected", (int)s->connected,
+                     "receiving", (int)s->receiving,
+                     "campaign", mu_report_hex(s->campaign, MU_CAMPAIGN_ID),
+                     "states", mu_report_states(s->state),
+                     "reason", (int)s->reason,
+                     "page", (json_int_t)s->page,
+                     "pages", (json_int_t)s->pages,
+                     "running_version", (json_int_t)s->running_version);
+}
+
+static void device_turned(void *ctx)
+{
+    struct device_unit *u = ctx;
+    struct mu_device_status now;
+
+    if (!u->body.conf.json)
+        return;
+    mu_device_status(&u->engine, &now);
+    struct mu_device_status seen = u->shown;
+
+    if (now.linked == seen.linked && now.connected == seen.connected &&
+        now.receiving == seen.receiving && now.state == seen.state &&
+        now.reason == seen.reason && now.page == seen.page &&
+        now.running_version == seen.running_version &&
+        memcmp(now.campaign, seen.campaign, sizeof(now.campaign)) == 0)
+        return;
+    u->shown = now;
+    mu_body_report(&u->body, "status", device_status_json(&now), false);
+}
+
+static void device_counters(struct device_unit *u)
+{
+    const struct mu_cast_heard *heard = mu_device_heard(&u->engine);
+    json_t *all = mu_body_counts(&u->body);
+
+    if (heard != NULL)
+        json_object_set_new(all, "heard", json_pack(
+            "{s:I, s:I, s:I, s:I, s:I}",
+            "accepted", (json_int_t)heard->accepted,
+            "duplicate", (json_int_t)heard->duplicate,
+            "forged", (json_int_t)heard->forged,
+            "ahead", (json_int_t)heard->ahead,
+            "asked", (json_int_t)heard->asked));
+    mu_body_report(&u->body, "counters", all, false);
+}
+
+/* ---- one device -------------------------------------------------------- */
+
+static int unit_state(struct device_unit *u, const char *dir,
+                      uint64_t object_max)
+{
+    char path[MU_PATH_MAX];
+    struct mu_why why;
+    struct mu_journal_stats stats;
+    int rc = mu_state_dir(dir);
+
+    if (rc == 0)
+        rc = mu_state_path(path, dir, "journal");
+    if (rc != 0)
+        return rc;
+    rc = mu_journal_open(&u->journal, path, NULL, &u->store, &why);
+    if (rc == 0) {
+        mu_journal_stats(u->journal, &stats);
+        if (stats.corrupt + stats.lost + stats.torn_bytes > 0)
+            mu_log(MU_LOG_WARN, "journal", "id=%s corrupt=%" PRIu64 " lost=%"
+                   PRIu64 " torn_bytes=%" PRIu64, u->identity, stats.corrupt,
+                   stats.lost, stats.torn_bytes);
+        rc = mu_state_path(u->slot_path, dir, "slot");
+    }
+    if (rc == 0)
+        rc = mu_file_object_open(&u->slot_file, u->slot_path, object_max,
+                                 &u->slot, &why);
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "state", "id=%s why=\"%s\"", u->identity,
+               why.text);
+    return rc;
+}
+
+static int unit_engine(struct device_unit *u, const struct device_fleet *f,
+                       const struct mu_secret *kmr)
+{
+    struct mu_device_conf conf = {
+        .crypto = f->crypto,
+        .identity = mu_bytes_str(u->identity),
+        .kmr = kmr,
+        .store = &u->store,
+        .slot = &u->slot,
+        .object_max = (uint64_t)f->conf->object_max * 1024,
+        .page_memory = f->conf->page_memory * 1024,
+        .software = mu_bytes_str(SOFTWARE),
+    };
+    int rc = f->crypto->random(f->crypto->ctx, &conf.seed, sizeof(conf.seed));
+
+    if (rc != 0)
+        return rc;
+    u->work_len = mu_device_work(&conf);
+    u->work = calloc(1, u->work_len == 0 ? 1 : u->work_len);
+    if (u->work == NULL)
+        return MU_ERR_FULL;
+    rc = mu_device_init(&u->engine, &conf, u->work, u->work_len,
+                        mu_node_now(&u->body.node));
+    u->inited = rc == 0;
+    return rc;
+}
+
+static int unit_sockets(struct device_unit *u)
+{
+    struct mu_addr gateway, any, bound;
+    int rc = mu_addr_parse(u->body.upper, &gateway);
+
+    if (rc != 0) {
+        mu_log(MU_LOG_ERROR, "gateway-address", "text=%s error=%s",
+               u->body.upper, mu_err_name(rc));
+        return rc;
+    }
+    rc = mu_addr_parse(gateway.sa.sa_family == AF_INET6 ? "[::]:0"
+                                                        : "0.0.0.0:0", &any);
+    if (rc == 0)
+        rc = mu_body_cast(&u->body, MU_CHANNEL_AREA, false, &any, &bound);
+    return rc;
+}
+
+static int unit_open(struct device_unit *u, struct device_fleet *f,
+                     const char *dir)
+{
+    const struct mu_secret *kmr = mu_key_file_find(&f->keys, u->identity);
+    struct mu_engine engine = {
+        &u->engine, device_step, device_next, device_deadline,
+    };
+    int rc;
+
+    if (kmr == NULL) {
+        mu_log(MU_LOG_ERROR, "key-file", "id=%s why=\"no key of this identity\"",
+               u->identity);
+        return MU_ERR_NOT_FOUND;
+    }
+    rc = unit_state(u, dir, (uint64_t)f->conf->object_max * 1024);
+    if (rc != 0)
+        return rc;
+    u->body = (struct mu_body){
+        .loop = &f->loop, .conf = f->conf->body, .role = MU_ROLE_DEVICE,
+        .identity = u->identity, .iface = f->conf->iface,
+        .upper = f->conf->gateway, .hook_file = u->slot_path,
+        .psk = device_psk, .turned = device_turned, .turned_ctx = u,
+    };
+    rc = mu_body_init(&u->body, engine, &u->store);
+    u->opened = rc == 0;
+    if (rc == 0)
+        rc = unit_engine(u, f, kmr);
+    if (rc == 0)
+        rc = unit_sockets(u);
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "device", "id=%s error=%s", u->identity,
+               mu_err_name(rc));
+    return rc;
+}
+
+static void unit_close(struct device_unit *u)
+{
+    if (u->inited)
+        device_counters(u);
+    if (u->opened)
+        mu_body_close(&u->body);
+    if (u->inited)
+        mu_device_clear(&u->engine);
+    if (u->work != NULL)
+        mu_wipe(u->work, u->work_len);
+    free(u->work);
+    if (u->slot_file != NULL)
+        mu_file_object_close(u->slot_file);
+    if (u->journal != NULL)
+        mu_journal_close(u->journal);
+    free(u);
+}
+
+/* ---- the process ------------------------------------------------------- */
+
+/* "dev-%d" and 7 -> "dev-7"; without %d, or for one device, as it is. */
+static int fleet_identity(char to[MU_ID_MAX + 1], const char *pattern,
+                          uint32_t number)
+{
+    const char *at = strstr(pattern, "%d");
+    int n = at == NULL
+        ? snprintf(to, MU_ID_MAX + 1, "%s", pattern)
+        : snprintf(to, MU_ID_MAX + 1, "%.*s%" PRIu32 "%s",
+                   (int)(at - pattern), pattern, number, at + 2);
+
+    return n <= 0 || n > MU_ID_MAX ? MU_ERR_USAGE : 0;
+}
+
+static int fleet_name(const struct device_fleet *f, uint32_t i,
+                      char to[MU_ID_MAX + 1])
+{
+    const char *id = f->conf->identity;
+
+    if (id != NULL)
+        return fleet_identity(to, id, i + 1);
+    if (i >= f->keys.len || f->keys.rows[i].identity[0] == '\0')
+        return MU_ERR_USAGE;
+    memcpy(to, f->keys.rows[i].identity, MU_ID_MAX + 1);
+    return 0;
+}
+
+static int fleet_add(struct device_fleet *f, uint32_t i, bool many)
+{
+    struct device_unit *u = calloc(1, sizeof(*u));
+    char dir[MU_PATH_MAX];
+    int rc;
+
+    if (u == NULL)
+        return MU_ERR_FULL;
+    f->units[f->len++] = u;
+    rc = fleet_name(f, i, u->identity);
+    if (rc == 0 && many && strchr(u->identity, '/') != NULL)
+        rc = MU_ERR_USAGE; /* it is to be the name of a directory */
+    if (rc == 0)
+        rc = many ? mu_state_path(dir, f->conf->state_dir, u->identity)
+             : snprintf(dir, sizeof(dir), "%s", f->conf->state_dir) <
+                   MU_PATH_MAX ? 0 : MU_ERR_TOO_LARGE;
+    if (rc != 0) {
+        mu_log(MU_LOG_ERROR, "identity", "number=%u error=%s", i + 1,
+               mu_err_name(rc));
+        return rc;
+    }
+    return unit_open(u, f, dir);
+}
+
+static int fleet_open(struct device_fleet *f)
+{
+    uint32_t count = f->conf->count == 0 ? 1 : f->conf->count;
+    bool many = f->conf->count > 0;
+    int rc = 0;
+
+    if (count > DEVICES_MAX || (!many && f->conf->identity == NULL) ||
+        (count > 1 && f->conf->identity != NULL &&
+         strstr(f->conf->identity, "%d") == NULL)) {
+        mu_log(MU_LOG_ERROR, "usage", "why=\"--id, with %%d when --count is "
+               "more than 1, or --count alone with a CSV of keys\"");
+        return MU_ERR_USAGE;
+    }
+    f->units = calloc(count, sizeof(*f->units));
+    if (f->units == NULL)
+        return MU_ERR_FULL;
+    for (uint32_t i = 0; rc == 0 && i < count; i++)
+        rc = fleet_add(f, i, many);
+    return rc;
+}
+
+static void fleet_ready(struct device_fleet *f)
+{
+    for (uint32_t i = 0; i < f->len; i++) {
+        struct device_unit *u = f->units[i];
+
+        mu_node_start(&u->body.node);
+        mu_body_report(&u->body, "ready",
+                       json_pack("{s:s, s:s}", "role", "device", "gateway",
+                                 f->conf->gateway), true);
+    }
+}
+
+int mu_device_run(const struct mu_device_run_conf *conf)
+{
+    struct device_fleet f = { .conf = conf, .crypto = mu_crypto_openssl() };
+    char why[128];
+    int rc = f.crypto == NULL ? MU_ERR_CRYPTO : mu_crypto_selftest(f.crypto);
+
+    if (rc != 0) {
+        mu_log(MU_LOG_ERROR, "crypto", "error=%s", mu_err_name(rc));
+        return 1;
+    }
+    rc = mu_key_file_read(conf->key_file, f.crypto, &f.keys, why);
+    if (rc != 0) {
+        mu_log(MU_LOG_ERROR, "key-file", "file=%s why=\"%s\"", conf->key_file,
+               why);
+        return 1;
+    }
+    mu_coap_drop(conf->body.drop_coap, conf->body.seed);
+    rc = mu_loop_init(&f.loop);
+    if (rc != 0)
+        return 1;
+    rc = fleet_open(&f);
+    mu_key_file_clear(&f.keys);
+    if (rc == 0)
+        fleet_ready(&f);
+    int code = rc == 0 ? mu_loop_run(&f.loop) : 1;
+
+    for (uint32_t i = 0; i < f.len; i++)
+        unit_close(f.units[i]);
+    free(f.units);
+    mu_loop_close(&f.loop);
+    return code;
+}

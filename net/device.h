@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The device program: one virtual device or many in one process, each with its
+ * own identity, keys, sockets and state directory. */
+#ifndef NET_DEVICE_H
+#define NET_DEVICE_H
+
+#include "muster/device.h"
+#include "net/body.h"
+
+struct mu_device_run_conf {
+    const char *identity;   /* with "%d" for many: 1 to count */
+    const char *key_file;   /* see net/key_file.h */
+    const char *gateway;    /* HOST:PORT */
+    const char *state_dir;  /* of many: one directory each, by identity */
+    const char *iface;      /* for multicast; NULL: as routed */
+    uint32_t count;         /* 0: one; identity NULL: rows of the key file */
+    uint32_t object_max;    /* KiB the slot holds */
+    uint32_t page_memory;   /* KiB of work memory */
+    struct mu_body_conf body;
+};
+
+/* Runs until a signal. The exit code of the program. */
+int mu_device_run(const struct mu_device_run_conf *conf);
+
+#endif
