@@ -416,7 +416,7 @@ static int campaign_verb(int argc, char **argv, const char *verb,
     optind = 1;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
         if (o == 'H') {
-            printf("muster %s - %s\n\nusage: muster %s %s [options]\n" 
+            printf("muster %s - %s\n\nusage: muster %s %s [options]\n"
                    CLI_OPTIONS_HELP, verb, what, verb,
                    newest ? "[ID]" : "ID");
             return CLI_ALL;
