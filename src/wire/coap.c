@@ -50,9 +50,11 @@ int mu_coap_decode(struct mu_bytes in, struct mu_coap_pdu *pdu)
         return MU_ERR_MALFORMED;
     if (!code_valid(code) || !type_valid(pdu->type, code))
         return MU_ERR_MALFORMED;
-    /* s.4.1: nothing behind the message id of an empty message. */
-    if (code == MU_COAP_EMPTY)
-        return in.len == MU_COAP_HEADER_LEN ? 0 : MU_ERR_MALFORMED;
+    /* s.4.1: an empty message ends with its message id. */
+    if (code == MU_COAP_EMPTY) {
+        bool ends = pdu->token_len == 0 && in.len == MU_COAP_HEADER_LEN;
+        return ends ? 0 : MU_ERR_MALFORMED;
+    }
     mu_read_copy(&r, pdu->token, pdu->token_len);
     if (r.failed)
         return MU_ERR_TRUNCATED;
