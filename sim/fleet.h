@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One campaign through a simulated fleet, from provisioning to the report.
+ * What an operator asks before he buys the radio time, and what the tests ask
+ * of the engines.
+ */
+#ifndef MUSTER_SIM_FLEET_H
+#define MUSTER_SIM_FLEET_H
+
+#include "world.h"
+
+struct sim_result {
+    uint32_t devices;  /* that count: not revoked */
+    uint32_t received, verified, installed, running, failed;
+    uint32_t revoked, revoked_opened;
+    uint64_t forged, forged_accepted, replayed;
+    uint64_t packets;  /* data, parity and repair put on area networks */
+    uint64_t control, feedback; /* polls, announces, censuses; answers */
+    double bound_packets, packet_ratio;
+    uint64_t area_bytes, message_bytes;
+    double bound_bytes, ratio;
+    uint64_t wan_bytes;
+    double virtual_seconds, wall_seconds;
+    uint64_t peak_rss_kb, events, trace_hash;
+    uint64_t nonces_reused;
+    uint32_t gateway_leaks, installed_twice;
+    uint32_t phase; /* enum mu_campaign_phase at the end */
+};
+
+/* The defaults of `muster sim`. */
+void sim_conf_default(struct sim_conf *conf);
+/* Fills in what depends on the payload: headers and rate of the medium. */
+void sim_conf_settle(struct sim_conf *conf);
+/* Names and keys for all nodes; the server up, knowing the whole fleet. */
+void sim_fleet_provision(struct sim_world *w);
+/* 0, or MU_ERR_USAGE for a conf that makes no sense (*why says which). */
+int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
+                  const char **why);
+/* No rule was broken (lawful), and everybody who should runs it (good). */
+bool sim_result_lawful(const struct sim_result *r);
+bool sim_result_good(const struct sim_result *r);
+void sim_result_json(const struct sim_result *r, FILE *out);
+void sim_result_text(const struct sim_result *r, FILE *out);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The result of a run, for machines and for people. */
+#include <inttypes.h>
+
+#include "fleet.h"
+
+void sim_result_json(const struct sim_result *r, FILE *out)
+{
+    fprintf(out,
+            "{\"devices\":%u,\"received\":%u,\"verified\":%u,"
+            "\"installed\":%u,\"running\":%u,\"failed\":%u,"
+            "\"revoked\":%u,\"revoked_opened\":%u,"
+            "\"forged\":%" PRIu64 ",\"forged_accepted\":%" PRIu64
+            ",\"replayed\":%" PRIu64 ",",
+            r->devices, r->received, r->verified, r->installed, r->running,
+            r->failed, r->revoked, r->revoked_opened, r->forged,
+            r->forged_accepted, r->replayed);
+    fprintf(out,
+            "\"packets\":%" PRIu64 ",\"bound_packets\":%.2f,"
+            "\"packet_ratio\":%.4f,\"control_packets\":%" PRIu64
+            ",\"feedback_packets\":%" PRIu64 ",\"area_bytes\":%" PRIu64
+            ",\"message_bytes\":%" PRIu64
+            ",\"bound_bytes\":%.0f,\"ratio\":%.4f,"
+            "\"wan_bytes\":%" PRIu64 ",",
+            r->packets, r->bound_packets, r->packet_ratio, r->control,
+            r->feedback, r->area_bytes, r->message_bytes, r->bound_bytes,
+            r->ratio, r->wan_bytes);
+    fprintf(out,
+            "\"nonces_reused\":%" PRIu64
+            ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
+            "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
+            "\"peak_rss_kb\":%" PRIu64 ",\"events\":%" PRIu64
+            ",\"trace_hash\":\"%016" PRIx64 "\"}\n",
+            r->nonces_reused, r->gateway_leaks, r->installed_twice,
+            r->virtual_seconds, r->wall_seconds, r->peak_rss_kb, r->events,
+            r->trace_hash);
+}
+
+void sim_result_text(const struct sim_result *r, FILE *out)
+{
+    fprintf(out, "devices    %u: %u verified, %u installed, %u running, "
+                 "%u failed\n",
+            r->devices, r->verified, r->installed, r->running, r->failed);
+    fprintf(out, "revoked    %u, of which %u opened the object\n", r->revoked,
+            r->revoked_opened);
+    fprintf(out, "forged     %" PRIu64 " packets, %" PRIu64
+                 " accepted; %" PRIu64 " replayed\n",
+            r->forged, r->forged_accepted, r->replayed);
+    fprintf(out, "packets    %" PRIu64 " on the air, %.3f times a perfect "
+                 "code\n",
+            r->packets, r->packet_ratio);
+    fprintf(out, "bytes      %" PRIu64 " in the areas, %.3f times the bound; "
+                 "%" PRIu64 " wide\n",
+            r->area_bytes, r->ratio, r->wan_bytes);
+    fprintf(out, "time       %.1f s in the fleet, %.1f s here, %" PRIu64
+                 " MiB\n",
+            r->virtual_seconds, r->wall_seconds, r->peak_rss_kb / 1024);
+    fprintf(out, "trace      %016" PRIx64 "\n", r->trace_hash);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A world in one process: the same engines as the programs run, with virtual
+ * time, seeded chance, radios that lose, nodes that restart and sleep, and
+ * attackers within reach of every packet. Nothing here decides anything about
+ * the protocol; docs/simulator.md says what is modelled and what is not.
+ */
+#ifndef MUSTER_SIM_WORLD_H
+#define MUSTER_SIM_WORLD_H
+
+#include <stdio.h>
+
+#include "muster/crypto.h"
+#include "muster/node.h"
+#include "muster/store.h"
+
+#include "queue.h"
+#include "rng.h"
+
+struct sim_conf {
+    uint32_t devices, gateways;
+    double loss;          /* of each datagram at each receiver, 0..1 */
+    double burst;         /* mean length of a burst of losses; <= 1: none */
+    double wide_loss;
+    double duplicate;     /* of each cast packet at each receiver */
+    double reorder;       /* chance of an extra delay */
+    uint32_t delay_us, wide_delay_us;
+    uint64_t size;        /* bytes of the object */
+    uint16_t payload;     /* bytes of a cast packet */
+    uint16_t overhead;    /* link, IP, UDP bytes of a packet in an area */
+    uint32_t area_rate;   /* bytes a second */
+    uint32_t page_memory; /* bytes of each device */
+    uint8_t page_data, page_parity, hash_len; /* 0: chosen */
+    uint32_t revoke;      /* devices revoked half way */
+    uint32_t forged;      /* packets that the forger shouts into each area */
+    uint32_t replayed;    /* packets that the replayer repeats in each area */
+    double sleeping;      /* share of devices whose radio sleeps now and then */
+    uint32_t restarts;    /* nodes of each role that restart on the way */
+    uint32_t quorum_permille, deadline_s;
+    uint64_t seed;
+    const char *input;    /* file to push; NULL: bytes from the seed */
+    FILE *trace;          /* text, one line a decision; NULL: only hashed */
+};
+
+enum sim_role { SIM_SERVER, SIM_GATEWAY, SIM_DEVICE };
+
+/* One engine behind three function pointers. */
+struct sim_engine {
+    int (*step)(void *self, const struct mu_event *ev);
+    bool (*next)(void *self, struct mu_effect *out);
+    mu_time (*deadline)(const void *self);
+};
+
+struct sim_slot { /* a device's image slot, held as "equal to the truth" */
+    struct sim_world *world;
+    uint64_t written; /* bytes written so far, summed */
+    bool differs;     /* something was written that is not the truth */
+};
+
+struct sim_node {
+    enum sim_role role;
+    uint32_t number;      /* in its role, from 0 */
+    char identity[24];
+    struct mu_secret kmr;
+    void *engine;
+    void *work;
+    size_t work_len;
+    const struct sim_engine *methods;
+    struct mu_store store;
+    struct mu_memory *memory; /* what of it is durable */
+    struct node_ports *ports;
+    bool up;              /* running */
+    bool radio;           /* hears and is heard */
+    bool burst_bad;       /* Gilbert-Elliott: in a burst of losses */
+    bool linked;
+    bool revoked;         /* by the scenario; it keeps listening */
+    uint32_t above;       /* node index of gateway or server */
+    uint32_t above_link;  /* our link number there */
+    mu_time boot_at;
+    mu_time timer_at;
+    uint64_t timer_number;
+    uint32_t *below;      /* gateway, server: link -> node index */
+    uint32_t below_len;
+    bool joined[2];       /* channels */
+    struct sim_slot slot;
+    uint64_t area_bytes;  /* gateway: put on its area's air */
+    uint64_t forged_taken; /* packets of an attacker an engine accepted */
+    uint32_t installs;
+};
+
+struct sim_exchange { /* a request that waits for its response */
+    uint32_t node, link, exchange;
+    bool open;
+};
+
+struct sim_world {
+    struct sim_conf conf;
+    struct sim_rng chance;   /* what the network does */
+    struct sim_rng secrets;  /* what the nodes draw */
+    struct sim_queue queue;
+    mu_time now;
+    struct sim_node *nodes;
+    uint32_t nodes_len, first_device;
+    struct sim_exchange *exchanges;
+    size_t exchanges_len, exchanges_cap;
+    struct mu_crypto crypto;       /* seeded, and watched by the checker */
+    const struct mu_crypto *real;
+    struct sim_nonces *nonces;
+    uint8_t *truth;                /* the object */
+    bool counting;                 /* bytes count from the push on */
+    uint64_t wan_bytes, message_bytes, events;
+    uint64_t data_packets, control_packets, feedback_packets; /* in areas */
+    uint64_t trace_hash;           /* FNV-1a of the trace */
+    struct sim_air *air;           /* attackers listen here */
+    void (*scenario)(struct sim_world *w, uint64_t number);
+    void *story;             /* the scenario's own state */
+};
+
+void sim_world_init(struct sim_world *w, const struct sim_conf *conf);
+void sim_world_clear(struct sim_world *w);
+/* Runs what is due until `until` or until done() says so. */
+void sim_world_run(struct sim_world *w, mu_time until,
+                   bool (*done)(struct sim_world *w));
+void sim_world_at(struct sim_world *w, mu_time at, uint64_t number);
+/* Takes all effects of a node and arms its timer; after any direct call. */
+void sim_world_drain(struct sim_world *w, struct sim_node *n);
+void sim_world_event(struct sim_world *w, struct sim_node *n,
+                     struct mu_event *ev);
+void sim_world_crash(struct sim_world *w, struct sim_node *n, mu_time down);
+void sim_world_trace(struct sim_world *w, const struct sim_node *n,
+                     const char *what, uint64_t a, uint64_t b);
+/* An attacker's packet into the air of an area (down), or at its gateway. */
+void sim_world_shout(struct sim_world *w, uint32_t gateway_node,
+                     struct sim_buffer *packet);
+void sim_world_shout_up(struct sim_world *w, uint32_t gateway_node,
+                        struct sim_buffer *packet);
+uint32_t sim_node_index(const struct sim_world *w, const struct sim_node *n);
+
+/* nodes.c: engines made and made again. */
+void sim_node_boot(struct sim_world *w, struct sim_node *n);
+void sim_node_halt(struct sim_node *n);
+void sim_node_del(struct sim_node *n);
+struct mu_depot;
+struct mu_depot *sim_node_depot(struct sim_node *n);
+
+/* network.c: what became of an effect on its way. */
+void sim_network_message(struct sim_world *w, struct sim_node *n,
+                         const struct mu_effect *e);
+void sim_network_packet(struct sim_world *w, struct sim_node *n,
+                        const struct mu_effect *e);
+void sim_network_link_open(struct sim_world *w, struct sim_node *n);
+void sim_network_link_close(struct sim_world *w, struct sim_node *n,
+                            uint32_t link);
+/* A node is gone: those below find their sessions dead after a while. */
+void sim_network_crashed(struct sim_world *w, struct sim_node *n);
+void sim_network_deliver(struct sim_world *w, struct sim_item *item);
+
+#endif

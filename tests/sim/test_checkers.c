@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A checker that cannot fail checks nothing: one planted fault for each. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "muster/gateway_state.h"
+#include "sim/checker.h"
+#include "sim/fleet.h"
+
+static struct sim_world world;
+
+static int open_world(void **state)
+{
+    struct sim_conf c;
+    (void)state;
+    sim_conf_default(&c);
+    sim_conf_settle(&c);
+    c.devices = 4;
+    c.gateways = 2;
+    sim_world_init(&world, &c);
+    sim_fleet_provision(&world);
+    return 0;
+}
+
+static int close_world(void **state)
+{
+    (void)state;
+    sim_world_clear(&world);
+    return 0;
+}
+
+static void test_nonce_twice(void **state)
+{
+    (void)state;
+    struct mu_secret key = {.bytes = {1, 2, 3}, .len = 16};
+    uint8_t nonce[13] = {9}, out[32];
+    size_t len;
+    struct mu_aead a = {.alg = MU_ALG_AES_CCM_16_64_128,
+                        .key = &key,
+                        .nonce = MU_BYTES(nonce)};
+    uint64_t before = sim_checker_nonces_reused(&world);
+    const struct mu_crypto *c = &world.crypto;
+    assert_int_equal(c->seal(c->ctx, &a, mu_bytes_str("x"), out, &len), 0);
+    assert_true(sim_checker_nonces_reused(&world) == before);
+    nonce[0]++;
+    assert_int_equal(c->seal(c->ctx, &a, mu_bytes_str("x"), out, &len), 0);
+    assert_true(sim_checker_nonces_reused(&world) == before);
+    nonce[0]--;
+    assert_int_equal(c->seal(c->ctx, &a, mu_bytes_str("y"), out, &len), 0);
+    assert_true(sim_checker_nonces_reused(&world) == before + 1);
+}
+
+static void test_gateway_holds_a_root_key(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i < world.nodes_len; i++)
+        sim_node_boot(&world, &world.nodes[i]);
+    for (uint32_t i = world.first_device; i < world.nodes_len; i++)
+        world.nodes[world.nodes[i].above].below[1] = i;
+    assert_int_equal(sim_checker_gateway_leaks(&world), 0);
+    struct sim_node *g = &world.nodes[1];
+    const struct sim_node *d = &world.nodes[g->below[1]];
+    assert_true(g->work_len > 64);
+    memcpy((uint8_t *)g->work + g->work_len - 40, d->kmr.bytes, 32);
+    assert_int_equal(sim_checker_gateway_leaks(&world), 1);
+}
+
+static void test_forged_and_twice(void **state)
+{
+    (void)state;
+    struct sim_node *d = &world.nodes[world.first_device];
+    assert_true(sim_checker_forged(&world) == 0);
+    d->forged_taken = 1;
+    assert_true(sim_checker_forged(&world) == 1);
+    d->slot.differs = true;
+    assert_true(sim_checker_forged(&world) == 2);
+    assert_int_equal(sim_checker_twice(&world), 0);
+    d->installs = 2;
+    assert_int_equal(sim_checker_twice(&world), 1);
+}
+
+static void test_result_rules(void **state)
+{
+    (void)state;
+    struct sim_result good = {.devices = 2, .running = 2};
+    assert_true(sim_result_good(&good));
+    struct sim_result r = good;
+    r.running = 1;
+    assert_false(sim_result_good(&r));
+    assert_true(sim_result_lawful(&r));
+    r = good;
+    r.revoked_opened = 1;
+    assert_false(sim_result_lawful(&r));
+    r = good;
+    r.forged_accepted = 1;
+    assert_false(sim_result_lawful(&r));
+    r = good;
+    r.nonces_reused = 1;
+    assert_false(sim_result_lawful(&r));
+    r = good;
+    r.gateway_leaks = 1;
+    assert_false(sim_result_lawful(&r));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_nonce_twice),
+        cmocka_unit_test(test_gateway_holds_a_root_key),
+        cmocka_unit_test(test_forged_and_twice),
+        cmocka_unit_test(test_result_rules),
+    };
+    return cmocka_run_group_tests(tests, open_world, close_world);
+}

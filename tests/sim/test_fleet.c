@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Whole campaigns in virtual time, with everything that goes wrong. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "sim/fleet.h"
+
+static struct sim_conf small(uint64_t seed)
+{
+    struct sim_conf c;
+    sim_conf_default(&c);
+    c.devices = 60;
+    c.gateways = 3;
+    c.size = 40000;
+    c.payload = 512;
+    c.page_memory = 32768;
+    c.deadline_s = 3600;
+    c.seed = seed;
+    return c;
+}
+
+static struct sim_result run(const struct sim_conf *c)
+{
+    struct sim_result r;
+    const char *why = NULL;
+    assert_int_equal(sim_fleet_run(c, &r, &why), 0);
+    assert_null(why);
+    return r;
+}
+
+static void check_good(const struct sim_conf *c)
+{
+    struct sim_result r = run(c);
+    if (!sim_result_good(&r)) {
+        print_message("seed %llu\n", (unsigned long long)c->seed);
+        sim_result_text(&r, stderr);
+    }
+    assert_true(sim_result_good(&r));
+}
+
+static void test_everybody_runs_it(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(1);
+    struct sim_result r = run(&c);
+    assert_true(sim_result_good(&r));
+    assert_int_equal(r.devices, 60);
+    assert_int_equal(r.running, 60);
+    assert_int_equal(r.received, 60);
+    assert_true(r.packets > 3 * 40000 / 512);
+    assert_true(r.area_bytes > 3 * 40000);
+    assert_true(r.packet_ratio > 0.9 && r.packet_ratio < 4);
+}
+
+static void test_same_seed_same_trace(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(7);
+    c.forged = 50;
+    c.duplicate = 0.02;
+    c.reorder = 0.02;
+    struct sim_result a = run(&c);
+    struct sim_result b = run(&c);
+    c.seed = 8;
+    struct sim_result other = run(&c);
+    assert_true(a.trace_hash == b.trace_hash);
+    assert_true(a.area_bytes == b.area_bytes);
+    assert_true(a.events == b.events);
+    assert_true(a.trace_hash != other.trace_hash);
+}
+
+static void test_no_loss_no_repair(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(2);
+    c.loss = 0;
+    check_good(&c);
+}
+
+static void test_forger_and_replayer(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 10; seed < 13; seed++) {
+        struct sim_conf c = small(seed);
+        c.forged = 2000;
+        c.replayed = 200;
+        c.duplicate = 0.05;
+        c.reorder = 0.05;
+        struct sim_result r = run(&c);
+        assert_true(r.forged >= 1000);
+        assert_true(r.replayed > 0);
+        assert_int_equal(r.forged_accepted, 0);
+        assert_true(sim_result_good(&r));
+    }
+}
+
+static void test_revoked_cannot_open(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 20; seed < 23; seed++) {
+        struct sim_conf c = small(seed);
+        c.revoke = 4;
+        struct sim_result r = run(&c);
+        assert_true(r.revoked > 0);
+        assert_int_equal(r.revoked_opened, 0);
+        assert_int_equal(r.devices + r.revoked, 60);
+        assert_true(sim_result_good(&r));
+    }
+}
+
+static void test_restarts(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 30; seed < 34; seed++) {
+        struct sim_conf c = small(seed);
+        c.restarts = 3;
+        check_good(&c);
+    }
+}
+
+static void test_sleepers(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 40; seed < 42; seed++) {
+        struct sim_conf c = small(seed);
+        c.sleeping = 0.4;
+        check_good(&c);
+    }
+}
+
+static void test_bursts_and_wide_loss(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 50; seed < 53; seed++) {
+        struct sim_conf c = small(seed);
+        c.loss = 0.15;
+        c.burst = 6;
+        c.wide_loss = 0.05;
+        check_good(&c);
+    }
+}
+
+static void test_small_payload(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(60);
+    c.payload = 80;
+    c.size = 9000;
+    check_good(&c);
+}
+
+static void test_chain_form(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(61);
+    c.devices = 6;
+    c.gateways = 2;
+    c.size = 6000;
+    c.page_data = 1;
+    c.page_parity = 0;
+    c.loss = 0.05;
+    check_good(&c);
+}
+
+static void test_everything_at_once(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 70; seed < 73; seed++) {
+        struct sim_conf c = small(seed);
+        c.loss = 0.1;
+        c.wide_loss = 0.03;
+        c.duplicate = 0.02;
+        c.reorder = 0.02;
+        c.forged = 500;
+        c.replayed = 50;
+        c.revoke = 2;
+        c.restarts = 2;
+        c.sleeping = 0.1;
+        check_good(&c);
+    }
+}
+
+static void test_wrong_conf(void **state)
+{
+    (void)state;
+    struct sim_result r;
+    const char *why;
+    struct sim_conf c = small(1);
+    c.gateways = 0;
+    assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
+    assert_non_null(why);
+    c = small(1);
+    c.loss = 0.95;
+    assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
+    c = small(1);
+    c.size = 0;
+    assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_everybody_runs_it),
+        cmocka_unit_test(test_same_seed_same_trace),
+        cmocka_unit_test(test_no_loss_no_repair),
+        cmocka_unit_test(test_forger_and_replayer),
+        cmocka_unit_test(test_revoked_cannot_open),
+        cmocka_unit_test(test_restarts),
+        cmocka_unit_test(test_sleepers),
+        cmocka_unit_test(test_bursts_and_wide_loss),
+        cmocka_unit_test(test_small_payload),
+        cmocka_unit_test(test_chain_form),
+        cmocka_unit_test(test_everything_at_once),
+        cmocka_unit_test(test_wrong_conf),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
