@@ -77,6 +77,7 @@ struct mu_cast_sender {
     uint32_t loss;       /* learnt: 65536 is everything */
     uint16_t worst;      /* who asked for most in the last page with needs */
     uint8_t worst_runs;  /* how many times in a row */
+    uint8_t silent_runs; /* pages in a row that nobody needed more of */
 
     uint8_t *block;
     struct mu_sender_peer *peers;

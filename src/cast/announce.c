@@ -94,7 +94,7 @@ int mu_announce_packet(const struct mu_crypto *c, const struct mu_secret *kann,
     return mu_writer_end(w);
 }
 
-/* ---- putting together ---------------------------------------------------- */
+/* ---- putting together ---- */
 
 struct fragment {
     uint8_t session, index, count;

@@ -175,7 +175,7 @@ int mu_cancel_create(const struct mu_crypto *c, const struct mu_signer *signer,
     return announce_sign(c, signer, &out, w);
 }
 
-/* ---- reading -------------------------------------------------------------- */
+/* ---- reading ---- */
 
 static void manifest_read_value(struct mu_reader *r, int64_t key,
                                 uint64_t *kind, struct mu_manifest *m)
@@ -305,7 +305,7 @@ int mu_announce_consume(const struct mu_crypto *c,
     return mu_relay_consume(c, server, kg, object, kind, m);
 }
 
-/* ---- content keys ---------------------------------------------------------- */
+/* ---- content keys ---- */
 
 #define CEK_LEN 16 /* bytes: AES-128 */
 

@@ -23,7 +23,7 @@ enum {
     IDLE_MS_MAX = 3600 * 1000,
 };
 
-/* ---- random numbers: spread, not secrecy ------------------------------ */
+/* ---- random numbers: spread, not secrecy ---- */
 
 static uint32_t receiver_random(struct mu_cast_receiver *r)
 {
@@ -40,7 +40,7 @@ static mu_time receiver_spread(struct mu_cast_receiver *r, uint32_t below_ms)
     return MU_MS(below_ms) * (receiver_random(r) >> 16) >> 16;
 }
 
-/* ---- set-up ------------------------------------------------------------ */
+/* ---- set-up ---- */
 
 static size_t receiver_hashes_max(const struct mu_cast_shape *s)
 {
@@ -133,7 +133,7 @@ bool mu_cast_receiver_done(const struct mu_cast_receiver *r)
     return r->page.index == r->pages;
 }
 
-/* ---- data --------------------------------------------------------------- */
+/* ---- data ---- */
 
 static bool receiver_full(const struct mu_cast_receiver *r)
 {
@@ -261,7 +261,7 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
     return 0;
 }
 
-/* ---- polls and answers -------------------------------------------------- */
+/* ---- polls and answers ---- */
 
 /*
  * When to answer. The greatest of three random numbers leaves few early
@@ -286,7 +286,7 @@ static void receiver_answer_in(struct mu_cast_receiver *r, mu_time now,
             wait -= wait * need / (2 * (uint64_t)data);
     }
     r->answer = true;
-    r->repeat = !all;
+    r->repeat = true;
     r->answer_at = now + wait;
 }
 
@@ -450,7 +450,7 @@ mu_cast_receiver_heard(const struct mu_cast_receiver *r)
     return &r->heard;
 }
 
-/* ---- restart ------------------------------------------------------------ */
+/* ---- restart ---- */
 
 int mu_cast_receiver_save(const struct mu_cast_receiver *r,
                           struct mu_writer *w)

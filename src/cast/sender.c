@@ -33,7 +33,7 @@ enum mu_peer_flag {
     PEER_MISSED = 0x08, /* did not answer during the last one */
 };
 
-/* ---- set-up ------------------------------------------------------------- */
+/* ---- set-up ---- */
 
 size_t mu_cast_sender_work(const struct mu_cast_sender_conf *conf)
 {
@@ -121,7 +121,7 @@ void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused)
     s->paused = paused;
 }
 
-/* ---- pages -------------------------------------------------------------- */
+/* ---- pages ---- */
 
 /* Reads the block of a page. */
 static bool sender_load(struct mu_cast_sender *s, uint32_t index)
@@ -266,7 +266,7 @@ static void sender_preempt(struct mu_cast_sender *s)
     sender_begin_past(s, s->behind_page, s->behind_need);
 }
 
-/* ---- rounds ------------------------------------------------------------- */
+/* ---- rounds ---- */
 
 /* Learns the loss from the first round of a front page. One receiver that has
  * bad luck time and again is repaired, but not planned for. */
@@ -277,10 +277,15 @@ static void sender_learn(struct mu_cast_sender *s)
     if (s->job.serving || s->job.rounds != 1 || s->members == 0)
         return;
     if (s->want == 0) {
+        /* Now and then is as it should be; time and again is too much. */
         s->worst_runs = 0;
-        s->loss -= s->loss / 24;
+        if (s->silent_runs < 8)
+            s->silent_runs++;
+        lost = s->silent_runs < 3 ? 1 : s->silent_runs - 1u;
+        s->loss -= s->loss * lost / 32;
         return;
     }
+    s->silent_runs = 0;
     s->worst_runs = s->worst == s->want_from && s->members > 4
                         ? (uint8_t)(s->worst_runs + 1) : 0;
     s->worst = s->want_from;
@@ -387,7 +392,7 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->state = MU_SENDER_WAIT;
 }
 
-/* ---- packets out -------------------------------------------------------- */
+/* ---- packets out ---- */
 
 static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
                               uint8_t *to)
@@ -581,7 +586,7 @@ mu_cast_sender_counts(const struct mu_cast_sender *s)
     return &s->counts;
 }
 
-/* ---- feedback ----------------------------------------------------------- */
+/* ---- feedback ---- */
 
 /* Does the answer say something new? A copy or a recording does not. */
 static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n)

@@ -11,7 +11,13 @@
 #define SESSION 7
 #define KG 3
 
-enum field_kind { TO_ALL, TO_RECEIVER, TO_SENDER, TIMER_RECEIVER, TIMER_SENDER };
+enum field_kind {
+    TO_ALL,
+    TO_RECEIVER,
+    TO_SENDER,
+    TIMER_RECEIVER,
+    TIMER_SENDER,
+};
 
 struct field_event {
     mu_time at;
@@ -38,7 +44,7 @@ uint32_t field_random(struct field *f, uint32_t below)
     return (uint32_t)((f->random * 0x2545f4914f6cdd1du >> 32) * below >> 32);
 }
 
-/* ---- the heap ----------------------------------------------------------- */
+/* ---- the heap ---- */
 
 static bool event_before(const struct field_event *a,
                          const struct field_event *b)
@@ -87,7 +93,7 @@ static struct field_event event_pop(struct field *f)
     return top;
 }
 
-/* ---- objects, peers, sinks ---------------------------------------------- */
+/* ---- objects, peers, sinks ---- */
 
 static int plain_read(void *ctx, uint64_t at, uint8_t *to, size_t len)
 {
@@ -166,7 +172,7 @@ static int field_sink(void *ctx, const struct mu_cast_page *page,
     return 0;
 }
 
-/* ---- set-up ------------------------------------------------------------- */
+/* ---- set-up ---- */
 
 static void field_prepare(struct field *f)
 {
@@ -330,7 +336,7 @@ void field_restart(struct field *f, uint32_t i, bool saved)
     f->all[i].sunk = sunk;
 }
 
-/* ---- running ------------------------------------------------------------ */
+/* ---- running ---- */
 
 static bool field_lost(struct field *f, uint32_t permille)
 {

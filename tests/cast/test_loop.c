@@ -126,7 +126,7 @@ static void test_small(void **state)
     }
 }
 
-/* ---- a forger --------------------------------------------------------------------- */
+/* ---- a forger ---- */
 
 /* Nothing may be accepted that is not, byte for byte, what the sender sent. */
 static void taken_check(struct field *f, uint32_t i, struct mu_bytes p, int rc)
@@ -234,7 +234,7 @@ static void test_replayer(void **state)
     field_free(&quiet);
 }
 
-/* ---- faults ----------------------------------------------------------------------- */
+/* ---- faults ---- */
 
 static void test_restarts(void **state)
 {
@@ -430,7 +430,7 @@ static void test_read_error(void **state)
     field_free(&f);
 }
 
-/* ---- what the owner of a sender does ------------------------------------------------- */
+/* ---- what the owner of a sender does ---- */
 
 static void test_pause(void **state)
 {

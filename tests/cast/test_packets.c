@@ -173,7 +173,7 @@ static void test_peek(void **state)
                      MU_ERR_TRUNCATED);
 }
 
-/* ---- announce ---------------------------------------------------------------- */
+/* ---- announce ---- */
 
 static uint8_t object[MU_ANNOUNCE_MAX];
 
@@ -289,7 +289,7 @@ static void test_assembly_liar(void **state)
     }
 }
 
-/* ---- content ------------------------------------------------------------------ */
+/* ---- content ---- */
 
 /* Encrypting in pieces is encrypting at once. */
 static void test_crypt(void **state)

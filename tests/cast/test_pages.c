@@ -23,7 +23,7 @@ static uint32_t noise(uint32_t below)
     return (uint32_t)((seed * 0x2545f4914f6cdd1du >> 32) * below >> 32);
 }
 
-/* ---- the twin --------------------------------------------------------------- */
+/* ---- the twin ---- */
 
 static uint64_t twin_m(const struct mu_cast_shape *s, uint64_t k)
 {

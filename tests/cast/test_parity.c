@@ -25,7 +25,7 @@ static uint32_t noise(uint32_t below)
     return (uint32_t)((seed * 0x2545f4914f6cdd1du >> 32) * below >> 32);
 }
 
-/* ---- the slow twin -------------------------------------------------------- */
+/* ---- the slow twin ---- */
 
 static uint8_t slow_mul(uint8_t a, uint8_t b)
 {
@@ -109,7 +109,7 @@ static void slow_decode(uint8_t *data, const uint8_t *symbols,
     free(a);
 }
 
-/* ---- tests ----------------------------------------------------------------- */
+/* ---- tests ---- */
 
 static void test_field(void **state)
 {

@@ -14,7 +14,7 @@
 
 #include "tests/cast/field.h"
 
-/* ---- the twin ------------------------------------------------------------------ */
+/* ---- the twin ---- */
 
 struct twin {
     struct mu_cast_page pages[64];
@@ -177,7 +177,10 @@ static void against_twin(const struct field_conf *conf)
 
 static void test_against_twin(void **state)
 {
-    static const struct { struct mu_cast_shape shape; uint64_t size; } what[] = {
+    static const struct {
+        struct mu_cast_shape shape;
+        uint64_t size;
+    } what[] = {
         {{100, 8, 4, 8}, 3000},   {{80, 32, 8, 8}, 9000},
         {{64, 1, 0, 8}, 1000},    {{300, 20, 20, 16}, 20000},
         {{1024, 32, 8, 8}, 100000}, {{48, 5, 0, 4}, 1},
@@ -195,7 +198,7 @@ static void test_against_twin(void **state)
     }
 }
 
-/* ---- memory -------------------------------------------------------------------- */
+/* ---- memory ---- */
 
 static void test_memory(void **state)
 {
@@ -264,7 +267,7 @@ static void test_load_refuses(void **state)
     field_free(&f);
 }
 
-/* ---- polls ---------------------------------------------------------------------- */
+/* ---- polls ---- */
 
 static size_t make_poll(struct field *f, uint8_t *out, uint8_t round,
                         uint8_t flags, uint16_t page)

@@ -24,7 +24,7 @@
 static const struct mu_crypto *c;
 static struct mu_secret cek, kctl, kfb;
 
-/* ---- one small object ------------------------------------------------------- */
+/* ---- one small object ---- */
 
 static const struct mu_cast_shape shape = {64, 4, 2, 8};
 
@@ -170,7 +170,7 @@ static void put_object(FILE *out)
     put_control(out);
 }
 
-/* ---- cuts --------------------------------------------------------------------- */
+/* ---- cuts ---- */
 
 static void put_cut(FILE *out, const struct mu_cast_shape *s, uint64_t size)
 {
@@ -211,7 +211,7 @@ static void put_all(FILE *out)
     put_object(out);
 }
 
-/* ---- comparing ------------------------------------------------------------------ */
+/* ---- comparing ---- */
 
 static void test_vectors(void **state)
 {
