@@ -3,89 +3,34 @@
 #include <stdarg.h>
 #include <setjmp.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 #include <cmocka.h>
 
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/keys.h"
-
-#define VALUE_MAX 64
+#include "tests/keys/named.h"
 
 static const struct mu_crypto *crypto;
-
-static unsigned nibble(char ch)
-{
-    const char *digits = "0123456789abcdef";
-    const char *at = strchr(digits, ch);
-
-    assert_true(ch != 0 && at != NULL);
-    return (unsigned)(at - digits);
-}
-
-/* The value of a name in tests/vectors/keys.txt; not there: the test fails. */
-static struct mu_bytes want(const char *name, uint8_t value[VALUE_MAX])
-{
-    FILE *f = fopen("tests/vectors/keys.txt", "r");
-    char line[256];
-    char key[64];
-    char hex[160];
-    size_t n = 0;
-
-    assert_non_null(f);
-    while (n == 0 && fgets(line, sizeof line, f) != NULL) {
-        if (sscanf(line, "%63s = %159s", key, hex) != 2 ||
-            strcmp(key, name) != 0)
-            continue;
-        for (; hex[2 * n] != 0; n++) {
-            assert_true(n < VALUE_MAX);
-            value[n] =
-                (uint8_t)(nibble(hex[2 * n]) << 4 | nibble(hex[2 * n + 1]));
-        }
-    }
-    fclose(f);
-    if (n == 0)
-        fail_msg("no vector named %s", name);
-    return mu_bytes(value, n);
-}
-
-static struct mu_secret want_secret(const char *name)
-{
-    uint8_t value[VALUE_MAX];
-    struct mu_secret s;
-
-    assert_int_equal(mu_secret_set(&s, want(name, value)), 0);
-    return s;
-}
-
-static void same(const char *name, struct mu_bytes got)
-{
-    uint8_t value[VALUE_MAX];
-    struct mu_bytes expect = want(name, value);
-
-    assert_int_equal(got.len, expect.len);
-    assert_memory_equal(got.data, expect.data, got.len);
-}
 
 static void kdf_is(const char *name, const char *key, const char *label,
                    struct mu_bytes context, uint8_t len)
 {
-    struct mu_secret from = want_secret(key);
+    struct mu_secret from = named_secret(key);
     struct mu_secret out;
 
     assert_int_equal(mu_kdf(crypto, &from, label, context, len, &out), 0);
-    same(name, mu_secret_view(&out));
+    named_same(name, mu_secret_view(&out));
 }
 
 static void test_table(void **state)
 {
     const struct mu_bytes none = {NULL, 0};
-    uint8_t nd[VALUE_MAX];
-    uint8_t kid[VALUE_MAX];
+    uint8_t nd[NAMED_MAX];
+    uint8_t kid[NAMED_MAX];
 
     (void)state;
     kdf_is("kauth", "kmr", "connect", none, 32);
-    kdf_is("kreply", "kmr", "connect reply", want("nd", nd), 16);
+    kdf_is("kreply", "kmr", "connect reply", named("nd", nd), 16);
     kdf_is("ka", "kmc", "Ka", none, 16);
     kdf_is("kma_lamps", "kmc", "Kma", mu_bytes_str("lamps"), 32);
     kdf_is("kack", "kmr", "ack", none, 32);
@@ -94,7 +39,7 @@ static void test_table(void **state)
     kdf_is("kek", "kb", "kek", none, 16);
     kdf_is("kann", "kb", "announce", none, 16);
     kdf_is("kctl", "kg", "control", none, 16);
-    kdf_is("kb_wrap", "kg", "kb wrap", want("kg_kid", kid), 16);
+    kdf_is("kb_wrap", "kg", "kb wrap", named("kg_kid", kid), 16);
     kdf_is("relay", "kg", "relay", none, 32);
 }
 
@@ -102,7 +47,7 @@ static void test_table(void **state)
 static void test_kdf_is_hkdf_expand(void **state)
 {
     const uint8_t info[] = "muster1\0some label\0some context";
-    struct mu_secret key = want_secret("kmr");
+    struct mu_secret key = named_secret("kmr");
     struct mu_secret out;
     uint8_t expect[32];
 
@@ -122,7 +67,7 @@ static void test_kdf_is_hkdf_expand(void **state)
 
 static void test_kdf_separates(void **state)
 {
-    struct mu_secret key = want_secret("kmr");
+    struct mu_secret key = named_secret("kmr");
     struct mu_secret a;
     struct mu_secret b;
 
@@ -136,7 +81,7 @@ static void test_kdf_separates(void **state)
 
 static void test_kdf_usage(void **state)
 {
-    struct mu_secret key = want_secret("kmr");
+    struct mu_secret key = named_secret("kmr");
     struct mu_secret empty = {0};
     struct mu_secret out = key;
     const struct mu_bytes none = {NULL, 0};
@@ -151,14 +96,14 @@ static void test_kdf_usage(void **state)
 
 static void test_kmr(void **state)
 {
-    uint8_t value[VALUE_MAX] = {0};
+    uint8_t value[NAMED_MAX] = {0};
     struct mu_secret kmr;
 
     (void)state;
-    assert_int_equal(mu_kmr_from(crypto, want("provisioned", value), &kmr), 0);
-    same("kmr_from_provisioned", mu_secret_view(&kmr));
-    assert_int_equal(mu_kmr_from(crypto, want("kmr", value), &kmr), 0);
-    same("kmr", mu_secret_view(&kmr));
+    assert_int_equal(mu_kmr_from(crypto, named("provisioned", value), &kmr), 0);
+    named_same("kmr_from_provisioned", mu_secret_view(&kmr));
+    assert_int_equal(mu_kmr_from(crypto, named("kmr", value), &kmr), 0);
+    named_same("kmr", mu_secret_view(&kmr));
     assert_int_equal(mu_kmr_from(crypto, mu_bytes(value, 15), &kmr),
                      MU_ERR_USAGE);
     assert_false(mu_secret_is_set(&kmr));
@@ -171,20 +116,20 @@ static void test_kmr(void **state)
 
 static void test_kmc_khop(void **state)
 {
-    struct mu_secret kmr = want_secret("kmr");
+    struct mu_secret kmr = named_secret("kmr");
     struct mu_secret out;
-    uint8_t nd[VALUE_MAX];
-    uint8_t ns[VALUE_MAX];
+    uint8_t nd[NAMED_MAX];
+    uint8_t ns[NAMED_MAX];
     uint8_t peer[MU_ID_MAX + 1] = {'x'};
 
     (void)state;
-    want("nd", nd);
-    want("ns", ns);
+    named("nd", nd);
+    named("ns", ns);
     assert_int_equal(mu_kmc_derive(crypto, &kmr, nd, ns, &out), 0);
-    same("kmc", mu_secret_view(&out));
+    named_same("kmc", mu_secret_view(&out));
     assert_int_equal(
         mu_khop_derive(crypto, &kmr, mu_bytes_str("gw-north"), &out), 0);
-    same("khop_gw_north", mu_secret_view(&out));
+    named_same("khop_gw_north", mu_secret_view(&out));
     assert_int_equal(mu_khop_derive(crypto, &kmr, mu_bytes(peer, 0), &out),
                      MU_ERR_USAGE);
     assert_int_equal(mu_khop_derive(crypto, &kmr, MU_BYTES(peer), &out),
@@ -193,17 +138,17 @@ static void test_kmc_khop(void **state)
 
 static void test_tag(void **state)
 {
-    struct mu_secret kctl = want_secret("kctl");
+    struct mu_secret kctl = named_secret("kctl");
     struct mu_secret empty = {0};
-    uint8_t packet[VALUE_MAX];
+    uint8_t packet[NAMED_MAX];
     uint8_t tag[MU_TAG_LEN];
-    struct mu_bytes poll = want("poll_packet", packet);
+    struct mu_bytes poll = named("poll_packet", packet);
     const struct mu_bytes parts[2] = {mu_bytes(packet, 3),
                                       mu_bytes(packet + 3, poll.len - 3)};
 
     (void)state;
     assert_int_equal(mu_tag_make(crypto, &kctl, parts, 2, tag), 0);
-    same("poll_tag", MU_BYTES(tag));
+    named_same("poll_tag", MU_BYTES(tag));
     assert_int_equal(mu_tag_check(crypto, &kctl, parts, 2, tag), 0);
     for (size_t bit = 0; bit < 8 * sizeof tag; bit++) {
         tag[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -225,24 +170,24 @@ static void test_tag(void **state)
 
 static void test_ack(void **state)
 {
-    struct mu_secret kack = want_secret("kack");
-    uint8_t campaign[VALUE_MAX];
-    uint8_t digest[VALUE_MAX];
+    struct mu_secret kack = named_secret("kack");
+    uint8_t campaign[NAMED_MAX];
+    uint8_t digest[NAMED_MAX];
     uint8_t ack[MU_ACK_LEN];
     uint8_t other[MU_ACK_LEN];
     const struct mu_bytes node = mu_bytes_str("meter-17");
 
     (void)state;
-    want("campaign", campaign);
-    want("digest", digest);
+    named("campaign", campaign);
+    named("digest", digest);
     assert_int_equal(mu_ack_make(crypto, &kack, campaign, node, 0x0f, 0,
                                  digest, ack),
                      0);
-    same("ack_meter_17_running", MU_BYTES(ack));
+    named_same("ack_meter_17_running", MU_BYTES(ack));
     assert_int_equal(mu_ack_make(crypto, &kack, campaign, node, 0x81, 15,
                                  digest, other),
                      0);
-    same("ack_meter_17_failed", MU_BYTES(other));
+    named_same("ack_meter_17_failed", MU_BYTES(other));
     assert_int_equal(mu_ack_make(crypto, &kack, campaign,
                                  mu_bytes(node.data, 7), 0x0f, 0, digest,
                                  other),
@@ -269,7 +214,7 @@ static int failing_hmac(void *ctx, struct mu_bytes key,
 static void test_back_end_fails(void **state)
 {
     struct mu_crypto bad = *crypto;
-    struct mu_secret kmr = want_secret("kmr");
+    struct mu_secret kmr = named_secret("kmr");
     struct mu_secret out = kmr;
     uint8_t bytes[32] = {0};
     const struct mu_bytes part = MU_BYTES(bytes);

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 # Computes tests/vectors/keys.txt with the openssl command alone, from the text
-# of docs/wire-format.md s.1, s.3, s.6 and s.7. It shares no code with Muster.
+# of docs/wire-format.md s.1, s.3, s.6 and s.7 and of RFC 9052, RFC 8613, RFC 3610. It shares no code with Muster.
 #   tests/keys/vectors.sh >tests/vectors/keys.txt
 set -eu
 
@@ -24,6 +24,46 @@ hmac() {
     printf "$(printf '%s' "$2" | sed 's/../\\x&/g')" |
         openssl mac -digest SHA256 -macopt hexkey:"$1" HMAC |
         lower | cut -c "1-$((2 * $3))"
+}
+# bin: hex on standard input, bytes out
+bin() {
+    # shellcheck disable=SC2059
+    printf "$(sed 's/../\\x&/g')"
+}
+# CBOR heads of strings shorter than 256 bytes: bstr HEX, tstr TEXT
+head() {
+    if [ "$2" -lt 24 ]; then printf '%02x' $(($1 + $2)); else
+        printf '%02x%02x' $(($1 + 24)) "$2"; fi
+}
+bstr() { printf '%s%s' "$(head 64 $((${#1} / 2)))" "$1"; }
+tstr() { printf '%s%s' "$(head 96 ${#1})" "$(hex "$1")"; }
+# pad HEX: to whole blocks of 16 bytes
+pad() {
+    local out=$1
+    while [ $((${#out} % 32)) != 0 ]; do out=${out}00; done
+    printf '%s' "$out"
+}
+# aes MODE KEY IV HEX
+aes() {
+    printf '%s' "$4" | bin |
+        openssl enc "-aes-128-$1" -K "$2" ${3:+-iv "$3"} -nopad |
+        od -An -v -tx1 | tr -d ' \n'
+}
+# ccm KEY NONCE(13) AAD PLAIN: AES-CCM with 8 bytes of tag (RFC 3610)
+ccm() {
+    local first mac tag
+    first=59$2$(printf '%04x' $((${#4} / 2)))
+    mac=$(aes cbc "$1" 00000000000000000000000000000000 \
+        "$first$(pad "$(printf '%04x' $((${#3} / 2)))$3")$(pad "$4")")
+    tag=$(aes ctr "$1" "01${2}0000" "${mac: -32}")
+    printf '%s%s' "$(aes ctr "$1" "01${2}0001" "$4")" "${tag:0:16}"
+}
+# oscore IKM CONTEXT ID(hex) TYPE BYTES (RFC 8613 s.3.2.1)
+oscore() {
+    openssl kdf -keylen "$5" -kdfopt digest:SHA256 -kdfopt hexkey:"$1" \
+        -kdfopt hexsalt: -kdfopt \
+        hexinfo:"85$(bstr "$3")$(bstr "$2")0a$(tstr "$4")$(printf '%02x' "$5")" \
+        HKDF | lower
 }
 say() { printf '%s = %s\n' "$1" "$2"; }
 
@@ -75,3 +115,28 @@ say ack_meter_17_running "$(hmac "$kack" \
     "$(hex 'muster ack')${campaign}08$(hex $node)0f00$digest" 16)"
 say ack_meter_17_failed "$(hmac "$kack" \
     "$(hex 'muster ack')${campaign}08$(hex $node)810f$digest" 16)"
+
+# Connect: epoch 7, a microcontroller that takes 1,048,576 bytes, 65,536 of page
+# memory, ES256 and EdDSA. The server's key is 32 times 5a, its groups 1 and 300.
+capability=a4011a00100000021a000100000382262704 # then the receiver kind
+payload=a401$(bstr $nd)020703${capability}0104$(tstr $gateway)
+kauth=$(kdf $kmr connect '' 32)
+mac=$(hmac "$kauth" "84$(tstr MAC0)43a10105$(bstr \
+    "$(hex 'muster connect 1')$(hex $node)")$(bstr "$payload")" 32)
+message1=d18443a10105a104$(bstr "$(hex $node)")$(bstr "$payload")$(bstr "$mac")
+say connect1 "$message1"
+h1=$(printf '%s' "$message1" | bin | openssl dgst -sha256 -r | cut -c 1-64)
+say connect1_digest "$h1"
+id=b0b1b2b3b4b5b6b7
+pub=$(printf '5a%.0s' {1..32})
+say connection_id $id
+plain=a701$(bstr $ns)020803$(tstr muster.example)042705$(bstr "$pub")06$(bstr $id)
+plain=${plain}07820119012c
+aad=83$(tstr Encrypt0)43a1010a$(bstr "$(hex 'muster connect 2')$h1")
+message2=d08343a1010aa105$(bstr ${ns:0:26})$(bstr "$(ccm \
+    "$(kdf $kmr 'connect reply' $nd 16)" ${ns:0:26} "$aad" "$plain")")
+say connect2 "$message2"
+ka=$(kdf "$kmc" Ka '' 16)
+say oscore_node_key "$(oscore "$ka" $id '' Key 16)"
+say oscore_server_key "$(oscore "$ka" $id 01 Key 16)"
+say oscore_common_iv "$(oscore "$ka" $id '' IV 13)"
