@@ -48,12 +48,14 @@ uint32_t mu_loss_worst(uint32_t packets, uint32_t members, uint32_t loss)
     uint64_t mean = (uint64_t)packets * loss >> 8; /* in 1/256 */
     /* variance in 1/65536, so that its root is in 1/256 */
     uint64_t variance = (uint64_t)packets * loss * (MU_LOSS_ONE - loss) >> 16;
-    int64_t z = loss_quantile(members);
-    int64_t worst = (int64_t)mean + ((z * loss_root(variance)) >> 8);
-    int64_t half = MU_LOSS_ONE / 2;
+    int64_t z = loss_quantile(members), half = MU_LOSS_ONE / 2;
+    int64_t spread = z * loss_root(variance) >> 8;
+    int64_t skew = (z * z - 65536) / 256 * (half - (int64_t)loss) / half / 6;
+    int64_t worst;
 
-    if (loss > 0)
-        worst += (z * z - 65536) / 256 * (half - (int64_t)loss) / half / 6;
+    if (skew > spread) /* the series is no good where next to nothing is lost */
+        skew = spread;
+    worst = (int64_t)mean + spread + skew;
     if (worst < 0)
         return 0;
     return worst > (int64_t)packets << 8 ? packets << 8 : (uint32_t)worst;
@@ -73,7 +75,7 @@ uint32_t mu_loss_from_worst(uint32_t packets, uint32_t members, uint32_t lost)
 {
     uint32_t low = 0, high = MU_LOSS_ONE;
 
-    while (high - low > 64) {
+    while (high - low > 1) {
         uint32_t middle = (low + high) / 2;
         if (mu_loss_worst(packets, members, middle) < lost << 8)
             low = middle;

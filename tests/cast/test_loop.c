@@ -307,6 +307,29 @@ static void test_offline_member(void **state)
     }
 }
 
+/* Nobody waits for the absent: after two pages they cost no time. */
+static void test_absent(void **state)
+{
+    mu_time took[2];
+
+    (void)state;
+    for (int off = 0; off < 2; off++) {
+        struct field_conf conf = usual;
+        struct field f;
+        conf.loss_permille = 0;
+        conf.answer_all_max = 100;
+        conf.size = 60000;
+        conf.window_ms = 200;
+        field_init(&f, &conf);
+        f.all[0].off = off != 0;
+        assert_true(field_run(&f));
+        took[off] = f.now;
+        field_free(&f);
+    }
+    /* Two pages of two whole windows each. */
+    assert_in_range(took[1], took[0], took[0] + MU_MS(2 * 2 * 200 + 100));
+}
+
 static void test_leaver(void **state)
 {
     struct field_conf conf = usual;
@@ -390,6 +413,107 @@ static void test_endless_requests(void **state)
     }
 }
 
+/* One NEED of a receiver, as if it were on the medium. */
+static int ask(struct field *f, uint16_t receiver, uint16_t page,
+               uint8_t round, uint8_t need)
+{
+    struct mu_need n = {.session = 7, .receiver = receiver, .page = page,
+                        .round = round, .need = need};
+    uint8_t out[64];
+    struct mu_writer w = mu_writer(out, sizeof(out));
+
+    assert_int_equal(mu_need_create(f->crypto, &f->all[receiver].kfb, &n, &w),
+                     0);
+    return mu_cast_sender_feedback(&f->sender, f->now, mu_written(&w));
+}
+
+/* Back and forth between pages: each way back is counted. */
+static void test_endless_returns(void **state)
+{
+    struct field_conf conf = usual;
+    uint64_t before;
+    struct field f;
+    unsigned refused = 0;
+
+    (void)state;
+    conf.repair_max = 20;
+    field_init(&f, &conf);
+    f.all[0].off = true;
+    assert_true(field_run(&f));
+    before = field_packets(&f);
+    for (unsigned n = 0; n < 100; n++) {
+        refused += ask(&f, 0, n % 2, f.sender.round, 16) == MU_ERR_FORBIDDEN;
+        while (!mu_cast_sender_idle(&f.sender)) {
+            uint8_t out[MU_PACKET_MAX];
+            mu_time at = mu_cast_sender_deadline(&f.sender);
+            f.now = at > f.now ? at : f.now;
+            (void)mu_cast_sender_next(&f.sender, f.now, out);
+        }
+    }
+    assert_true(refused > 0);
+    /* The first, three returns, and the ways forth between them. */
+    assert_true(field_packets(&f) - before <= 8 * 24);
+    field_free(&f);
+}
+
+/* Recorded NEEDs are old: they bring about a poll at rest, else nothing. */
+static void test_old_needs(void **state)
+{
+    struct field_conf conf = usual;
+    uint8_t out[MU_PACKET_MAX];
+    struct field f;
+    uint64_t before, polls;
+
+    (void)state;
+    conf.loss_permille = 0;
+    field_init(&f, &conf);
+    while (f.now < MU_MS(100))
+        assert_true(field_step(&f));
+    assert_true(mu_cast_sender_page(&f.sender) > 1);
+    assert_int_equal(ask(&f, 1, 0, (uint8_t)(f.sender.round - 9), 16), 0);
+    assert_false(f.sender.behind_valid);
+    assert_int_equal(ask(&f, 1, 0, (uint8_t)(f.sender.round + 1), 16), 0);
+    assert_false(f.sender.behind_valid);
+    run_all(&f);
+    before = field_packets(&f);
+    polls = mu_cast_sender_counts(&f.sender)->control;
+    assert_int_equal(ask(&f, 2, 0, (uint8_t)(f.sender.round - 9), 16), 0);
+    while (!mu_cast_sender_idle(&f.sender)) {
+        f.now = mu_cast_sender_deadline(&f.sender) > f.now
+                    ? mu_cast_sender_deadline(&f.sender) : f.now;
+        (void)mu_cast_sender_next(&f.sender, f.now, out);
+    }
+    assert_int_equal(field_packets(&f), before);
+    assert_true(mu_cast_sender_counts(&f.sender)->control > polls);
+    field_free(&f);
+}
+
+/* rounds_max bounds a page when nothing else does. */
+static void test_rounds_bound(void **state)
+{
+    struct field_conf conf = usual;
+    uint8_t out[MU_PACKET_MAX];
+    struct field f;
+    unsigned polls = 0;
+
+    (void)state;
+    conf.repair_max = 60000;
+    conf.rounds_max = 5;
+    conf.guess_permille = 0;
+    field_init(&f, &conf);
+    while (polls == 0 || mu_cast_sender_page(&f.sender) == 0) {
+        size_t len = mu_cast_sender_next(&f.sender, f.now, out);
+        f.now += 1000;
+        if (len == 0 || out[0] != MU_CAST_POLL)
+            continue;
+        polls++;
+        assert_true(polls <= 5);
+        assert_int_equal(ask(&f, 1, 0, f.sender.round, 3), 0);
+    }
+    assert_int_equal(polls, 5);
+    field_free(&f);
+}
+
 /* One that never gets half of what it needs does not hold up the rest. */
 static void test_deaf(void **state)
 {
@@ -456,6 +580,33 @@ static void test_pause(void **state)
     assert_true(mu_cast_sender_deadline(&f.sender) <= f.now);
     run_all(&f);
     assert_true(f.now < MU_SECONDS(140));
+    field_free(&f);
+}
+
+/* Answers that a pause has swallowed are asked for again. */
+static void test_pause_in_window(void **state)
+{
+    struct field_conf conf = usual;
+    uint8_t out[MU_PACKET_MAX];
+    struct field f;
+    uint8_t round;
+    size_t len = 0;
+
+    (void)state;
+    field_init(&f, &conf);
+    while (f.sender.state != MU_SENDER_WAIT)
+        assert_true(field_step(&f));
+    round = f.sender.round;
+    mu_cast_sender_pause(&f.sender, true);
+    f.now += MU_SECONDS(5);
+    mu_cast_sender_pause(&f.sender, false);
+    while (len == 0) {
+        len = mu_cast_sender_next(&f.sender, f.now, out);
+        f.now += 1000;
+    }
+    assert_int_equal(out[0], MU_CAST_POLL);
+    assert_int_equal(out[3], 0); /* the same page */
+    assert_int_equal(out[4], (uint8_t)(round + 1));
     field_free(&f);
 }
 
@@ -574,11 +725,16 @@ int main(void)
         cmocka_unit_test(test_disk_full),
         cmocka_unit_test(test_late_joiner),
         cmocka_unit_test(test_offline_member),
+        cmocka_unit_test(test_absent),
         cmocka_unit_test(test_leaver),
         cmocka_unit_test(test_endless_requests),
+        cmocka_unit_test(test_endless_returns),
+        cmocka_unit_test(test_old_needs),
+        cmocka_unit_test(test_rounds_bound),
         cmocka_unit_test(test_deaf),
         cmocka_unit_test(test_read_error),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_pause_in_window),
         cmocka_unit_test(test_seek),
         cmocka_unit_test(test_relay),
         cmocka_unit_test(test_pace),

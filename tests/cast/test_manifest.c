@@ -272,6 +272,106 @@ static void test_signed_nonsense(void **state)
     }
 }
 
+/* A manifest of the sample, by hand, without the key `absent`. */
+static void put_by_hand(struct mu_writer *w, unsigned absent)
+{
+    uint8_t whole[1024];
+    struct mu_writer in = mu_writer(whole, sizeof(whole));
+    struct mu_manifest m = sample();
+    struct mu_cose cose;
+    struct mu_reader r;
+    struct mu_cbor_map map;
+    int64_t key;
+
+    assert_int_equal(mu_manifest_create(c, &server, &m, &in), 0);
+    assert_int_equal(mu_cose_decode(mu_written(&in), &cose), 0);
+    r = mu_reader(cose.content);
+    map = mu_cbor_get_map(&r);
+    mu_cbor_put_map(w, map.left - (absent <= 13));
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        struct mu_bytes item = mu_cbor_get_item(&r);
+        if (key == absent)
+            continue;
+        mu_cbor_put_int(w, key);
+        mu_write_bytes(w, item);
+    }
+    assert_int_equal(mu_reader_end(&r), 0);
+}
+
+static void test_every_key_is_needed(void **state)
+{
+    uint8_t kid[32], payload[1024], out[MU_ANNOUNCE_MAX];
+    struct mu_bytes pub = mu_bytes(server.pub, server.pub_len);
+    struct mu_manifest m;
+    enum mu_announce_kind kind;
+
+    (void)state;
+    mu_sha256(c, &pub, 1, kid);
+    for (unsigned absent = 0; absent <= 14; absent++) {
+        struct mu_writer p = mu_writer(payload, sizeof(payload));
+        struct mu_writer w = mu_writer(out, sizeof(out));
+        struct mu_cose_args a = {
+            .alg = server.alg,
+            .kid = mu_bytes(kid, 8),
+            .external_aad = mu_bytes_str("muster announce"),
+        };
+        put_by_hand(&p, absent);
+        a.payload = mu_written(&p);
+        assert_int_equal(mu_cose_sign1_create(c, &a, &server.priv, &w), 0);
+        assert_int_equal(mu_announce_consume(c, &server, NULL, mu_written(&w),
+                                             &kind, &m),
+                         absent == 14 ? 0 : MU_ERR_MALFORMED);
+    }
+}
+
+/* A gateway that has Kg may write what it wants: it is checked all the same. */
+static void test_relay_by_hand(void **state)
+{
+    uint8_t inner[MU_ANNOUNCE_MAX], payload[MU_ANNOUNCE_MAX];
+    uint8_t out[MU_ANNOUNCE_MAX], kid[MU_KID_LEN];
+    struct mu_manifest m = sample(), back;
+    struct mu_secret key;
+    enum mu_announce_kind kind;
+
+    (void)state;
+    assert_int_equal(mu_kdf(c, &kg, "relay", mu_bytes(NULL, 0), 32, &key), 0);
+    for (size_t short_by = 0; short_by < 2; short_by++) {
+        struct mu_writer in = mu_writer(inner, sizeof(inner));
+        struct mu_writer p = mu_writer(payload, sizeof(payload));
+        struct mu_writer w = mu_writer(out, sizeof(out));
+        struct mu_writer k = mu_writer(kid, sizeof(kid));
+        struct mu_cose_args a = {
+            .alg = MU_ALG_HMAC256,
+            .kid = MU_BYTES(kid),
+            .external_aad = mu_bytes_str("muster relay"),
+        };
+        mu_kid_write(&k, &(struct mu_kid){MU_KEY_KG, 12, 5});
+        assert_int_equal(mu_manifest_create(c, &server, &m, &in), 0);
+        mu_cbor_put_map(&p, 6);
+        mu_cbor_put_uint(&p, 1);
+        mu_cbor_put_bstr(&p, mu_written(&in));
+        mu_cbor_put_uint(&p, 6);
+        mu_cbor_put_array(&p, 4);
+        mu_cbor_put_uint(&p, 80);
+        mu_cbor_put_uint(&p, 16);
+        mu_cbor_put_uint(&p, 4);
+        mu_cbor_put_uint(&p, 8);
+        mu_cbor_put_uint(&p, 7);
+        mu_cbor_put_bstr(&p, mu_bytes(roots, 160 - short_by));
+        mu_cbor_put_uint(&p, 8);
+        mu_cbor_put_uint(&p, 3);
+        mu_cbor_put_uint(&p, 9);
+        mu_cbor_put_bstr(&p, MU_BYTES(kid));
+        mu_cbor_put_uint(&p, 10);
+        mu_cbor_put_bstr(&p, mu_bytes(roots, 24));
+        a.payload = mu_written(&p);
+        assert_int_equal(mu_cose_mac0_create(c, &a, &key, &w), 0);
+        assert_int_equal(mu_announce_consume(c, &server, &kg, mu_written(&w),
+                                             &kind, &back),
+                         short_by == 0 ? 0 : MU_ERR_MALFORMED);
+    }
+}
+
 static void test_content_key(void **state)
 {
     struct mu_secret kb, cek, back;
@@ -311,6 +411,8 @@ int main(void)
         cmocka_unit_test(test_largest),
         cmocka_unit_test(test_create_refuses),
         cmocka_unit_test(test_signed_nonsense),
+        cmocka_unit_test(test_every_key_is_needed),
+        cmocka_unit_test(test_relay_by_hand),
         cmocka_unit_test(test_content_key),
     };
     int failed = 0;
