@@ -452,6 +452,8 @@ void mu_body_harden(void)
     struct rlimit none = { 0, 0 };
 
     setrlimit(RLIMIT_CORE, &none);
+#ifndef __SANITIZE_ADDRESS__ /* its leak check traces the program */
     prctl(PR_SET_DUMPABLE, 0);
+#endif
     signal(SIGPIPE, SIG_IGN);
 }
