@@ -239,8 +239,12 @@ static int offer_anew(struct mu_device *d, struct mu_device_report *r,
 
     if (current && m->edition < c->edition)
         return MU_ERR_ROLLBACK;
-    if (current && c->phase == MU_DEVICE_RECEIVING)
-        return offer_begin(d, m, cek, object);
+    /* Another content key: what came so far is of no use. */
+    if (current && c->phase == MU_DEVICE_RECEIVING &&
+        !(c->session == m->session && mu_secret_eq(&c->cek, cek)))
+        return m->edition > c->edition || m->relayed
+                   ? offer_begin(d, m, cek, object)
+                   : MU_ERR_ROLLBACK;
     /* The plain object is here: only the session is another. */
     mu_copy(r->object, object, MU_OBJECT_ID_LEN);
     r->session = m->session;
@@ -407,6 +411,7 @@ bool mu_device_next_hook(struct mu_device *d, struct mu_effect *out)
     out->hook = campaign_hook(d);
     out->name = mu_bytes(c->name, c->name_len);
     out->version = c->version;
+    out->size = c->size;
     return true;
 }
 

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Between the files of the gateway engine. */
+#ifndef MUSTER_NODE_GATEWAY_H
+#define MUSTER_NODE_GATEWAY_H
+
+#include "muster/coap.h"
+#include "muster/gateway_state.h"
+
+/* gateway.c */
+void mu_gateway_trace(struct mu_gateway *g, const char *name, uint64_t a,
+                      uint64_t b);
+
+/* gateway_store.c: records */
+int mu_gateway_load(struct mu_gateway *g);
+bool mu_gateway_next_store(struct mu_gateway *g, struct mu_effect *out);
+int mu_gateway_stored(struct mu_gateway *g, const struct mu_event *ev);
+bool mu_gateway_barrier(const struct mu_gateway *g);
+mu_time mu_gateway_store_deadline(const struct mu_gateway *g);
+void mu_gateway_device_dirty(struct mu_gateway *g, uint16_t index);
+/* gateway_store_camp.c: of campaigns */
+void mu_gateway_campaign_write(const struct mu_gateway_session *s,
+                               struct mu_writer *w, mu_time now);
+int mu_gateway_load_campaigns(struct mu_gateway *g);
+void mu_gateway_progress_write(const struct mu_gateway_session *s,
+                               struct mu_writer *w);
+/* Puts the receiver and the area page where the record says. */
+int mu_gateway_progress_load(struct mu_gateway *g,
+                             struct mu_gateway_session *s);
+/* Whether the progress of a shape fits a record. */
+bool mu_gateway_progress_fits(const struct mu_cast_shape *shape);
+
+/* gateway_wide.c: the server */
+int mu_gateway_wide_up(struct mu_gateway *g, const struct mu_event *ev);
+void mu_gateway_wide_down(struct mu_gateway *g);
+int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m);
+int mu_gateway_wide_response(struct mu_gateway *g, const struct mu_message *m);
+void mu_gateway_wide_no_answer(struct mu_gateway *g, uint32_t exchange);
+bool mu_gateway_next_ask(struct mu_gateway *g, struct mu_effect *out);
+mu_time mu_gateway_wide_deadline(const struct mu_gateway *g);
+/* Makes the SEND of a request to the server. */
+void mu_gateway_ask_effect(struct mu_gateway *g, const char *path,
+                           const struct mu_writer *w, struct mu_effect *out);
+int mu_gateway_server_keys(struct mu_gateway *g);
+
+/* gateway_area.c: device list and area key */
+int mu_gateway_area_page(struct mu_gateway *g, struct mu_bytes payload);
+int mu_gateway_device_set(struct mu_gateway *g, uint16_t index,
+                          struct mu_bytes identity,
+                          const struct mu_secret *khop);
+int mu_gateway_kg_run(struct mu_gateway *g);
+void mu_gateway_kg_stored(struct mu_gateway *g);
+int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k);
+
+/* gateway_device.c: links to devices, their requests, what is pushed to them */
+int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev);
+void mu_gateway_device_down(struct mu_gateway *g, uint16_t index);
+int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
+                              const struct mu_message *m);
+void mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
+                                uint32_t exchange, bool good);
+void mu_gateway_attend(struct mu_gateway *g, uint16_t index);
+void mu_gateway_push(struct mu_gateway *g, uint16_t index);
+void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,
+                       uint8_t code);
+bool mu_gateway_next_device(struct mu_gateway *g, struct mu_effect *out);
+bool mu_gateway_next_push(struct mu_gateway *g, struct mu_effect *out);
+/* Closes links that must not stand, barrier or not. */
+bool mu_gateway_next_close(struct mu_gateway *g, struct mu_effect *out);
+void mu_gateway_push_again(struct mu_gateway *g);
+int mu_gateway_poke(struct mu_gateway *g, struct mu_bytes bitmap);
+
+/* gateway_forward.c: end-to-end messages */
+int mu_gateway_forward_take(struct mu_gateway *g, uint16_t index,
+                            const struct mu_message *m);
+int mu_gateway_forward_answer(struct mu_gateway *g, const struct mu_message *m);
+bool mu_gateway_forward_fail(struct mu_gateway *g, uint32_t exchange);
+void mu_gateway_forward_drop(struct mu_gateway *g, uint16_t index);
+void mu_gateway_forward_wide_down(struct mu_gateway *g);
+void mu_gateway_forward_run(struct mu_gateway *g);
+bool mu_gateway_next_forward(struct mu_gateway *g, struct mu_effect *out);
+mu_time mu_gateway_forward_deadline(const struct mu_gateway *g);
+
+/* gateway_camp.c: the list of campaigns and what each is */
+int mu_gateway_camp_page(struct mu_gateway *g, struct mu_bytes payload);
+int mu_gateway_camp_details(struct mu_gateway *g, struct mu_gateway_session *s,
+                            struct mu_bytes payload);
+void mu_gateway_camp_refresh(struct mu_gateway *g);
+void mu_gateway_session_move(struct mu_gateway_session *s,
+                             enum mu_gateway_move move);
+struct mu_gateway_session *mu_gateway_session_of(struct mu_gateway *g,
+                                                 uint8_t session);
+bool mu_gateway_session_member(const struct mu_gateway_session *s,
+                               uint16_t index);
+/* What is announced in the area; empty while there is nothing. */
+struct mu_bytes mu_gateway_session_object(const struct mu_gateway_session *s);
+void mu_gateway_session_count(struct mu_gateway_session *s);
+/* Wipes a slot but for its memory. */
+void mu_gateway_session_clear(struct mu_gateway_session *s);
+int mu_gateway_session_parse(struct mu_gateway_session *s);
+
+/* gateway_session.c: receiver, sender, announce packets */
+int mu_gateway_session_begin(struct mu_gateway *g,
+                             struct mu_gateway_session *s);
+int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s);
+void mu_gateway_session_control(struct mu_gateway *g,
+                                struct mu_gateway_session *s);
+int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s);
+void mu_gateway_session_announce(struct mu_gateway_session *s, uint8_t rounds);
+bool mu_gateway_session_active(const struct mu_gateway_session *s);
+int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev);
+bool mu_gateway_next_wide_packet(struct mu_gateway *g, struct mu_effect *out);
+bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out);
+mu_time mu_gateway_session_deadline(const struct mu_gateway *g);
+
+/* gateway_relay.c: option 1 */
+int mu_gateway_relay_run(struct mu_gateway *g, struct mu_gateway_session *s);
+/* The relay manifest, under the Kg in force. */
+int mu_gateway_relay_announce(struct mu_gateway *g,
+                              struct mu_gateway_session *s);
+/* Opens what is prepared already. */
+int mu_gateway_relay_open(struct mu_gateway *g, struct mu_gateway_session *s);
+bool mu_gateway_relay_busy(const struct mu_gateway_session *s);
+
+/* gateway_census.c: who has come how far */
+int mu_gateway_status_packet(struct mu_gateway *g, struct mu_bytes packet);
+size_t mu_gateway_census_write(struct mu_gateway *g,
+                               struct mu_gateway_session *s, uint8_t *to);
+bool mu_gateway_census_due(const struct mu_gateway *g,
+                           const struct mu_gateway_session *s);
+mu_time mu_gateway_census_deadline(const struct mu_gateway_session *s);
+void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s);
+
+/* gateway_report.c: acknowledgements to the server */
+void mu_gateway_report_news(struct mu_gateway *g, struct mu_gateway_session *s);
+bool mu_gateway_next_report(struct mu_gateway *g, struct mu_effect *out);
+int mu_gateway_report_answer(struct mu_gateway *g, struct mu_gateway_session *s,
+                             const struct mu_message *m);
+void mu_gateway_report_lost(struct mu_gateway *g, struct mu_gateway_session *s);
+/* What the campaigns cost, at most once a second each. */
+bool mu_gateway_next_tally(struct mu_gateway *g, struct mu_effect *out);
+mu_time mu_gateway_tally_deadline(const struct mu_gateway *g);
+mu_time mu_gateway_report_deadline(const struct mu_gateway_session *s);
+
+#endif

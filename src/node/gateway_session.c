@@ -1,0 +1,515 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One campaign in the area: the receiver towards the server, the sender
+ * towards the devices that follows it page by page, the announce packets. All
+ * sessions share one medium; whatever goes out on it takes its turn at the
+ * pace of the area.
+ */
+#include "node/gateway.h"
+
+#define RX_IDLE_MS 2000
+#define ANSWER_ALL_MAX 16 /* members that all answer each poll */
+#define ROUNDS_MAX 24     /* polls of a page, then on without the rest */
+#define ANNOUNCE_ROUNDS 3
+#define KEYS_WAIT MU_SECONDS(5) /* option 2: for devices to take Kb */
+#define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
+#define CENSUS_SLOW MU_SECONDS(15) /* while pages are being sent */
+
+/* ---- ports of receiver and sender ------------------------------------------------------ */
+
+static int session_page(void *ctx, const struct mu_cast_page *page,
+                        uint8_t *block)
+{
+    struct mu_gateway_session *s = ctx;
+    size_t len = (size_t)page->data * page->symbol_len;
+    int rc = s->part0.write(s->part0.ctx, page->block_at, block, len);
+
+    if (rc == 0)
+        rc = s->part0.sync(s->part0.ctx);
+    if (rc != 0)
+        mu_gateway_trace(s->gateway, "depot-failed", page->index,
+                         (uint64_t)-rc);
+    return rc;
+}
+
+static bool session_member(void *ctx, uint16_t receiver)
+{
+    return mu_gateway_session_member(ctx, receiver);
+}
+
+static int session_feedback_key(void *ctx, uint16_t receiver,
+                                struct mu_secret *kfb)
+{
+    const struct mu_gateway_session *s = ctx;
+
+    if (!mu_gateway_session_member(s, receiver))
+        return MU_ERR_NOT_FOUND;
+    *kfb = s->gateway->devices[receiver].kfb;
+    return 0;
+}
+
+/* ---- set-up ------------------------------------------------------------------------------ */
+
+static int session_receive(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    const struct mu_manifest *m = &s->manifest;
+    struct mu_cast_receiver_conf conf = {
+        .crypto = g->conf.crypto,
+        .shape = m->shape,
+        .size = m->size,
+        .session = s->session,
+        .receiver = g->server.index,
+        .kfb = &g->server.kfb,
+        .sink = &s->sink,
+        .seed = mu_jitter_next(&g->jitter),
+        .idle_ms = RX_IDLE_MS,
+    };
+    int rc = g->conf.depot->open(g->conf.depot->ctx, s->campaign, 0,
+                                 mu_cast_prepared_size(&m->shape, m->size),
+                                 &s->part0);
+
+    if (rc != 0)
+        return rc;
+    s->sink = (struct mu_cast_sink){.ctx = s, .page = session_page};
+    rc = mu_cast_receiver_init(&s->rx, &conf, m->roots, s->rx_work, g->rx_room,
+                               g->now);
+    if (rc != 0)
+        return rc;
+    if (mu_gateway_progress_load(g, s) != 0)
+        s->tx_page = 0; /* the receiver stands at page 0 */
+    s->pages_seen = mu_cast_receiver_pages(&s->rx);
+    s->progress.dirty = true;
+    s->receiving = true;
+    return 0;
+}
+
+/* What goes out in the area: the object as it came, or protected anew. */
+static void session_area_conf(const struct mu_gateway *g,
+                              struct mu_gateway_session *s,
+                              struct mu_cast_sender_conf *conf)
+{
+    bool relay = s->mode == MU_WIDE_REPROTECT;
+    const struct mu_manifest *m = relay ? &s->relay_manifest : &s->manifest;
+
+    *conf = (struct mu_cast_sender_conf){
+        .crypto = g->conf.crypto,
+        .shape = m->shape,
+        .size = m->size,
+        .session = s->session,
+        .prepared = relay ? &s->relay.prepared : &s->part0,
+        .peers = &s->peers,
+        .receivers = g->conf.devices_max,
+        .rate = g->conf.area_rate,
+        .overhead = g->conf.area_overhead,
+        .window_ms = g->conf.area_window_ms,
+        .loss_permille = g->conf.area_loss_permille,
+        .answer_all_max = ANSWER_ALL_MAX,
+        .rounds_max = ROUNDS_MAX,
+        .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
+    };
+}
+
+int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    struct mu_cast_sender_conf conf;
+    int rc;
+
+    s->peers = (struct mu_cast_peers){
+        .ctx = s,
+        .member = session_member,
+        .feedback_key = session_feedback_key,
+    };
+    session_area_conf(g, s, &conf);
+    rc = mu_cast_sender_init(&s->tx, &conf, s->tx_work, g->tx_room, g->now);
+    if (rc != 0)
+        return rc;
+    s->sending = true;
+    mu_cast_sender_ready(&s->tx, s->mode == MU_WIDE_REPROTECT ? UINT32_MAX
+                                                              : s->pages_seen);
+    if (s->tx_page > 0)
+        mu_cast_sender_seek(&s->tx, s->tx_page, g->now);
+    mu_cast_sender_pause(&s->tx, s->command != MU_WIDE_RUN);
+    mu_gateway_session_control(g, s);
+    mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
+    s->tx_idle = false;
+    s->census_at = g->now + CENSUS_SLOW;
+    return 0;
+}
+
+/* Option 2: Kb goes to every member that is there before it is needed. */
+static void session_hand_keys(struct mu_gateway *g,
+                              struct mu_gateway_session *s)
+{
+    s->keys_until = g->now + KEYS_WAIT;
+    for (uint16_t i = 0; i < g->conf.devices_max; i++) {
+        struct mu_gateway_device *d = &g->devices[i];
+
+        if (!d->linked || !mu_gateway_session_member(s, i))
+            continue;
+        d->kb_due = (uint8_t)(d->kb_due | 1u << s->slot);
+        mu_gateway_push(g, i);
+    }
+}
+
+static bool session_keys_handed(const struct mu_gateway *g,
+                                const struct mu_gateway_session *s)
+{
+    if (s->mode != MU_WIDE_HAND_KEY || g->now >= s->keys_until)
+        return true;
+    for (uint16_t i = 0; i < g->conf.devices_max; i++) {
+        const struct mu_gateway_device *d = &g->devices[i];
+
+        if (d->linked && (d->kb_done >> s->slot & 1) == 0 &&
+            mu_gateway_session_member(s, i))
+            return false;
+    }
+    return true;
+}
+
+/* From details or from the record: both ends of the relay. */
+int mu_gateway_session_begin(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    mu_gateway_session_count(s);
+    if (s->phase == MU_GATEWAY_CANCELLED) {
+        mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
+        return 0;
+    }
+    s->keys_until = 0;
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_HAND_KEY)
+        session_hand_keys(g, s);
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_REPROTECT)
+        return mu_gateway_relay_announce(g, s);
+    return 0;
+}
+
+void mu_gateway_session_control(struct mu_gateway *g,
+                                struct mu_gateway_session *s)
+{
+    if (s->receiving && g->server.kw.kid.kind != 0)
+        mu_cast_receiver_control(&s->rx, &g->server.kw.kctl,
+                                 (uint8_t)g->server.kw.kid.generation);
+    if (s->sending && g->kg[0].kid.kind != 0)
+        mu_cast_sender_control(&s->tx, &g->kg[0].kctl,
+                               (uint8_t)g->kg[0].kid.generation);
+    /* A relay manifest is made with the Kg in force. */
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_REPROTECT &&
+        mu_gateway_relay_announce(g, s) != 0)
+        mu_gateway_trace(g, "relay-failed", s->session, 0);
+}
+
+/* ---- what goes on by itself --------------------------------------------------------------- */
+
+bool mu_gateway_session_active(const struct mu_gateway_session *s)
+{
+    return s->sending && s->phase == MU_GATEWAY_LIVE &&
+           s->command == MU_WIDE_RUN && s->gateway->now < s->deadline &&
+           s->gateway->kg[0].kid.kind != 0;
+}
+
+static void session_progress(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    uint32_t pages = mu_cast_receiver_pages(&s->rx);
+
+    if (pages != s->pages_seen) {
+        s->pages_seen = pages;
+        s->progress.dirty = true;
+        if (s->sending && s->mode != MU_WIDE_REPROTECT)
+            mu_cast_sender_ready(&s->tx, pages);
+        mu_gateway_trace(g, "page", s->session, pages);
+    }
+    if (!s->sending)
+        return;
+    if (mu_cast_sender_page(&s->tx) != s->tx_page) {
+        s->tx_page = mu_cast_sender_page(&s->tx);
+        s->progress.dirty = true;
+    }
+    if (mu_cast_sender_idle(&s->tx) != s->tx_idle) {
+        s->tx_idle = !s->tx_idle;
+        if (s->tx_idle) {
+            mu_gateway_census_soon(g, s);
+            mu_gateway_trace(g, "sent", s->session, s->tx.counts.data);
+        }
+    }
+    /* The depot failed to give a page: again after a while. */
+    if (mu_cast_sender_error(&s->tx) != 0 && s->rx_wait.at <= g->now) {
+        mu_gateway_trace(g, "depot-failed", s->tx_page,
+                         (uint64_t)-mu_cast_sender_error(&s->tx));
+        mu_backoff_fail(&s->rx_wait, g->now, &g->jitter);
+        mu_cast_sender_seek(&s->tx, s->tx_page, g->now);
+    }
+}
+
+int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    int rc = 0;
+
+    if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
+        return 0;
+    if (!s->receiving && s->rx_wait.at <= g->now) {
+        rc = session_receive(g, s);
+        if (rc == 0 && s->phase == MU_GATEWAY_LIVE && !s->sending) {
+            if (s->mode == MU_WIDE_REPROTECT)
+                rc = mu_gateway_relay_open(g, s);
+            if (rc == 0)
+                rc = mu_gateway_session_send(g, s);
+        }
+        if (rc != 0) {
+            s->receiving = false;
+            mu_backoff_fail(&s->rx_wait, g->now, &g->jitter);
+            mu_gateway_trace(g, "depot-failed", s->session, (uint64_t)-rc);
+            return rc;
+        }
+        mu_gateway_session_control(g, s);
+    }
+    if (!s->receiving)
+        return 0;
+    session_progress(g, s);
+    if (s->mode == MU_WIDE_REPROTECT && mu_gateway_relay_busy(s))
+        rc = mu_gateway_relay_run(g, s);
+    return rc;
+}
+
+/* ---- packets in ------------------------------------------------------------------------------ */
+
+static int session_need(struct mu_gateway *g, struct mu_bytes packet)
+{
+    struct mu_gateway_session *s = mu_gateway_session_of(g, packet.data[1]);
+
+    if (s == NULL) {
+        g->dropped++;
+        return MU_ERR_NOT_FOUND;
+    }
+    if (s->phase == MU_GATEWAY_CANCELLED) {
+        if (s->announce_left == 0) /* somebody has not heard it */
+            mu_gateway_session_announce(s, 1);
+        return 0;
+    }
+    if (!s->sending) {
+        g->dropped++;
+        return MU_ERR_UNEXPECTED;
+    }
+    return mu_cast_sender_feedback(&s->tx, g->now, packet);
+}
+
+static int session_wide_packet(struct mu_gateway *g, struct mu_bytes packet)
+{
+    struct mu_gateway_session *s = mu_gateway_session_of(g, packet.data[1]);
+
+    if (s == NULL || !s->receiving)
+        return MU_ERR_UNEXPECTED;
+    return mu_cast_receiver_packet(&s->rx, g->now, packet);
+}
+
+int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
+{
+    enum mu_cast_kind kind;
+    uint8_t session;
+    uint16_t who;
+    int rc = mu_cast_peek(ev->packet, &kind, &session, &who);
+
+    if (rc != 0)
+        return rc;
+    if (ev->channel == MU_CHANNEL_WIDE) {
+        if (kind == MU_CAST_DATA || kind == MU_CAST_POLL)
+            return session_wide_packet(g, ev->packet);
+    } else if (kind == MU_CAST_NEED) {
+        return session_need(g, ev->packet);
+    } else if (kind == MU_CAST_STATUS) {
+        return mu_gateway_status_packet(g, ev->packet);
+    }
+    return MU_ERR_UNEXPECTED; /* our own, or what goes the other way */
+}
+
+/* ---- packets out ------------------------------------------------------------------------------ */
+
+bool mu_gateway_next_wide_packet(struct mu_gateway *g, struct mu_effect *out)
+{
+    for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
+        struct mu_gateway_session *s = &g->sessions[i];
+        size_t len;
+
+        if (!s->receiving)
+            continue;
+        len = mu_cast_receiver_next(&s->rx, g->now, g->out,
+                                    MU_STORE_VALUE_MAX);
+        session_progress(g, s); /* a page that was offered again */
+        if (len == 0)
+            continue;
+        out->kind = MU_DO_PACKET;
+        out->channel = MU_CHANNEL_WIDE;
+        out->up = true;
+        out->packet = mu_bytes(g->out, len);
+        return true;
+    }
+    return false;
+}
+
+struct mu_bytes mu_gateway_session_object(const struct mu_gateway_session *s)
+{
+    if (s->phase == MU_GATEWAY_CANCELLED)
+        return mu_bytes(s->cancel, s->cancel_len);
+    if (s->phase != MU_GATEWAY_LIVE)
+        return (struct mu_bytes){NULL, 0};
+    return s->mode == MU_WIDE_REPROTECT
+               ? mu_bytes(s->relay_object, s->relay_len)
+               : mu_bytes(s->object, s->object_len);
+}
+
+void mu_gateway_session_announce(struct mu_gateway_session *s, uint8_t rounds)
+{
+    s->announce_next = 0;
+    s->announce_left = rounds;
+    s->announce_at = s->gateway->now;
+}
+
+static bool session_announces(const struct mu_gateway *g,
+                              const struct mu_gateway_session *s)
+{
+    if (s->announce_left == 0 || s->announce_at > g->now ||
+        g->kg[0].kid.kind == 0)
+        return false;
+    if (s->phase == MU_GATEWAY_CANCELLED)
+        return true;
+    return mu_gateway_session_active(s) && session_keys_handed(g, s);
+}
+
+/* The next fragment. Tags of end-to-end manifests come from the server; relay
+ * manifests and cancels are tagged with Kctl. */
+static size_t session_announce_write(struct mu_gateway *g,
+                                     struct mu_gateway_session *s, uint8_t *to)
+{
+    struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
+    struct mu_bytes object = mu_gateway_session_object(s);
+    bool ours = s->phase == MU_GATEWAY_CANCELLED ||
+                s->mode == MU_WIDE_REPROTECT;
+    uint16_t payload = ours ? g->conf.payload_max : s->manifest.shape.payload;
+    uint8_t n = s->announce_next;
+
+    if (mu_announce_packet(g->conf.crypto, ours ? &g->kg[0].kctl : NULL,
+                           ours ? NULL : s->tags[n], object, payload,
+                           s->session, n, &w) != 0) {
+        s->announce_left = 0;
+        return 0;
+    }
+    s->announce_next++;
+    if (s->announce_next < mu_announce_fragments(object.len, payload))
+        return w.len;
+    s->announce_next = 0;
+    s->announced = true;
+    s->announce_left--;
+    s->announce_at = g->now + MU_SECONDS(1) +
+                     mu_jitter(&g->jitter, MU_MS(200));
+    return w.len;
+}
+
+/* One packet of a session, or 0. */
+static size_t session_next_packet(struct mu_gateway *g,
+                                  struct mu_gateway_session *s, uint8_t *to)
+{
+    size_t len = 0;
+
+    if (session_announces(g, s))
+        len = session_announce_write(g, s, to);
+    if (len == 0 && mu_gateway_census_due(g, s))
+        len = mu_gateway_census_write(g, s, to);
+    if (len > 0) {
+        s->own.control++;
+        s->own.bytes += len;
+        return len;
+    }
+    if (!mu_gateway_session_active(s) || !s->announced)
+        return 0;
+    len = mu_cast_sender_next(&s->tx, g->now, to);
+    session_progress(g, s);
+    return len;
+}
+
+static void session_air(struct mu_gateway *g, size_t len)
+{
+    if (g->conf.area_rate == 0)
+        return;
+    if (g->air_at + CATCH_UP < g->now)
+        g->air_at = g->now - CATCH_UP;
+    g->air_at += MU_SECONDS(len + g->conf.area_overhead) / g->conf.area_rate;
+}
+
+/* The session with the lowest number above `after`: first come, first sent. */
+static struct mu_gateway_session *session_after(struct mu_gateway *g,
+                                                uint64_t after)
+{
+    struct mu_gateway_session *best = NULL;
+
+    for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
+        struct mu_gateway_session *s = &g->sessions[i];
+
+        if (s->phase != MU_GATEWAY_FREE && s->number > after &&
+            (best == NULL || s->number < best->number))
+            best = s;
+    }
+    return best;
+}
+
+bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
+{
+    struct mu_gateway_session *s = session_after(g, 0);
+
+    if (g->air_at > g->now)
+        return false;
+    for (; s != NULL; s = session_after(g, s->number)) {
+        size_t len = session_next_packet(g, s, g->out);
+
+        if (len == 0)
+            continue;
+        session_air(g, len);
+        out->kind = MU_DO_PACKET;
+        out->channel = MU_CHANNEL_AREA;
+        out->packet = mu_bytes(g->out, len);
+        return true;
+    }
+    return false;
+}
+
+static mu_time session_area_deadline(const struct mu_gateway *g,
+                                     const struct mu_gateway_session *s)
+{
+    mu_time at = MU_TIME_NEVER;
+    bool active = mu_gateway_session_active(s);
+
+    if (s->announce_left > 0 && g->kg[0].kid.kind != 0) {
+        if (s->phase == MU_GATEWAY_CANCELLED)
+            at = s->announce_at;
+        else if (active)
+            at = session_keys_handed(g, s) ? s->announce_at : s->keys_until;
+    }
+    if (!active)
+        return at;
+    if (s->announced)
+        at = mu_time_min(at, mu_cast_sender_deadline(&s->tx));
+    return mu_time_min(at, mu_gateway_census_deadline(s));
+}
+
+mu_time mu_gateway_session_deadline(const struct mu_gateway *g)
+{
+    mu_time area = MU_TIME_NEVER, at = MU_TIME_NEVER;
+
+    for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
+        const struct mu_gateway_session *s = &g->sessions[i];
+
+        if (s->phase == MU_GATEWAY_FREE)
+            continue;
+        area = mu_time_min(area, session_area_deadline(g, s));
+        if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
+            continue;
+        if (s->receiving)
+            at = mu_time_min(at, mu_cast_receiver_deadline(&s->rx));
+        else
+            at = mu_time_min(at, s->rx_wait.at);
+        if (s->sending && mu_cast_sender_error(&s->tx) != 0)
+            at = mu_time_min(at, s->rx_wait.at);
+        if (s->receiving && mu_gateway_relay_busy(s))
+            at = mu_time_min(at, s->rx_wait.at);
+    }
+    if (area != MU_TIME_NEVER && area < g->air_at)
+        area = g->air_at;
+    return mu_time_min(at, area);
+}
