@@ -50,14 +50,31 @@ MU_MUST int mu_server_psk(const struct mu_server *s, struct mu_bytes identity,
 /* ---- the operator's wishes: each makes STORE effects; 0 means accepted and
  * is true once the effects that follow are durable ------------------------ */
 
-/* root: 16..64 bytes. MU_ERR_CONFLICT when the identity exists. */
+/*
+ * All or nothing, for thousands of wishes: after each one take all effects and
+ * `put` the STOREs (the queue holds some dozens of wishes, MU_ERR_BUSY says that
+ * it is full), commit once at the end, then report every ticket. If one of them
+ * is refused, roll the store back, call mu_server_rollback, and report no
+ * ticket of the batch.
+ *
+ * A MU_EV_STORED with an error does the same by itself: the body has rolled the
+ * store back, and the engine goes on from what is in it.
+ */
+MU_MUST int mu_server_rollback(struct mu_server *s);
+
+/* root: 16..64 bytes. MU_ERR_CONFLICT when the identity exists, MU_ERR_USAGE
+ * for one with a space, a slash or a control character in it, MU_ERR_FULL when
+ * there are gateways_max gateways, MU_ERR_NOT_FOUND without that gateway. A
+ * gateway takes MU_AREA_DEVICES_MAX devices in its life, revoked ones too. */
 MU_MUST int mu_server_gateway_add(struct mu_server *s, struct mu_bytes identity,
                                   struct mu_bytes root, uint32_t *number);
 MU_MUST int mu_server_device_add(struct mu_server *s, struct mu_bytes identity,
                                  struct mu_bytes root,
                                  struct mu_bytes gateway_identity);
 /* Out of every group, off its gateway's list, and all its groups' keys made
- * anew. MU_ERR_NOT_FOUND; 0 again when it is revoked already. */
+ * anew. A campaign with rekey_on_revoke that it has not received yet is
+ * encrypted anew under a fresh key (another edition), so that what it holds
+ * opens nothing more. MU_ERR_NOT_FOUND; 0 again when it is revoked already. */
 MU_MUST int mu_server_device_revoke(struct mu_server *s,
                                     struct mu_bytes identity);
 MU_MUST int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
@@ -115,7 +132,8 @@ struct mu_campaign_view {
     uint32_t page, pages;         /* of the wide-area sender */
     struct mu_cast_shape shape;
     struct mu_cast_counts wide;
-    uint64_t reports_refused;     /* aggregates that did not verify */
+    uint32_t edition;             /* how often it was encrypted anew */
+    uint64_t reports_refused;     /* acknowledgements that did not verify */
 };
 
 /* Campaigns in the order of their number: the first above `after`.

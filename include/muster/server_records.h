@@ -52,8 +52,11 @@ struct mu_record_key mu_record_key_member(uint32_t group,
                                           struct mu_bytes identity);
 struct mu_record_key mu_record_key_kid(const struct mu_kid *kid);
 struct mu_record_key mu_record_key_campaign(const uint8_t id[MU_CAMPAIGN_ID]);
-/* MU_TABLE_SEEN: campaign id, then 'p': how far a campaign has come. */
+/* MU_TABLE_SEEN: campaign id, then 'p': how far a campaign has come; campaign
+ * id, 't', gateway: what it cost in an area. */
 struct mu_record_key mu_record_key_progress(const uint8_t id[MU_CAMPAIGN_ID]);
+struct mu_record_key mu_record_key_tally(const uint8_t id[MU_CAMPAIGN_ID],
+                                         uint32_t gateway);
 struct mu_record_key mu_record_key_target(const uint8_t id[MU_CAMPAIGN_ID],
                                           uint32_t gateway, uint16_t index);
 /* MU_TABLE_NODE: "group/NAME" -> number. */
@@ -113,6 +116,10 @@ void mu_progress_record_write(struct mu_writer *w,
                               const struct mu_progress_record *r);
 MU_MUST int mu_progress_record_read(struct mu_bytes in,
                                     struct mu_progress_record *r);
+
+/* MU_TABLE_SEEN, tally; the campaign is in the key */
+void mu_tally_record_write(struct mu_writer *w, const struct mu_wide_tally *t);
+MU_MUST int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t);
 
 /* ---- registry ------------------------------------------------------------ */
 
@@ -180,6 +187,7 @@ struct mu_campaign_record {
     bool rekey;  /* on revoke */
     bool cut;    /* targets, digest and shape are final */
     bool swept;  /* ended, and its files are gone */
+    bool paused; /* by the operator; PREPARING becomes PAUSED */
     uint8_t name[MU_NAME_MAX];
     uint8_t name_len;
     uint64_t version;

@@ -70,6 +70,7 @@ struct mu_server_connections {
 };
 
 enum mu_server_stage {
+    MU_STAGE_RESUME,  /* found at the start: what is there of its files? */
     MU_STAGE_TARGETS, /* who is to have it, and what shape they can take */
     MU_STAGE_DIGEST,  /* of the plain object */
     MU_STAGE_PAGES,   /* encrypting and hashing, last page first */
@@ -89,13 +90,14 @@ struct mu_server_campaign {
     struct mu_campaign_record rec; /* as stored, or about to be */
     bool rekey_due;      /* a member was shut out: encrypt anew */
     uint32_t ticket;     /* ENDING: the record of the end */
+    mu_time cast_at;     /* CAST since */
     mu_time base;        /* elapsed_s of rec is counted up to here */
     uint32_t stored_page, stored_elapsed; /* of the progress record */
 
-    uint8_t after[MU_STORE_KEY_MAX]; /* TARGETS: last member looked at */
-    uint8_t after_len;
-    uint64_t least_memory;
-    uint32_t fits;       /* members that can hold the object */
+    struct mu_record_key after; /* TARGETS: last member looked at */
+    bool listed;         /* TARGETS: all members were looked at */
+    uint64_t least_memory; /* of the members, for pages */
+    mu_time retry_at;    /* preparing waits until then */
 
     struct mu_sha256 hash;
     uint64_t hashed;
@@ -126,6 +128,7 @@ struct mu_server {
     uint16_t burst;   /* packets still allowed before the next step */
 
     uint32_t epoch;
+    uint8_t epoch_leaps; /* in this run */
     struct mu_signer signer;
     struct mu_kid kw_kid; /* kind MU_KEY_NONE: none yet */
     struct mu_secret kw, kctl;
@@ -145,6 +148,7 @@ struct mu_server {
     struct mu_server_gateway *gateways;
     struct mu_server_connections connections;
     struct mu_server_campaign *campaigns;
+    struct mu_campaign_record loading; /* a record that is looked at */
     size_t campaign_work; /* bytes of each campaign's work memory */
 
     uint8_t *value; /* MU_STORE_VALUE_MAX: the record read last */

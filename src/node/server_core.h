@@ -139,6 +139,9 @@ void mu_srv_keys_stored(struct mu_server *s);
 MU_MUST int mu_srv_generation_take(struct mu_server *s, uint64_t *generation);
 /* Somebody proved an epoch above ours: the store is an old copy. */
 MU_MUST int mu_srv_epoch_seen(struct mu_server *s, uint32_t epoch);
+/* A member proved to hold a generation: one that was never given out says the
+ * same. */
+MU_MUST int mu_srv_generation_seen(struct mu_server *s, uint64_t generation);
 uint64_t mu_srv_area_version(const struct mu_server *s,
                              const struct mu_gateway_record *g);
 struct mu_kid mu_srv_kb_kid(uint32_t group, uint64_t generation);
@@ -216,10 +219,10 @@ void mu_srv_campaign_count(struct mu_campaign_record *r, uint8_t state,
 /* One bounded piece of preparing. MU_ERR_BUSY: not now. */
 MU_MUST int mu_srv_prepare_step(struct mu_server_campaign *c);
 MU_MUST int mu_srv_prepare_open(struct mu_server_campaign *c);
-/* Begins the stage PAGES with a fresh CEK and session. */
+/* Another edition: begins the stage PAGES with a fresh CEK and session. */
 MU_MUST int mu_srv_prepare_again(struct mu_server_campaign *c);
-/* The prepared object is the one that the announce object speaks of. */
-bool mu_srv_prepared_intact(struct mu_server_campaign *c);
+/* Counts all targets anew, and notes the gateways that have any. */
+MU_MUST int mu_srv_targets_count(struct mu_server_campaign *c);
 size_t mu_srv_campaign_work_len(const struct mu_server_conf *conf);
 struct mu_kid mu_srv_cek_kid(const struct mu_server_campaign *c);
 
@@ -231,11 +234,13 @@ void mu_srv_cast_packet(struct mu_server *s, const struct mu_event *ev);
 bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out);
 mu_time mu_srv_cast_deadline(const struct mu_server_campaign *c);
 
-/* POST /camp, POST /camp/m, POST /r */
+/* POST /camp, POST /camp/m, POST /r, POST /t */
 MU_MUST int mu_srv_camp_request(struct mu_server *s, const struct mu_event *ev);
 MU_MUST int mu_srv_camp_m_request(struct mu_server *s,
                                   const struct mu_event *ev);
 MU_MUST int mu_srv_report_request(struct mu_server *s,
                                   const struct mu_event *ev);
+MU_MUST int mu_srv_tally_request(struct mu_server *s,
+                                 const struct mu_event *ev);
 
 #endif

@@ -116,13 +116,13 @@ int mu_srv_area_next(struct mu_server *s, uint32_t gateway, uint32_t *index,
     if (*index > 0)
         k = mu_record_key_area(gateway, (uint16_t)(*index - 1));
     rc = mu_srv_next(s, MU_TABLE_AREA, &k, &value);
-    if (rc != 0)
+    if (rc != 0 && rc != MU_ERR_CORRUPT)
         return rc;
     r = mu_reader(mu_record_key_view(&k));
     if (mu_read_u32(&r) != gateway)
         return MU_ERR_NOT_FOUND;
     *index = mu_read_u16(&r);
-    if (mu_reader_end(&r) != 0)
+    if (rc != 0 || mu_reader_end(&r) != 0)
         return MU_ERR_CORRUPT;
     return mu_srv_area_get(s, gateway, (uint16_t)*index, a);
 }
@@ -181,16 +181,20 @@ int mu_srv_member_next(struct mu_server *s, uint32_t group, bool left_too,
 
     for (;;) {
         rc = mu_srv_next(s, MU_TABLE_MEMBER, cursor, &value);
-        if (rc != 0)
+        if (rc != 0 && rc != MU_ERR_CORRUPT)
             return rc;
         r = mu_reader(mu_record_key_view(cursor));
         if (mu_read_u32(&r) != group)
             return MU_ERR_NOT_FOUND;
-        *identity = mu_reader_rest(&r);
-        rc = mu_srv_get(s, MU_TABLE_MEMBER, cursor, &value);
+        *identity = mu_bytes(cursor->bytes + 4, cursor->len - 4);
+        if (rc == 0)
+            rc = mu_srv_get(s, MU_TABLE_MEMBER, cursor, &value);
         if (rc == 0)
             rc = mu_member_record_read(value, &m);
-        if (rc != 0)
+        /* What a damaged record said, the device's own record says too. */
+        if (rc == MU_ERR_CORRUPT)
+            m.left = false;
+        else if (rc != 0)
             return rc;
         if (!m.left || left_too)
             return 0;
@@ -234,7 +238,7 @@ int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
     struct mu_reader r;
     int rc = mu_srv_next(s, MU_TABLE_TARGET, key, &value);
 
-    if (rc != 0)
+    if (rc != 0 && rc != MU_ERR_CORRUPT)
         return rc;
     r = mu_reader(mu_record_key_view(key));
     if (!mu_bytes_eq(mu_read_bytes(&r, MU_CAMPAIGN_ID),
@@ -242,7 +246,7 @@ int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
         return MU_ERR_NOT_FOUND;
     *gateway = mu_read_u32(&r);
     *first = (uint16_t)(mu_read_u16(&r) * MU_TARGETS);
-    if (mu_reader_end(&r) != 0)
+    if (rc != 0 || mu_reader_end(&r) != 0)
         return MU_ERR_CORRUPT;
     return mu_srv_target_get(s, campaign, *gateway, *first, t);
 }

@@ -160,6 +160,18 @@ struct mu_record_key mu_record_key_progress(const uint8_t id[MU_CAMPAIGN_ID])
     return record_key(&k, &w);
 }
 
+struct mu_record_key mu_record_key_tally(const uint8_t id[MU_CAMPAIGN_ID],
+                                         uint32_t gateway)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_bytes(&w, mu_bytes(id, MU_CAMPAIGN_ID));
+    mu_write_u8(&w, 't');
+    mu_write_u32(&w, gateway);
+    return record_key(&k, &w);
+}
+
 struct mu_record_key mu_record_key_target(const uint8_t id[MU_CAMPAIGN_ID],
                                           uint32_t gateway, uint16_t index)
 {
@@ -337,6 +349,34 @@ int mu_progress_record_read(struct mu_bytes in, struct mu_progress_record *p)
     return record_end(&r);
 }
 
+void mu_tally_record_write(struct mu_writer *w, const struct mu_wide_tally *t)
+{
+    mu_write_u8(w, RECORD_VERSION);
+    mu_write_u64(w, t->data);
+    mu_write_u64(w, t->parity);
+    mu_write_u64(w, t->repair);
+    mu_write_u64(w, t->control);
+    mu_write_u64(w, t->bytes);
+    mu_write_u64(w, t->feedback);
+    mu_write_u64(w, t->rejected);
+    mu_write_u32(w, t->page);
+}
+
+int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t)
+{
+    struct mu_reader r = record_begin(in);
+
+    t->data = mu_read_u64(&r);
+    t->parity = mu_read_u64(&r);
+    t->repair = mu_read_u64(&r);
+    t->control = mu_read_u64(&r);
+    t->bytes = mu_read_u64(&r);
+    t->feedback = mu_read_u64(&r);
+    t->rejected = mu_read_u64(&r);
+    t->page = mu_read_u32(&r);
+    return record_end(&r);
+}
+
 /* ---- registry -------------------------------------------------------------- */
 
 enum { DEVICE_REVOKED = 1, DEVICE_CAPABLE = 2, DEVICE_FLAGS = 4 };
@@ -470,7 +510,8 @@ enum {
     CAMPAIGN_REKEY = 2,
     CAMPAIGN_CUT = 4,
     CAMPAIGN_SWEPT = 8,
-    CAMPAIGN_FLAGS = 16,
+    CAMPAIGN_PAUSED = 16,
+    CAMPAIGN_FLAGS = 32,
 };
 
 static void campaign_counts_write(struct mu_writer *w,
@@ -510,7 +551,8 @@ void mu_campaign_record_write(struct mu_writer *w,
     mu_write_u8(w, (uint8_t)((c->downgrade ? CAMPAIGN_DOWNGRADE : 0) |
                              (c->rekey ? CAMPAIGN_REKEY : 0) |
                              (c->cut ? CAMPAIGN_CUT : 0) |
-                             (c->swept ? CAMPAIGN_SWEPT : 0)));
+                             (c->swept ? CAMPAIGN_SWEPT : 0) |
+                             (c->paused ? CAMPAIGN_PAUSED : 0)));
     text_write(w, c->name, c->name_len);
     mu_write_u64(w, c->version);
     mu_write_u64(w, c->size);
@@ -545,6 +587,7 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     c->rekey = (flags & CAMPAIGN_REKEY) != 0;
     c->cut = (flags & CAMPAIGN_CUT) != 0;
     c->swept = (flags & CAMPAIGN_SWEPT) != 0;
+    c->paused = (flags & CAMPAIGN_PAUSED) != 0;
     c->name_len = text_read(&r, c->name, MU_NAME_MAX);
     c->version = mu_read_u64(&r);
     c->size = mu_read_u64(&r);

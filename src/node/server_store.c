@@ -232,7 +232,10 @@ int mu_srv_next(struct mu_server *s, uint8_t table, struct mu_record_key *key,
                              mu_record_key_view(&after), key->bytes, &key->len,
                              s->value, &len);
     *value = mu_bytes(s->value, rc == 0 ? len : 0);
-    if (rc != 0)
+    /* A damaged record still has a key to go on behind. */
+    if (rc == MU_ERR_CORRUPT && key->len == 0)
+        rc = MU_ERR_IO;
+    if (rc != 0 && rc != MU_ERR_CORRUPT)
         *key = after;
     return rc;
 }
