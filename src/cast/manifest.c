@@ -14,9 +14,10 @@
 enum manifest_key {
     M_KIND, M_CAMPAIGN, M_GROUP, M_VERSION, M_SIZE, M_DIGEST, M_SHAPE,
     M_ROOTS, M_SESSION, M_KID, M_CEK, M_NAME, M_POINTER, M_EPOCH, M_DOWNGRADE,
+    M_EDITION,
 };
 
-/* What a manifest must have; M_DOWNGRADE may be absent. */
+/* What a manifest must have; the rest may be absent. */
 #define M_REQUIRED ((1u << M_DOWNGRADE) - 1)
 
 /* Signed payloads are built on the stack, beside the object they go into. */
@@ -94,7 +95,8 @@ static int manifest_check(const struct mu_manifest *m)
 
 static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, m->downgrade ? 15 : 14);
+    mu_cbor_put_map(w, 14u + (m->downgrade ? 1 : 0) +
+                           (m->edition != 0 ? 1 : 0));
     mu_cbor_put_uint(w, M_KIND);
     mu_cbor_put_uint(w, MU_ANNOUNCE_MANIFEST);
     mu_cbor_put_uint(w, M_CAMPAIGN);
@@ -126,6 +128,10 @@ static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
     if (m->downgrade) {
         mu_cbor_put_uint(w, M_DOWNGRADE);
         mu_cbor_put_bool(w, true);
+    }
+    if (m->edition != 0) {
+        mu_cbor_put_uint(w, M_EDITION);
+        mu_cbor_put_uint(w, m->edition);
     }
 }
 
@@ -225,6 +231,9 @@ static void manifest_read_value(struct mu_reader *r, int64_t key,
         break;
     case M_DOWNGRADE:
         m->downgrade = mu_cbor_get_bool(r);
+        break;
+    case M_EDITION:
+        m->edition = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
         break;
     default:
         mu_cbor_skip(r);
