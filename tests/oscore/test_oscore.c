@@ -385,6 +385,42 @@ static void test_random_exchanges(void **state)
     }
 }
 
+/* RFC 8613 s.4.1: Uri-Host, Uri-Port, Hop-Limit and Proxy-Scheme stay where a
+ * proxy reads them; the path is nowhere to be seen. */
+static void test_classes(void **state)
+{
+    static const uint16_t outer[] = {MU_COAP_URI_HOST, MU_COAP_URI_PORT,
+                                     MU_COAP_OSCORE, MU_COAP_HOP_LIMIT,
+                                     MU_COAP_PROXY_SCHEME};
+    static const uint16_t all[] = {MU_COAP_URI_HOST,  MU_COAP_URI_PORT,
+                                   MU_COAP_URI_PATH,  MU_COAP_MAX_AGE,
+                                   MU_COAP_HOP_LIMIT, MU_COAP_ACCEPT,
+                                   MU_COAP_PROXY_SCHEME, MU_COAP_SIZE1};
+    struct pair p = pair_make(mu_bytes(NULL, 0));
+    uint8_t options[64];
+    uint8_t buf[128];
+    struct mu_writer w = mu_writer(options, sizeof options);
+    struct mu_coap_opts o = mu_coap_opts(&w);
+    struct mu_oscore_request req;
+    struct mu_coap_msg out;
+    struct mu_coap_opt opt;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        mu_coap_put_opt(&o, all[i], mu_bytes_str("s"));
+    struct mu_coap_msg in = {MU_COAP_GET, mu_coap_opts_written(&o),
+                             {NULL, 0}};
+    w = mu_writer(buf, sizeof buf);
+    assert_int_equal(
+        mu_oscore_protect_request(&p.client, crypto, &in, &w, &out, &req), 0);
+    struct mu_coap_iter it = mu_coap_iter(out.options);
+    for (size_t i = 0; i < sizeof outer / sizeof outer[0]; i++) {
+        assert_true(mu_coap_iter_next(&it, &opt));
+        assert_int_equal(opt.number, outer[i]);
+    }
+    assert_false(mu_coap_iter_next(&it, &opt));
+}
+
 static void test_numbers_run_out(void **state)
 {
     struct pair p = pair_make(mu_bytes(NULL, 0));
@@ -844,6 +880,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_vectors),
         cmocka_unit_test(test_random_exchanges),
+        cmocka_unit_test(test_classes),
         cmocka_unit_test(test_numbers_run_out),
         cmocka_unit_test(test_no_space),
         cmocka_unit_test(test_attacker),

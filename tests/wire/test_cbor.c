@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CBOR: published encodings both ways, and everything a strict reader refuses. */
+/* CBOR: published encodings both ways, and all that a strict reader refuses. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
