@@ -20,7 +20,7 @@
 
 #define COMPACT_MIN 65536 /* bytes: a smaller file is not worth a rewrite */
 #define COMPACT_TIMES 4   /* of the bytes that are live */
-#define FILE_MAX ((uint64_t)1 << 30) /* bytes: no compacted journal comes near */
+#define FILE_MAX ((uint64_t)1 << 30) /* bytes: none comes near */
 
 struct mu_journal {
     struct store_table table;

@@ -9,12 +9,16 @@
 struct mu_memory {
     struct store_table table;
     uint64_t fail_in; /* calls until one fails; 0: none will */
+    bool failed;      /* one did */
     bool broken;      /* a put or commit failed: until rollback */
 };
 
 static bool memory_fails(struct mu_memory *m)
 {
-    return m->fail_in != 0 && --m->fail_in == 0;
+    if (m->fail_in == 0 || --m->fail_in != 0)
+        return false;
+    m->failed = true;
+    return true;
 }
 
 static int memory_get(void *ctx, uint8_t table, struct mu_bytes key,
@@ -96,4 +100,11 @@ void mu_memory_close(struct mu_memory *m)
 void mu_memory_fail(struct mu_memory *m, uint64_t n)
 {
     m->fail_in = n;
+    if (n != 0)
+        m->failed = false;
+}
+
+bool mu_memory_failed(const struct mu_memory *m)
+{
+    return m->failed;
 }

@@ -161,7 +161,7 @@ static int sqlite_next(void *ctx, uint8_t table, struct mu_bytes after,
             q, sqlite_value(q, table, found, value, value_len));
     }
     *value_len = 0;
-    /* MU_ERR_CORRUPT promises a key to go on behind: a damaged page has none. */
+    /* MU_ERR_CORRUPT promises a key to go on behind; a bad page has none. */
     return sqlite_finish(q, rc != 0 ? MU_ERR_IO : MU_ERR_NOT_FOUND);
 }
 

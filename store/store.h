@@ -38,6 +38,7 @@ void mu_memory_close(struct mu_memory *m);
 /* The n-th call of get, next, put or commit from now fails once with
  * MU_ERR_IO; 0: none does. */
 void mu_memory_fail(struct mu_memory *m, uint64_t n);
+bool mu_memory_failed(const struct mu_memory *m); /* since it was to */
 
 /* ---- SQLite: one file, for the server ------------------------------------ */
 
@@ -52,7 +53,7 @@ void mu_store_sqlite_close(struct mu_store_sqlite *s);
 /* The file grows no larger than this; then put or commit is MU_ERR_IO. */
 MU_MUST int mu_store_sqlite_limit(struct mu_store_sqlite *s, uint64_t bytes);
 
-/* ---- journal: one append-only file, for devices and gateways -------------- */
+/* ---- journal: one append-only file, for devices and gateways ------------ */
 
 struct mu_journal;
 
