@@ -37,6 +37,11 @@ void coap_wake(struct mu_coap *c)
     c->conf.wake(c->conf.ctx);
 }
 
+static const char *coap_self(const struct mu_coap *c)
+{
+    return (const char *)c->conf.identity.data; /* from mu_bytes_str */
+}
+
 static struct coap_slot *coap_slot(struct mu_coap *c, uint32_t link)
 {
     if (link >= COAP_SLOTS_MAX)
@@ -155,8 +160,8 @@ static const coap_bin_const_t *coap_on_identity(coap_bin_const_t *identity,
     }
     rc = c->conf.psk(c->conf.ctx, false, id, &c->key, &link);
     if (rc != 0) {
-        mu_log(MU_LOG_WARN, "peer-refused", "peer=%s error=%s", shown.text,
-               mu_err_name(rc));
+        mu_log(MU_LOG_WARN, "peer-refused", "id=%s peer=%s error=%s",
+               coap_self(c), shown.text, mu_err_name(rc));
         c->counts.refused++;
         return NULL;
     }
@@ -186,8 +191,8 @@ static const coap_dtls_cpsk_info_t *coap_on_hint(coap_str_const_t *hint,
     link = p->link;
     rc = c->conf.psk(c->conf.ctx, true, id, &c->key, &link);
     if (rc != 0) {
-        mu_log(MU_LOG_WARN, "server-refused", "hint=%s error=%s",
-               mu_log_text(id).text, mu_err_name(rc));
+        mu_log(MU_LOG_WARN, "server-refused", "id=%s hint=%s error=%s",
+               coap_self(c), mu_log_text(id).text, mu_err_name(rc));
         return NULL;
     }
     memcpy(p->identity, id.data, id.len);
@@ -213,7 +218,7 @@ static void coap_note_replaced(struct mu_coap *c, struct coap_slot *slot,
     slot->replaced++;
     mu_log(slot->replaced < COAP_TWINS ? MU_LOG_INFO : MU_LOG_WARN,
            slot->replaced < COAP_TWINS ? "link-replaced" : "two-nodes-one-identity",
-           "link=%u peer=%s times=%u", old->link,
+           "id=%s link=%u peer=%s times=%u", coap_self(c), old->link,
            mu_log_text(mu_bytes(old->identity, old->identity_len)).text,
            slot->replaced);
 }
@@ -251,7 +256,8 @@ static void peer_up(struct coap_peer *p)
         .integer_part = (uint16_t)(c->conf.ack_timeout_ms / 1000),
         .fractional_part = (uint16_t)(c->conf.ack_timeout_ms % 1000),
     });
-    mu_log(MU_LOG_INFO, "link-up", "link=%u peer=%s", p->link,
+    mu_log(MU_LOG_INFO, "link-up", "id=%s link=%u peer=%s", coap_self(c),
+           p->link,
            mu_log_text(mu_bytes(p->identity, p->identity_len)).text);
     peer_tell(p, MU_EV_LINK_UP);
 }
@@ -348,11 +354,13 @@ static void peer_end(struct coap_peer *p)
     if (current)
         slot->peer = NULL;
     if (!p->up && !p->replaced)
-        mu_log(MU_LOG_WARN, "handshake-failed", "link=%u peer=%s", p->link,
+        mu_log(MU_LOG_WARN, "handshake-failed", "id=%s link=%u peer=%s",
+               coap_self(c), p->link,
                p->identity_len == 0 ? "-"
                : mu_log_text(mu_bytes(p->identity, p->identity_len)).text);
     else if (!p->replaced)
-        mu_log(MU_LOG_INFO, "link-down", "link=%u peer=%s", p->link,
+        mu_log(MU_LOG_INFO, "link-down", "id=%s link=%u peer=%s", coap_self(c),
+               p->link,
                mu_log_text(mu_bytes(p->identity, p->identity_len)).text);
     if (current && (p->up || p->client))
         peer_tell(p, MU_EV_LINK_DOWN);

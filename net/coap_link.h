@@ -29,7 +29,8 @@
 #define MU_COAP_BODY_MAX 16384        /* bytes of a body: the most anybody sends */
 
 struct mu_coap_conf {
-    struct mu_bytes identity;   /* own: psk_identity, and hint as server */
+    struct mu_bytes identity;   /* own, text that ends with zero: psk_identity,
+                                   and hint as server */
     uint32_t keepalive_ms;      /* silence after which a client pings; a second
                                    silence of that length ends the link */
     uint32_t idle_ms;           /* silence after which a server gives up */

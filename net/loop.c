@@ -177,8 +177,10 @@ static void node_step(struct mu_node *n, struct mu_event *ev)
     if (rc == 0)
         return;
     enum mu_err_class class = mu_err_class(rc);
+    enum mu_log_level quiet =
+        ev->kind == MU_EV_PACKET ? MU_LOG_TRACE : MU_LOG_DEBUG;
 
-    mu_log(class == MU_CLASS_FATAL ? MU_LOG_ERROR : MU_LOG_DEBUG, "refused",
+    mu_log(class == MU_CLASS_FATAL ? MU_LOG_ERROR : quiet, "refused",
            "node=%s kind=%d link=%u error=%s", n->name, (int)ev->kind,
            ev->link, mu_err_name(rc));
     if (class == MU_CLASS_FATAL) {
@@ -291,14 +293,15 @@ static bool node_commit(struct mu_node *n)
         }
     }
     node_wake_waiters(n, rc);
-    /* Steps may add tickets: those go behind, and to the next commit. */
-    for (size_t i = 0; i < len; i++)
+    /* Effects are taken after each step, as engines expect; tickets that come
+     * up go behind, and to the next commit. */
+    for (size_t i = 0; i < len && !n->failed; i++) {
         node_stored(n, n->tickets[i], rc);
+        mu_node_drain(n);
+    }
     n->tickets_len -= len;
     for (size_t i = 0; i < n->tickets_len; i++)
         n->tickets[i] = n->tickets[len + i];
-    if (len > 0)
-        mu_node_drain(n);
     return true;
 }
 

@@ -32,9 +32,9 @@ static uint64_t lab_now(void)
 
 const char *lab_path(const struct lab *lab, const char *name)
 {
-    static char texts[8][256];
+    static char texts[64][256];
     static unsigned next;
-    char *to = texts[next++ % 8];
+    char *to = texts[next++ % 64];
 
     snprintf(to, 256, "%s/%s", lab->dir, name);
     return to;
