@@ -75,6 +75,8 @@ void lab_keys(struct lab *lab, unsigned devices);
 void lab_serve(struct lab *lab, const char *const extra[]);
 void lab_gateway(struct lab *lab, const char *const extra[]);
 void lab_devices(struct lab *lab, unsigned count, const char *const extra[]);
+/* Tells the server of them: gateway, group, devices. */
+void lab_register(struct lab *lab);
 void lab_fleet(struct lab *lab, unsigned count);
 /* Every device has run its hook on this very file. */
 void lab_got(struct lab *lab, unsigned count, const char *file);
