@@ -66,6 +66,7 @@ struct journal_load {
     struct journal_header header;
     uint64_t end;  /* of what is good: writing goes on there */
     uint64_t lost; /* damaged places whose key cannot be told */
+    bool cut;      /* the file is shorter than it was when it got its name */
 };
 
 struct store_table;

@@ -129,15 +129,19 @@ int journal_load(struct mu_bytes file, struct store_table *t,
 
     *out = (struct journal_load){0};
     rc = journal_read_header(file, &out->header);
+    if (rc == 0 && file.len < JOURNAL_HEADER)
+        rc = MU_ERR_CORRUPT;
     if (rc != 0)
         return rc;
     snapshot_end = file.len;
     if (out->header.snapshot_len <= file.len - JOURNAL_HEADER)
         snapshot_end = JOURNAL_HEADER + (size_t)out->header.snapshot_len;
     else
-        out->lost++; /* somebody cut the file where it was durable */
+        out->cut = true;
     rc = loader_use(&l, JOURNAL_HEADER, snapshot_end);
     if (rc == 0)
         rc = loader_groups(&l, snapshot_end);
+    if (out->cut)
+        out->lost++;
     return rc;
 }

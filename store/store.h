@@ -60,8 +60,9 @@ struct mu_journal;
 struct mu_journal_stats {
     uint64_t records;    /* that can be read */
     uint64_t corrupt;    /* keys whose value is damaged: MU_ERR_CORRUPT */
-    uint64_t lost;       /* damaged places whose key cannot be told any more */
-    uint64_t torn_bytes; /* of an unfinished commit, cut off at open */
+    uint64_t lost;       /* found at open: damaged places whose key cannot be
+                            told; the record there may stand at an older value */
+    uint64_t torn_bytes; /* found at open: an unfinished commit, cut off */
     uint64_t file_bytes;
     uint64_t compactions; /* since it was opened */
 };
