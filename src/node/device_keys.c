@@ -8,6 +8,8 @@
 
 #include "muster/keyfetch.h"
 
+#define CONFIRM_SPREAD MU_SECONDS(1) /* so that a whole area is no burst */
+
 bool mu_device_in_group(const struct mu_device *d, uint32_t group)
 {
     for (size_t i = 0; i < d->groups_len; i++) {
@@ -166,9 +168,21 @@ int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
     return 0;
 }
 
+/* Asks once more, a little later: the request names the keys that are stored
+ * by then, and so proves to the server that they arrived. */
+static void keys_confirm(struct mu_device *d)
+{
+    struct mu_ask *a = &d->asks[MU_DEVICE_KEYS];
+
+    a->due = true;
+    a->wait.at = d->now + MU_MS(200) + mu_jitter(&d->jitter, CONFIRM_SPREAD);
+}
+
 /* What the newest keys are, and which groups there are. */
 static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
 {
+    bool fresh = false;
+
     if (m->epoch < d->epoch)
         return MU_ERR_ROLLBACK;
     d->epoch = m->epoch;
@@ -177,6 +191,7 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
         int rc = mu_keyring_put(&d->keys, &m->keys[i].kid, &m->keys[i].key,
                                 MU_PHASE_ACTIVE);
 
+        fresh = fresh || rc == 0;
         /* An older one than we hold is of no use and no harm. */
         if (rc != 0 && rc != MU_ERR_ROLLBACK)
             mu_device_trace(d, "key-refused", (uint64_t)-rc,
@@ -184,6 +199,8 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
     }
     mu_device_trace(d, "keys", m->keys_len, m->groups_len);
     mu_device_keys_arrived(d);
+    if (fresh)
+        keys_confirm(d);
     return 0;
 }
 

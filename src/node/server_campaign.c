@@ -81,7 +81,7 @@ static void slot_reset(struct mu_server *s, struct mu_server_campaign *c)
     c->sending = false;
     c->least_memory = UINT64_MAX;
     c->retry_at = 0;
-    c->base = s->now;
+    c->base = MU_TIME_NEVER; /* it begins with the next step */
     c->stored_page = c->stored_elapsed = 0;
     c->fetched_at = MU_TIME_NEVER;
     mu_secret_clear(&c->cek);
@@ -91,7 +91,9 @@ static void slot_reset(struct mu_server *s, struct mu_server_campaign *c)
 
 uint32_t mu_srv_campaign_elapsed(const struct mu_server_campaign *c)
 {
-    uint64_t s = (c->server->now - c->base) / MU_SECONDS(1);
+    uint64_t s = c->base == MU_TIME_NEVER
+                     ? 0
+                     : (c->server->now - c->base) / MU_SECONDS(1);
     uint64_t sum = c->rec.elapsed_s + s;
 
     return sum < UINT32_MAX ? (uint32_t)sum : UINT32_MAX;
@@ -106,7 +108,8 @@ uint32_t mu_srv_campaign_put(struct mu_server_campaign *c)
     uint32_t elapsed = mu_srv_campaign_elapsed(c);
 
     /* Whole seconds move from the base into the record; the rest stays. */
-    c->base += MU_SECONDS(elapsed - c->rec.elapsed_s);
+    if (c->base != MU_TIME_NEVER)
+        c->base += MU_SECONDS(elapsed - c->rec.elapsed_s);
     c->rec.elapsed_s = elapsed;
     mu_campaign_record_write(&w, &c->rec);
     return mu_srv_put_written(s, MU_TABLE_CAMPAIGN, &k, &w);
@@ -260,6 +263,8 @@ static void campaign_work(struct mu_server_campaign *c)
     struct mu_server *s = c->server;
     int rc = 0;
 
+    if (c->base == MU_TIME_NEVER)
+        c->base = s->now;
     if (c->stage == MU_STAGE_LISTED &&
         mu_srv_campaign_elapsed(c) >= c->rec.deadline_s)
         slot_free(c);
@@ -302,6 +307,8 @@ static mu_time campaign_deadline(const struct mu_server_campaign *c)
                         : 0;
     mu_time end = c->base + MU_SECONDS(left);
 
+    if (c->base == MU_TIME_NEVER)
+        return s->now;
     switch (c->stage) {
     case MU_STAGE_ENDING:
         return MU_TIME_NEVER;

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small world for the node engines: one server that follows a script
+ * (script.h), one gateway, a few devices, in one process and in virtual time.
+ * Messages are delayed, packets of the area are lost, doubled and swapped by a
+ * seed. Crypto is real; stores are in memory and survive restarts.
+ */
+#ifndef TESTS_NODE_WORLD_H
+#define TESTS_NODE_WORLD_H
+
+#include "crypto_openssl/crypto_openssl.h"
+#include "muster/device_state.h"
+#include "muster/gateway_state.h"
+#include "store/store.h"
+#include "tests/node/script.h"
+
+#define WORLD_DEVICES_MAX 8
+#define WORLD_SLOT 65536
+
+enum world_kind { WORLD_SERVER, WORLD_GATEWAY, WORLD_DEVICE };
+
+struct world;
+
+struct world_object { /* bytes that survive restarts */
+    uint8_t *data;
+    size_t len;
+    bool used;
+    bool full; /* writes fail: the disk is full */
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint8_t part;
+    struct world *world;
+};
+
+struct world_node {
+    struct world *world;
+    enum world_kind kind;
+    size_t number; /* devices: from 0 */
+    bool up;
+    uint32_t life; /* events of a former life are dropped */
+    char name[16];
+    struct mu_secret kmr;
+    struct mu_memory *memory;
+    struct mu_store store;
+    bool store_full; /* every write fails */
+    uint32_t stores; /* STORE effects that were applied */
+    uint32_t die_at; /* stop after that many; 0: never */
+    void *work;
+    size_t work_len;
+
+    struct mu_gateway *gateway;
+    struct mu_depot depot;
+    struct world_object parts[MU_SESSIONS_MAX * 3 + 3];
+    bool linked[1 + WORLD_DEVICES_MAX]; /* gateway: sessions that stand */
+
+    struct mu_device *device;
+    struct world_object slot;
+    struct mu_object slot_port;
+    bool joined;
+    int install_result, confirm_result;
+    uint32_t installs;
+    uint8_t *installed; /* what the install hook saw last */
+    uint64_t status_packets;
+};
+
+struct world {
+    mu_time now;
+    uint64_t seed;
+    uint32_t loss_permille, double_permille, swap_permille;
+    struct script script;
+    struct world_node server, gateway;
+    struct world_node devices[WORLD_DEVICES_MAX];
+    size_t devices_len;
+    bool wide_cut; /* no link between gateway and server */
+
+    struct world_event *events;
+    size_t events_len, events_room;
+    uint64_t order;
+    struct world_exchange *exchanges;
+    size_t exchanges_len, exchanges_room;
+
+    char *trace; /* golden traces: one line an effect */
+    size_t trace_len, trace_room;
+    bool tracing;
+    uint64_t area_packets, area_bytes;
+    uint64_t steps;
+};
+
+void world_init(struct world *w, size_t devices, uint64_t seed);
+void world_clear(struct world *w);
+void world_start(struct world *w, struct world_node *n);
+void world_start_all(struct world *w);
+/* Power off: the engine, its timers and what is on the way to it are gone. */
+void world_stop(struct world *w, struct world_node *n);
+/* The gateway's link to the server, or a device's to its gateway. */
+void world_cut(struct world *w, struct world_node *n);
+/* Runs until done says so: true; or for that long: false. */
+bool world_run(struct world *w, mu_time span, bool (*done)(struct world *));
+/* A packet of the area as if it had come from nowhere. */
+void world_inject(struct world *w, enum mu_channel channel,
+                  struct world_node *to, struct mu_bytes packet);
+/* A step of a node outside the queue; its effects are taken. */
+int world_step(struct world *w, struct world_node *n, struct mu_event *ev);
+uint32_t world_random(struct world *w);
+
+/* What most tests wait for. */
+bool world_all_run(struct world *w);
+bool world_device_has(const struct world *w, size_t device);
+
+#endif
