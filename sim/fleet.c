@@ -121,6 +121,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
         .size = w->conf.size,
         .quorum_permille = w->conf.quorum_permille,
         .deadline_s = w->conf.deadline_s,
+        .rekey_on_revoke = true,
     };
     struct mu_depot *depot = sim_node_depot(server);
     sim_rng_fill(&w->secrets, s->campaign, sizeof s->campaign);
@@ -342,6 +343,10 @@ void sim_conf_settle(struct sim_conf *c)
         c->area_rate = radio ? 15000 : 1250000;
     if (c->hash_len == 0)
         c->hash_len = 8;
+    if (c->page_data == 0) {
+        c->page_data = radio ? 128 : 64;
+        c->page_parity = 32;
+    }
 }
 
 static int conf_check(const struct sim_conf *c, const char **why)

@@ -109,34 +109,50 @@ static void world_effect(struct sim_world *w, struct sim_node *n,
     }
 }
 
-#define TICKETS_MAX 64
+#define TICKETS_MAX 1024 /* STORE effects of one step, in any engine */
+
+struct tickets {
+    uint32_t ring[TICKETS_MAX];
+    size_t first, len;
+    bool dirty; /* puts since the last commit */
+};
+
+/* All effects that are there now. */
+static bool world_take(struct sim_world *w, struct sim_node *n,
+                       struct tickets *t)
+{
+    struct mu_effect e;
+    bool any = false;
+    while (n->up && t->len < TICKETS_MAX &&
+           n->methods->next(n->engine, &e)) {
+        any = true;
+        if (e.kind != MU_DO_STORE) {
+            world_effect(w, n, &e);
+            continue;
+        }
+        if (n->store.put(n->store.ctx, e.table, e.key, e.value) != 0)
+            abort();
+        t->ring[(t->first + t->len++) % TICKETS_MAX] = e.ticket;
+        t->dirty = true;
+    }
+    return any;
+}
 
 void sim_world_drain(struct sim_world *w, struct sim_node *n)
 {
-    struct mu_effect e;
-    bool more = true;
-    while (more && n->up) {
-        uint32_t tickets[TICKETS_MAX];
-        size_t tickets_len = 0;
-        more = false;
-        while (tickets_len < TICKETS_MAX && n->methods->next(n->engine, &e)) {
-            more = true;
-            if (e.kind != MU_DO_STORE) {
-                world_effect(w, n, &e);
-                continue;
-            }
-            if (n->store.put(n->store.ctx, e.table, e.key, e.value) != 0)
-                abort();
-            tickets[tickets_len++] = e.ticket;
-        }
-        if (tickets_len > 0 && n->store.commit(n->store.ctx) != 0)
+    struct tickets t = {.len = 0};
+    while ((world_take(w, n, &t) || t.len > 0) && n->up) {
+        if (t.len == 0)
+            continue;
+        if (t.dirty && n->store.commit(n->store.ctx) != 0)
             abort();
-        for (size_t i = 0; i < tickets_len; i++) {
-            struct mu_event ev = {.kind = MU_EV_STORED,
-                                  .now = w->now - n->boot_at,
-                                  .ticket = tickets[i]};
-            (void)n->methods->step(n->engine, &ev);
-        }
+        t.dirty = false;
+        struct mu_event ev = {.kind = MU_EV_STORED,
+                              .now = w->now - n->boot_at,
+                              .ticket = t.ring[t.first]};
+        t.first = (t.first + 1) % TICKETS_MAX;
+        t.len--;
+        (void)n->methods->step(n->engine, &ev);
     }
     if (n->up)
         world_arm(w, n);

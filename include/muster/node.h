@@ -3,7 +3,8 @@
  * What engines and bodies say to each other. Every role (device, gateway,
  * server) is a state machine without I/O: the body tells it what happened
  * (mu_x_step with an event that carries the time), then takes effects until
- * there are none (mu_x_next), then sleeps until mu_x_deadline.
+ * there are none (mu_x_next) before it tells of the next event, then sleeps
+ * until mu_x_deadline.
  *
  * Lifetimes: views inside an event live during the step only; views inside an
  * effect live until the next call of any function of the same engine.
