@@ -188,10 +188,11 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
     d->epoch = m->epoch;
     keys_set_groups(d, m->groups, m->groups_len);
     for (size_t i = 0; i < m->keys_len; i++) {
+        bool held = mu_keyring_find(&d->keys, &m->keys[i].kid) != NULL;
         int rc = mu_keyring_put(&d->keys, &m->keys[i].kid, &m->keys[i].key,
                                 MU_PHASE_ACTIVE);
 
-        fresh = fresh || rc == 0;
+        fresh = fresh || (rc == 0 && !held);
         /* An older one than we hold is of no use and no harm. */
         if (rc != 0 && rc != MU_ERR_ROLLBACK)
             mu_device_trace(d, "key-refused", (uint64_t)-rc,

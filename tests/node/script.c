@@ -10,8 +10,8 @@
 
 static void must(int rc)
 {
-    assert(rc == 0);
-    (void)rc;
+    if (rc != 0)
+        abort();
 }
 
 static void random_secret(struct script *s, struct mu_secret *key, size_t len)
@@ -354,14 +354,23 @@ static void on_connect(struct script *s, struct script_device *d,
     answer(s, ev, MU_COAP_CHANGED, mu_written(&w));
 }
 
+/* Keys that are newer than what the device holds. */
 static void keys_answer(struct script *s, struct script_device *d,
-                        struct mu_writer *w)
+                        struct mu_bytes payload, struct mu_writer *w)
 {
+    struct mu_keyfetch_request in;
+    bool newer = d->member;
+
     struct mu_keyfetch_response m = {.groups = {SCRIPT_GROUP},
                                      .groups_len = d->member,
                                      .epoch = s->epoch};
 
-    if (d->member) {
+    must(mu_keyfetch_request_consume(payload, &in));
+    for (size_t i = 0; i < in.held_len; i++) {
+        if (in.held[i].generation >= s->kb_kid.generation)
+            newer = false;
+    }
+    if (newer) {
         m.keys[0].kid = s->kb_kid;
         m.keys[0].key = s->kb;
         m.keys_len = 1;
@@ -393,7 +402,7 @@ static void on_protected(struct script *s, struct script_device *d,
     }
     assert(mu_coap_path_is(inner.options, "k"));
     d->fetches++;
-    keys_answer(s, d, &bw);
+    keys_answer(s, d, inner.payload, &bw);
     back = (struct mu_coap_msg){.code = MU_COAP_CONTENT,
                                 .payload = mu_written(&bw)};
     must(mu_oscore_protect_response(&d->oscore, s->crypto, &back, false, &req,
