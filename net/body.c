@@ -388,6 +388,11 @@ static void body_on_link(void *ctx, struct mu_event *ev)
 
     if (ev->kind == MU_EV_LINK_DOWN && b->role == MU_ROLE_SERVER)
         side_copy_end(&b->wide, ev->link);
+    if (ev->kind == MU_EV_LINK_UP || ev->kind == MU_EV_LINK_DOWN)
+        mu_body_report(b, "link", json_pack(
+            "{s:i, s:b, s:s}", "link", (int)ev->link,
+            "up", (int)(ev->kind == MU_EV_LINK_UP),
+            "peer", mu_log_text(ev->identity).text), false);
     mu_node_event(&b->node, ev);
 }
 

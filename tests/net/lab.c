@@ -189,7 +189,8 @@ static bool lab_more(struct lab_prog *p, uint64_t until)
     if (n <= 0)
         return false;
     p->len += (size_t)n;
-    lab_lines(p);
+    if (!p->raw)
+        lab_lines(p);
     return true;
 }
 
@@ -308,12 +309,10 @@ int lab_verb(struct lab *lab, json_t **out, ...)
     va_start(list, out);
     p = lab_verb_list(lab, list);
     va_end(list);
+    p->raw = true;
     code = lab_reap(p);
-    if (out != NULL) {
-        size_t n = json_array_size(p->lines);
-
-        *out = n == 0 ? NULL : json_incref(json_array_get(p->lines, n - 1));
-    }
+    if (out != NULL)
+        *out = json_loadb(p->buffer == NULL ? "" : p->buffer, p->len, 0, NULL);
     lab_forget(p);
     return code;
 }

@@ -25,6 +25,7 @@ struct lab_prog {
     size_t len, cap;
     json_t *lines; /* array of what it printed */
     size_t seen;   /* lines that lab_wait has passed */
+    bool raw;      /* one JSON value, not a line each */
 };
 
 struct lab {
