@@ -137,6 +137,8 @@ struct mu_server {
     uint64_t generations_end, numbers_end;
 
     bool groups_due;  /* some group may want a new key */
+    bool groups_fresh; /* a mark that no step has seen yet */
+    mu_time groups_since, groups_at; /* first mark; not before */
     uint32_t groups_after;
     uint64_t campaigns_version;
     uint8_t session;  /* last one given */

@@ -119,8 +119,7 @@ static int server_load(struct mu_server *s)
         rc = mu_srv_gateways_load(s);
     if (rc == 0)
         rc = mu_srv_campaigns_load(s);
-    s->groups_due = true;
-    s->groups_after = 0;
+    mu_srv_groups_mark(s, true);
     s->asks_at = s->now;
     return rc;
 }
@@ -324,6 +323,6 @@ mu_time mu_server_deadline(const struct mu_server *s)
         return MU_TIME_NEVER;
     /* With no counter block at hand, its report wakes us up. */
     if (s->groups_due && s->generations.next != s->generations.reserved)
-        at = s->now;
+        at = mu_time_min(at, s->groups_at);
     return at;
 }

@@ -266,8 +266,7 @@ static int fetch_group(struct mu_server *s, struct mu_device_group *entry,
         rc = mu_srv_generation_seen(s, held);
         g.dirty = true;
         mu_srv_group_put(s, entry->number, &g);
-        s->groups_due = true;
-        s->groups_after = 0;
+        mu_srv_groups_mark(s, true);
         return rc;
     }
     /* Under option 1 no device gets Kb; a key that is about to be replaced is

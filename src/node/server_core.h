@@ -151,6 +151,8 @@ struct mu_kid mu_srv_kb_kid(uint32_t group, uint64_t generation);
 /* A group wants a new key: its own flag, or an epoch of the past. */
 bool mu_srv_group_stale(const struct mu_server *s,
                         const struct mu_group_record *g);
+/* Some group wants a new key: soon, or in the next step. */
+void mu_srv_groups_mark(struct mu_server *s, bool at_once);
 /* Makes due keys anew; false when there is more to do in the next step. */
 bool mu_srv_groups_work(struct mu_server *s);
 /* Takes a device out of a group: its record is changed, not put. */

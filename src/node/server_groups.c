@@ -2,14 +2,17 @@
 /*
  * Groups: who is in, and the broadcast key Kb of each.
  *
- * A change of membership marks the group; its key is made anew in the next
- * step, before anything else is done, so that any number of changes cost one
- * generation. A joiner gets no key that anything was sent under (backward
+ * A change of membership marks the group; its key is made anew a little later,
+ * at the latest before something is signed under it, so that any number of
+ * changes cost one generation. Until then nobody is given the old one. A joiner gets no key that anything was sent under (backward
  * secrecy), a leaver none that anything will be sent under (forward secrecy).
  */
 #include "node/server_core.h"
 
 #define GROUPS_A_STEP 8
+#define GATHER_WAIT MU_MS(50)     /* after a change, for more of them */
+#define GATHER_WAIT_MAX MU_SECONDS(1)
+#define RETRY_WAIT MU_SECONDS(1)  /* after the store failed */
 
 bool mu_srv_group_stale(const struct mu_server *s,
                         const struct mu_group_record *g)
@@ -95,6 +98,26 @@ static int group_rotate(struct mu_server *s, uint32_t number,
     return 0;
 }
 
+void mu_srv_groups_mark(struct mu_server *s, bool at_once)
+{
+    /* The time of a wish is that of the step that follows it. */
+    if (!s->groups_due)
+        s->groups_since = MU_TIME_NEVER;
+    s->groups_fresh = !at_once;
+    s->groups_at = s->now;
+    s->groups_due = true;
+    s->groups_after = 0;
+}
+
+static void groups_gather(struct mu_server *s)
+{
+    if (s->groups_since == MU_TIME_NEVER)
+        s->groups_since = s->now;
+    s->groups_at = mu_time_min(s->now + GATHER_WAIT,
+                               s->groups_since + GATHER_WAIT_MAX);
+    s->groups_fresh = false;
+}
+
 bool mu_srv_groups_work(struct mu_server *s)
 {
     struct mu_record_key k = mu_record_key_number(s->groups_after);
@@ -104,30 +127,34 @@ bool mu_srv_groups_work(struct mu_server *s)
 
     if (!s->groups_due)
         return true;
+    if (s->groups_fresh)
+        groups_gather(s);
+    if (s->now < s->groups_at)
+        return false;
     for (unsigned n = 0; n < GROUPS_A_STEP; n++) {
         uint32_t number;
         int rc = mu_srv_next(s, MU_TABLE_GROUP, &k, &value);
-        if (rc != 0 && rc != MU_ERR_CORRUPT) {
+        if (rc == MU_ERR_NOT_FOUND) {
             s->groups_due = false;
             s->groups_after = 0;
             return true;
         }
         r = mu_reader(mu_record_key_view(&k));
         number = mu_read_u32(&r);
+        if (rc == 0)
+            rc = mu_srv_group_get(s, number, &g);
+        if (rc == 0 && mu_srv_group_stale(s, &g))
+            rc = group_rotate(s, number, &g);
         /* Busy: the counter's next block is on its way to the store. */
-        if (mu_srv_group_get(s, number, &g) == 0 &&
-            mu_srv_group_stale(s, &g) &&
-            group_rotate(s, number, &g) == MU_ERR_BUSY)
+        if (rc == MU_ERR_BUSY)
             return false;
+        if (rc != 0 && rc != MU_ERR_CORRUPT) {
+            s->groups_at = s->now + RETRY_WAIT;
+            return false;
+        }
         s->groups_after = number;
     }
     return false;
-}
-
-static void groups_mark(struct mu_server *s)
-{
-    s->groups_due = true;
-    s->groups_after = 0;
 }
 
 /* ---- the operator's wishes ------------------------------------------------ */
@@ -217,7 +244,7 @@ int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
     if (g.used)
         g.dirty = true;
     mu_srv_group_put(s, number, &g);
-    groups_mark(s);
+    mu_srv_groups_mark(s, false);
     mu_srv_poke(s, d.gateway);
     return 0;
 }
@@ -239,7 +266,7 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
         g.members--;
     g.dirty = true;
     mu_srv_group_put(s, number, &g);
-    groups_mark(s);
+    mu_srv_groups_mark(s, false);
     return mu_srv_campaigns_shut_out(s, number, d->gateway, d->index);
 }
 
@@ -270,6 +297,6 @@ int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name)
         return rc;
     g.dirty = true;
     mu_srv_group_put(s, number, &g);
-    groups_mark(s);
+    mu_srv_groups_mark(s, false);
     return 0;
 }

@@ -233,8 +233,7 @@ static int epoch_leap(struct mu_server *s, uint32_t epoch)
     s->epoch_leaps++;
     s->epoch = epoch + 1;
     (void)mu_srv_number_put(s, "epoch", s->epoch);
-    s->groups_due = true;
-    s->groups_after = 0;
+    mu_srv_groups_mark(s, true);
     mu_srv_trace(s, "epoch", s->epoch, 0);
     /* Kw at once, if a number is at hand: it is in the next answers. */
     (void)mu_srv_keys_work(s);

@@ -256,6 +256,7 @@ static void poke_send(struct mu_server *s, uint32_t number,
 void mu_srv_asks_work(struct mu_server *s)
 {
     bool poked = false;
+    mu_time poke_at;
 
     if (s->now < s->asks_at)
         return;
@@ -273,7 +274,10 @@ void mu_srv_asks_work(struct mu_server *s)
             poked = true;
         }
         s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(&gw->notice));
-        s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(&gw->poke));
+        poke_at = mu_ask_deadline(&gw->poke);
+        if (s->groups_due && poke_at < s->groups_at)
+            poke_at = s->groups_at;
+        s->asks_at = mu_time_min(s->asks_at, poke_at);
     }
 }
 

@@ -406,8 +406,10 @@ static int sign_step(struct mu_server_campaign *c)
     rc = mu_srv_group_get(s, c->rec.group, &g);
     if (rc != 0)
         return rc;
-    if (g.generation == 0 || mu_srv_group_stale(s, &g))
-        return MU_ERR_BUSY; /* its key is about to be made anew */
+    if (g.generation == 0 || mu_srv_group_stale(s, &g)) {
+        mu_srv_groups_mark(s, true); /* its key is made anew first */
+        return MU_ERR_BUSY;
+    }
     kid = mu_srv_kb_kid(c->rec.group, g.generation);
     rc = mu_srv_key_get(s, &kid, &kb);
     c->rec.generation = g.generation;
