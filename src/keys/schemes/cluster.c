@@ -72,13 +72,13 @@ static int cluster_settle(struct mu_scheme *s, struct mu_rekey *r)
         struct mu_cluster *c = &s->cluster[i];
 
         if (c->state == CLUSTER_FRESH)
-            mu_bit_put(s->forest.out, c->place, false);
+            mu_slot_put(s->forest.out, c->place, false);
         c->state &= (uint8_t)~CLUSTER_FRESH;
         if ((c->state & CLUSTER_DIRTY) == 0)
             continue;
         c->state = 0;
         if (c->place != NO_PLACE)
-            mu_bit_put(s->forest.out, c->place, true);
+            mu_slot_put(s->forest.out, c->place, true);
         c->place = NO_PLACE;
         if (c->live > 0) {
             c->place = mu_forest_take(&s->forest);

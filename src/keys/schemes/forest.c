@@ -54,12 +54,12 @@ uint8_t mu_subset_d(uint32_t code)
     return code & 31;
 }
 
-bool mu_bit_get(const uint64_t *bits, uint32_t at)
+bool mu_slot_get(const uint64_t *bits, uint32_t at)
 {
     return bits[at / WORD] >> at % WORD & 1;
 }
 
-void mu_bit_put(uint64_t *bits, uint32_t at, bool on)
+void mu_slot_put(uint64_t *bits, uint32_t at, bool on)
 {
     const uint64_t bit = (uint64_t)1 << at % WORD;
 
@@ -83,7 +83,7 @@ static uint32_t bit_low(uint64_t word)
     return n;
 }
 
-uint32_t mu_bit_find(const uint64_t *bits, uint32_t at, uint32_t stop, bool on)
+uint32_t mu_slot_find(const uint64_t *bits, uint32_t at, uint32_t stop, bool on)
 {
     const uint64_t flip = on ? 0 : UINT64_MAX;
     uint64_t word;
@@ -134,7 +134,7 @@ void mu_forest_init(struct mu_forest *f, uint64_t *out, uint32_t places,
     for (uint32_t i = 0; i < places / WORD; i++)
         out[i] = i < in / WORD ? 0 : UINT64_MAX;
     for (uint32_t at = in - in % WORD; at < in; at++)
-        mu_bit_put(out, at, false);
+        mu_slot_put(out, at, false);
 }
 
 void mu_forest_tree(uint8_t first_level, uint32_t place, uint32_t *start,
@@ -251,8 +251,8 @@ bool mu_cover_next(struct mu_cover *c, const struct mu_forest *f,
             c->stop = c->at + ((uint32_t)1 << c->root);
         }
         if (c->at >= c->run) {
-            c->out = mu_bit_get(f->out, c->at);
-            c->run = mu_bit_find(f->out, c->at, c->stop, !c->out);
+            c->out = mu_slot_get(f->out, c->at);
+            c->run = mu_slot_find(f->out, c->at, c->stop, !c->out);
         }
         cover_push(c);
         if (c->at == c->stop) {

@@ -27,14 +27,14 @@ static int forest_join(struct mu_scheme *s, uint32_t where, uint32_t *slot)
         return MU_ERR_FULL;
     /* Backward secrecy: no cover so far had this place in it. */
     *slot = mu_forest_take(&s->forest);
-    mu_bit_put(s->forest.out, *slot, false);
+    mu_slot_put(s->forest.out, *slot, false);
     s->next = s->forest.next;
     return 0;
 }
 
 static void forest_leave(struct mu_scheme *s, uint32_t slot)
 {
-    mu_bit_put(s->forest.out, slot, true);
+    mu_slot_put(s->forest.out, slot, true);
 }
 
 void mu_forest_walk(const struct mu_scheme *s, struct mu_rekey *r)

@@ -31,10 +31,10 @@ uint32_t mu_subset_end(uint32_t code);
 uint8_t mu_subset_d(uint32_t code);
 
 /* forest.c: bits and trees. */
-bool mu_bit_get(const uint64_t *bits, uint32_t at);
-void mu_bit_put(uint64_t *bits, uint32_t at, bool on);
+bool mu_slot_get(const uint64_t *bits, uint32_t at);
+void mu_slot_put(uint64_t *bits, uint32_t at, bool on);
 /* First place in at..stop-1 whose bit is `on`, or stop. */
-uint32_t mu_bit_find(const uint64_t *bits, uint32_t at, uint32_t stop, bool on);
+uint32_t mu_slot_find(const uint64_t *bits, uint32_t at, uint32_t stop, bool on);
 uint32_t mu_forest_places(uint32_t wanted); /* a power of two; 0: too many */
 void mu_forest_init(struct mu_forest *f, uint64_t *out, uint32_t places,
                     uint32_t members, uint32_t reserve);

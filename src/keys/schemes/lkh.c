@@ -124,13 +124,13 @@ static int lkh_join(struct mu_scheme *s, uint32_t where, uint32_t *slot)
 {
     if (where != 0)
         return MU_ERR_USAGE;
-    *slot = mu_bit_find(s->member, s->lkh_free, s->next, false);
+    *slot = mu_slot_find(s->member, s->lkh_free, s->next, false);
     if (*slot == s->conf.slots_max)
         return MU_ERR_FULL;
     s->lkh_free = *slot + 1;
     if (*slot == s->next)
         s->next++;
-    mu_bit_put(s->member, *slot, true);
+    mu_slot_put(s->member, *slot, true);
     /* A tree that is full gets a new root over the old one. */
     s->height = mu_lkh_height(s->next, s->conf.degree);
     lkh_flag(s, *slot, 0);
@@ -161,7 +161,7 @@ static bool lkh_live(const struct mu_scheme *s, uint8_t level, uint32_t index)
 
     if (to > s->next)
         to = s->next;
-    return from < to && mu_bit_find(s->member, (uint32_t)from, (uint32_t)to,
+    return from < to && mu_slot_find(s->member, (uint32_t)from, (uint32_t)to,
                                     true) < to;
 }
 

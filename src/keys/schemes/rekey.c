@@ -234,7 +234,7 @@ bool mu_rekey_personal(const struct mu_scheme *s, struct mu_rekey *r,
     if (rekey_ops(s)->personal == NULL)
         return false;
     while (r->slot < s->next) {
-        r->slot = mu_bit_find(s->member, r->slot, s->next, true);
+        r->slot = mu_slot_find(s->member, r->slot, s->next, true);
         if (r->slot == s->next)
             return false;
         *slot = r->slot++;

@@ -152,7 +152,7 @@ int mu_scheme_build(struct mu_scheme *s, const struct mu_scheme_conf *conf,
                 s->member[at / 64] = UINT64_MAX;
                 at += 63;
             } else {
-                mu_bit_put(s->member, at, true);
+                mu_slot_put(s->member, at, true);
             }
         }
     }
@@ -248,9 +248,9 @@ int mu_scheme_load(struct mu_scheme *s, const struct mu_scheme_conf *conf,
 bool mu_scheme_is_member(const struct mu_scheme *s, uint32_t slot)
 {
     if (s->member != NULL)
-        return slot < s->next && mu_bit_get(s->member, slot);
+        return slot < s->next && mu_slot_get(s->member, slot);
     return mu_forest_given(&s->forest, slot) &&
-           !mu_bit_get(s->forest.out, slot);
+           !mu_slot_get(s->forest.out, slot);
 }
 
 int mu_scheme_join(struct mu_scheme *s, uint32_t where, uint32_t *slot)
@@ -269,7 +269,7 @@ int mu_scheme_leave(struct mu_scheme *s, uint32_t slot)
     if (!mu_scheme_is_member(s, slot))
         return MU_ERR_NOT_FOUND;
     if (s->member != NULL)
-        mu_bit_put(s->member, slot, false);
+        mu_slot_put(s->member, slot, false);
     mu_scheme_ops(s->conf.kind)->leave(s, slot);
     mu_assert(s->live > 0);
     s->live--;
@@ -287,11 +287,11 @@ int mu_scheme_leave_all(struct mu_scheme *s, const uint32_t *slots,
 
     /* The member's own bit finds doubles: taken off here, put on again. */
     while (done < slots_len && mu_scheme_is_member(s, slots[done]))
-        mu_bit_put(bits, slots[done++], !in);
+        mu_slot_put(bits, slots[done++], !in);
     if (done < slots_len)
         rc = MU_ERR_NOT_FOUND;
     while (done > 0)
-        mu_bit_put(bits, slots[--done], in);
+        mu_slot_put(bits, slots[--done], in);
     for (size_t i = 0; i < slots_len && rc == 0; i++)
         rc = mu_scheme_leave(s, slots[i]);
     return rc;

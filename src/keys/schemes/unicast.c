@@ -12,7 +12,7 @@ int mu_slots_join(struct mu_scheme *s, uint32_t *slot)
     if (s->next == s->conf.slots_max)
         return MU_ERR_FULL;
     *slot = s->next++;
-    mu_bit_put(s->member, *slot, true);
+    mu_slot_put(s->member, *slot, true);
     return 0;
 }
 
