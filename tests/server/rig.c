@@ -370,6 +370,19 @@ void rig_forget(struct rig *r)
     r->sends_len = 0;
 }
 
+void rig_settle(struct rig *r)
+{
+    static struct rig_send open[RIG_SENDS_MAX];
+    unsigned n = 0;
+    for (unsigned i = 0; i < r->sends_len; i++)
+        if (!r->sends[i].response)
+            open[n++] = r->sends[i];
+    rig_forget(r);
+    for (unsigned i = 0; i < n; i++)
+        rig_answer(r, &open[i], MU_COAP_CHANGED);
+    rig_run(r, MU_SECONDS(1));
+}
+
 struct mu_bytes rig_payload(const struct rig_send *s)
 {
     return mu_bytes(s->payload, s->payload_len);

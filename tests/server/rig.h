@@ -106,6 +106,8 @@ struct rig_send *rig_request_oscore(struct rig *r, uint32_t link,
 struct rig_send *rig_asked(struct rig *r, uint32_t link, const char *path);
 void rig_answer(struct rig *r, const struct rig_send *asked, uint8_t code);
 void rig_forget(struct rig *r); /* all sends taken so far */
+/* Forgets them, answers what is still open, and waits for what comes then. */
+void rig_settle(struct rig *r);
 struct mu_bytes rig_payload(const struct rig_send *s);
 
 /* ---- peers ---------------------------------------------------------------- */
