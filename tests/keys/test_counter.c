@@ -95,7 +95,7 @@ static void test_random_crashes(void **state)
 }
 
 /* The plain life of a counter, cut at each of its points in turn: before the
- * store, with the store on its way (landed or not), after it, after each use. */
+ * store, while it is on its way (landed or not), after it, after each use. */
 static void test_crash_at_every_point(void **state)
 {
     (void)state;

@@ -221,7 +221,7 @@ static void test_transaction(void **state)
     has(1, "d", NULL);
 }
 
-/* ---- against the twin ------------------------------------------------------ */
+/* ---- against the twin -------------------------------------------------- */
 
 static uint32_t rng_state;
 
@@ -289,7 +289,7 @@ static void test_twin(void **state)
     }
 }
 
-/* ---- faults ---------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------ */
 
 /* Transaction k, over and over until it is in, as an engine's body would. */
 static void fault_transaction(int k, int *failures)
@@ -323,15 +323,15 @@ static bool fault_run(uint64_t n, enum fault_mode mode)
 
     fresh(NULL);
     back->fault(n, mode);
-    for (int k = 0; k < SCENARIO_LEN; k++)
+    for (int k = 0; k < scenario_len; k++)
         fault_transaction(k, &failures);
     hit = back->fault_hit();
     back->fault(0, FAULT_ONCE);
-    assert_int_equal(scenario_where(&store), SCENARIO_LEN);
+    assert_int_equal(scenario_where(&store), scenario_len);
     back->close();
     if (back->durable) {
         reopen();
-        assert_int_equal(scenario_where(&store), SCENARIO_LEN);
+        assert_int_equal(scenario_where(&store), scenario_len);
     } else {
         fresh(NULL);
     }
@@ -348,7 +348,8 @@ static void test_fault_once(void **state)
         finish(NULL);
         assert_in_range(++n, 2, FAULTS_MAX);
     }
-    assert_true(n > SCENARIO_LEN); /* every commit at least was tried */
+    /* every commit at least was tried */
+    assert_true(n > (unsigned)scenario_len);
 }
 
 static void test_fault_stays(void **state)
@@ -363,7 +364,38 @@ static void test_fault_stays(void **state)
         finish(NULL);
         assert_in_range(++n, 2, FAULTS_MAX);
     }
-    assert_true(n > SCENARIO_LEN);
+    assert_true(n > (unsigned)scenario_len);
+}
+
+/* A transaction that failed and was rolled back does not come back. */
+static void test_fault_rolled_back(void **state)
+{
+    uint64_t n;
+    int k = 0;
+
+    (void)state;
+    if (!back->durable)
+        return;
+    finish(NULL);
+    for (n = 1; n < FAULTS_MAX && k < scenario_len; n++) {
+        fresh(NULL);
+        back->fault(n, FAULT_ONCE);
+        for (k = 0; k < scenario_len; k++) {
+            if (scenario_puts(&store, k) != 0 ||
+                store.commit(store.ctx) != 0)
+                break;
+        }
+        store.rollback(store.ctx);
+        back->close();
+        reopen();
+        if (scenario_where(&store) != k)
+            fail_msg("%s: fault %llu, rolled back to %d, found at %d",
+                     back->name, (unsigned long long)n, k,
+                     scenario_where(&store));
+        finish(NULL);
+    }
+    assert_in_range(n, (unsigned)scenario_len, FAULTS_MAX - 1);
+    fresh(NULL);
 }
 
 /* A commit fails, and the process ends before it can do anything about it:
@@ -381,7 +413,7 @@ static void test_fault_then_gone(void **state)
         bool failed = false;
         fresh(NULL);
         back->fault(n, back->faults_stay ? FAULT_STAYS : FAULT_ONCE);
-        while (k < SCENARIO_LEN && !failed) {
+        while (k < scenario_len && !failed) {
             failed = scenario_puts(&store, k) != 0 ||
                      store.commit(store.ctx) != 0;
             k += !failed;
@@ -393,14 +425,14 @@ static void test_fault_then_gone(void **state)
         if (where != k && !(failed && where == k + 1))
             fail_msg("%s: fault %llu in transaction %d, found at %d",
                      back->name, (unsigned long long)n, k, where);
-        if (k == SCENARIO_LEN)
+        if (k == scenario_len)
             break;
         finish(NULL);
     }
-    assert_in_range(n, SCENARIO_LEN, FAULTS_MAX - 1);
+    assert_in_range(n, (unsigned)scenario_len, FAULTS_MAX - 1);
 }
 
-/* ---- crashes ---------------------------------------------------------------- */
+/* ---- crashes ----------------------------------------------------------- */
 
 /* Opens, runs the scenario, closes; tells how far it got. */
 static void crash_child(uint64_t n, volatile int *committed)
@@ -409,8 +441,9 @@ static void crash_child(uint64_t n, volatile int *committed)
     if (back->open(scratch_path("store"), &store) != 0)
         _exit(3);
     *committed = scenario_where(&store);
-    for (int k = *committed; k < SCENARIO_LEN; k++) {
-        if (k < 0 || scenario_puts(&store, k) != 0 || store.commit(store.ctx) != 0)
+    for (int k = *committed; k < scenario_len; k++) {
+        if (k < 0 || scenario_puts(&store, k) != 0 ||
+            store.commit(store.ctx) != 0)
             _exit(4);
         *committed = k + 1;
     }
@@ -454,7 +487,7 @@ static void test_crash(void **state)
         if (crash_run(1 + n % 5, committed) == FAULT_EXIT)
             before = *committed > before ? *committed : before;
         else
-            before = SCENARIO_LEN;
+            before = scenario_len;
         reopen();
         int where = scenario_where(&store);
         if (where != before && where != before + 1)
@@ -462,7 +495,7 @@ static void test_crash(void **state)
                      (unsigned long long)n, before, where);
         back->close();
     }
-    assert_in_range(n, SCENARIO_LEN, FAULTS_MAX - 1);
+    assert_in_range(n, (unsigned)scenario_len, FAULTS_MAX - 1);
     reopen();
     assert_int_equal(munmap((void *)(uintptr_t)committed, sizeof *committed),
                      0);
@@ -479,12 +512,15 @@ int contract_run(const struct contract *c)
         cmocka_unit_test_setup_teardown(test_twin, fresh, finish),
         cmocka_unit_test_setup_teardown(test_fault_once, fresh, finish),
         cmocka_unit_test_setup_teardown(test_fault_stays, fresh, finish),
+        cmocka_unit_test_setup_teardown(test_fault_rolled_back, fresh,
+                                        finish),
         cmocka_unit_test_setup_teardown(test_fault_then_gone, fresh, finish),
         cmocka_unit_test_setup_teardown(test_crash, fresh, finish),
     };
     int failed;
 
     back = c;
+    scenario_len = c->scenario_len;
     failed = cmocka_run_group_tests_name(c->name, tests, NULL, NULL);
     scratch_clean();
     return failed;

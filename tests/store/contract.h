@@ -27,6 +27,7 @@ struct contract {
     void (*fault)(uint64_t n, enum fault_mode mode);
     bool (*fault_hit)(void); /* since it was armed */
     bool faults_stay;        /* FAULT_STAYS can be had */
+    int scenario_len;        /* transactions that are run under each fault */
 };
 
 /* Runs the suite; the exit code of the program. */

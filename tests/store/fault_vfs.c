@@ -15,6 +15,7 @@ static sqlite3_vfs *real_vfs;
 static uint64_t fault_in;
 static enum fault_mode fault_kind;
 static bool fault_was;
+static unsigned unsynced; /* writes since the last sync */
 
 /* Whether this call is to fail. */
 static bool fault_now(void)
@@ -54,6 +55,7 @@ static int fault_write(sqlite3_file *file, const void *from, int len,
             _exit(FAULT_EXIT);
         return SQLITE_FULL;
     }
+    unsynced++;
     return real->pMethods->xWrite(real, from, len, at);
 }
 
@@ -71,8 +73,10 @@ static int fault_sync(sqlite3_file *file, int flags)
 {
     (void)file;
     (void)flags;
-    if (!fault_now())
+    if (!fault_now()) {
+        unsynced = 0;
         return SQLITE_OK;
+    }
     if (fault_kind == FAULT_CRASH)
         _exit(FAULT_EXIT);
     return SQLITE_IOERR_FSYNC;
@@ -179,4 +183,9 @@ void fault_vfs_arm(uint64_t n, enum fault_mode mode)
 bool fault_vfs_hit(void)
 {
     return fault_was;
+}
+
+unsigned fault_vfs_unsynced(void)
+{
+    return unsynced;
 }

@@ -11,5 +11,6 @@
 void fault_vfs_install(void);
 void fault_vfs_arm(uint64_t n, enum fault_mode mode);
 bool fault_vfs_hit(void);
+unsigned fault_vfs_unsynced(void); /* writes since the last sync */
 
 #endif

@@ -26,6 +26,7 @@ int main(void)
         .fault = fault_io_arm,
         .fault_hit = fault_io_hit,
         .faults_stay = true,
+        .scenario_len = 12, /* enough bytes for a compaction */
     };
 
     return contract_run(&c);

@@ -15,6 +15,7 @@
 
 #include "store/journal_form.h"
 #include "tests/store/contract.h"
+#include "tests/store/fault_io.h"
 
 #define FILE_LEN_MAX 4096
 
@@ -30,7 +31,7 @@ static const char *path(void)
 static int open_it(void)
 {
     why.text[0] = 0;
-    return mu_journal_open(&journal, path(), NULL, &store, &why);
+    return mu_journal_open(&journal, path(), &fault_io, &store, &why);
 }
 
 static void close_it(void)
@@ -297,7 +298,21 @@ static void test_garbage(void **state)
     assert_int_equal(open_it(), 0);
     assert_int_equal(stats().torn_bytes, 512);
     assert_true(is("last", "last value"));
+    close_it();
 
+    /* A COMMIT of more than there is, whole and with the right salt. */
+    struct journal_header header;
+    assert_int_equal(journal_read_header(MU_BYTES(file), &header), 0);
+    w = mu_writer(file + len, 256);
+    journal_write(&w, header.salt, JOURNAL_PUT, 1, mu_bytes_str("last"),
+                  mu_bytes_str("forged"));
+    journal_write_commit(&w, header.salt, 10 * len);
+    write_file(file, len + w.len);
+    assert_int_equal(open_it(), 0);
+    assert_int_equal(stats().torn_bytes, w.len);
+    assert_true(is("last", "last value"));
+
+    w = mu_writer(forged, sizeof forged);
     journal_write(&w, 0x12345678, JOURNAL_PUT, 1, mu_bytes_str("last"),
                   mu_bytes_str("forged"));
     journal_write_commit(&w, 0x12345678, w.len);
@@ -374,6 +389,8 @@ static void test_compaction(void **state)
 
     (void)state;
     scratch_empty();
+    assert_int_equal(open_it(), 0);
+    close_it();
     f = fopen(scratch_path("journal.new"), "w"); /* left by a crash */
     assert_non_null(f);
     fclose(f);
@@ -394,6 +411,74 @@ static void test_compaction(void **state)
     close_it();
     assert_int_equal(open_it(), 0);
     assert_int_equal(stats().records, 1);
+    close_it();
+}
+
+/* The calls of a commit and of a compaction, in their order. */
+static char calls[64];
+
+static void called(char what)
+{
+    size_t len = strlen(calls);
+
+    assert_true(len + 1 < sizeof calls);
+    calls[len] = what;
+}
+
+static long logged_write(void *ctx, int fd, const void *from, size_t len,
+                         uint64_t at)
+{
+    (void)ctx;
+    called('w');
+    return pwrite(fd, from, len, (off_t)at);
+}
+
+static int logged_sync(void *ctx, int fd)
+{
+    (void)ctx;
+    (void)fd;
+    called('s');
+    return 0;
+}
+
+static int logged_truncate(void *ctx, int fd, uint64_t len)
+{
+    (void)ctx;
+    called('t');
+    return ftruncate(fd, (off_t)len);
+}
+
+static int logged_rename(void *ctx, const char *from, const char *to)
+{
+    (void)ctx;
+    called('r');
+    return rename(from, to);
+}
+
+/* Nothing counts as stored before it is synced, no name before its file. */
+static void test_synced(void **state)
+{
+    const struct mu_journal_io io = {NULL, logged_write, logged_sync,
+                                     logged_truncate, logged_rename};
+
+    (void)state;
+    scratch_empty();
+    memset(calls, 0, sizeof calls);
+    assert_int_equal(mu_journal_open(&journal, path(), &io, &store, NULL), 0);
+    assert_string_equal(calls, "wsr");
+    memset(calls, 0, sizeof calls);
+    put("a", "1");
+    put("b", "2");
+    assert_string_equal(calls, "");
+    commit();
+    assert_string_equal(calls, "ws");
+    commit(); /* of nothing */
+    put("a", "3");
+    store.rollback(store.ctx);
+    assert_string_equal(calls, "ws");
+    memset(calls, 0, sizeof calls);
+    assert_int_equal(mu_journal_compact(journal), 0);
+    assert_string_equal(calls, "wsr");
     close_it();
 }
 
@@ -459,6 +544,7 @@ int main(void)
         cmocka_unit_test(test_garbage),
         cmocka_unit_test(test_damage_heals),
         cmocka_unit_test(test_compaction),
+        cmocka_unit_test(test_synced),
         cmocka_unit_test(test_one_process),
         cmocka_unit_test(test_cannot_open),
     };

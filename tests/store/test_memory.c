@@ -36,6 +36,7 @@ int main(void)
         .close = memory_close,
         .fault = memory_fault,
         .fault_hit = memory_fault_hit,
+        .scenario_len = 12,
     };
 
     return contract_run(&c);

@@ -26,6 +26,7 @@ int main(void)
         .fault = fault_vfs_arm,
         .fault_hit = fault_vfs_hit,
         .faults_stay = true,
+        .scenario_len = 6,
     };
 
     fault_vfs_install();

@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "tests/store/contract.h"
+#include "tests/store/fault_vfs.h"
 
 static struct mu_store_sqlite *database;
 static struct mu_store store;
@@ -40,7 +41,11 @@ static void raw(const char *sql)
     sqlite3 *db = NULL;
     char *error = NULL;
 
-    assert_int_equal(sqlite3_open(path(), &db), SQLITE_OK);
+    assert_int_equal(sqlite3_open_v2(path(), &db,
+                                     SQLITE_OPEN_READWRITE |
+                                         SQLITE_OPEN_CREATE,
+                                     "unix"),
+                     SQLITE_OK);
     if (sqlite3_exec(db, sql, NULL, NULL, &error) != SQLITE_OK)
         fail_msg("%s: %s", sql, error);
     assert_int_equal(sqlite3_close(db), SQLITE_OK);
@@ -208,6 +213,19 @@ static void test_damaged_page(void **state)
     close_it();
 }
 
+static void test_synced(void **state)
+{
+    (void)state;
+    make();
+    assert_int_equal(open_it(), 0);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(put("a", "again"), 0);
+        assert_int_equal(store.commit(store.ctx), 0);
+        assert_int_equal(fault_vfs_unsynced(), 0);
+    }
+    close_it();
+}
+
 static void test_one_process(void **state)
 {
     int status = 0;
@@ -310,10 +328,12 @@ int main(void)
         cmocka_unit_test(test_not_ours),
         cmocka_unit_test(test_versions),
         cmocka_unit_test(test_damaged_page),
+        cmocka_unit_test(test_synced),
         cmocka_unit_test(test_one_process),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_full),
     };
+    fault_vfs_install();
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
 
     scratch_clean();

@@ -4,6 +4,8 @@
 
 #include <string.h>
 
+int scenario_len;
+
 static bool record_is(const struct twin_record *r, uint8_t table,
                       struct mu_bytes key)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A store's slow, obvious twin: a list of records, searched end to end. And
- * the scenario that is run under faults: twelve transactions, so that any
- * state that a store may be found in is "after k of them".
+ * the scenario that is run under faults: some transactions, so that any state
+ * that a store may be found in is "after k of them".
  */
 #ifndef TESTS_STORE_TWIN_H
 #define TESTS_STORE_TWIN_H
@@ -12,7 +12,6 @@
 #define TWIN_RECORDS 64
 #define TWIN_KEY 16
 #define TWIN_VALUE 6000
-#define SCENARIO_LEN 12
 
 struct twin_record {
     uint8_t table;
@@ -33,6 +32,9 @@ struct twin_record *twin_find(struct twin *t, uint8_t table,
                               struct mu_bytes key);
 struct mu_bytes twin_value(const struct twin_record *r,
                            uint8_t value[TWIN_VALUE]);
+
+/* Transactions of the scenario, up to 20. */
+extern int scenario_len;
 
 /* Whether the store holds the same, by get and by walking. */
 bool twin_same(struct twin *t, const struct mu_store *s);
