@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "crypto_openssl/crypto_openssl.h"
+#include "muster/cbor.h"
 #include "muster/connect.h"
 #include "muster/cose.h"
 #include "tests/keys/named.h"
@@ -507,6 +508,85 @@ static void test_bad_payloads(void **state)
     }
 }
 
+/* Message 2 as only the server can make it, with the fields of the set, so
+ * many groups, and Ns beginning with this byte instead of 0x30. */
+static int server_sends(unsigned fields, size_t groups, int64_t alg,
+                        uint8_t ns_first)
+{
+    struct mu_secret kmr = named_secret("kmr");
+    struct mu_secret kreply = named_secret("kreply");
+    uint8_t bytes[2][MU_CONNECT_MAX];
+    uint8_t aad[16 + 32];
+    uint8_t ns[NAMED_MAX];
+    uint8_t value[NAMED_MAX];
+    struct mu_connect_pending p = {.epoch = 0};
+    struct mu_connect2 got;
+    struct mu_connection conn;
+    struct mu_writer w = mu_writer(bytes[0], sizeof bytes[0]);
+    size_t pairs = 0;
+
+    memcpy(p.nd, named("nd", value).data, sizeof p.nd);
+    memcpy(p.digest, named("connect1_digest", value).data, sizeof p.digest);
+    memcpy(aad, "muster connect 2", 16);
+    memcpy(aad + 16, p.digest, 32);
+    struct mu_cose_args args = {
+        .alg = MU_ALG_AES_CCM_16_64_128,
+        .iv = mu_bytes(named("ns", ns).data, 13),
+        .external_aad = MU_BYTES(aad)};
+    memset(value, 0x5a, sizeof value);
+    for (unsigned f = 1; f <= 8; f++)
+        pairs += fields >> f & 1u;
+    mu_cbor_put_map(&w, pairs);
+    for (unsigned f = 1; f <= 8; f++) {
+        if ((fields >> f & 1u) == 0)
+            continue;
+        mu_cbor_put_uint(&w, f);
+        if (f == 1) {
+            mu_cbor_put_bstr_head(&w, MU_CONNECT_NONCE);
+            mu_write_u8(&w, ns_first);
+            mu_write_bytes(&w, mu_bytes(ns + 1, MU_CONNECT_NONCE - 1));
+        } else if (f == 3) {
+            mu_cbor_put_str(&w, "muster.example");
+        } else if (f == 4) {
+            mu_cbor_put_int(&w, alg);
+        } else if (f == 5 || f == 6) {
+            mu_cbor_put_bstr(&w, mu_bytes(value, f == 5 ? 32 : 8));
+        } else if (f == 7) {
+            mu_cbor_put_array(&w, groups);
+            for (size_t i = 0; i < groups; i++)
+                mu_cbor_put_uint(&w, i);
+        } else {
+            mu_cbor_put_uint(&w, 8);
+        }
+    }
+    assert_int_equal(mu_writer_end(&w), 0);
+    args.payload = mu_written(&w);
+    w = mu_writer(bytes[1], sizeof bytes[1]);
+    assert_int_equal(mu_cose_encrypt0_create(crypto, &args, &kreply, &w), 0);
+    return take2(&kmr, &p, mu_written(&w), &got, &conn);
+}
+
+static void test_bad_payloads_of_the_server(void **state)
+{
+    (void)state;
+    assert_int_equal(server_sends(0xfe, 8, MU_ALG_EDDSA, 0x30), 0);
+    assert_int_equal(server_sends(0x1fe, 0, MU_ALG_EDDSA, 0x30), 0);
+    for (unsigned f = 1; f <= 7; f++)
+        assert_int_equal(
+            server_sends(0xfe & ~(1u << f), 1, MU_ALG_EDDSA, 0x30),
+            MU_ERR_MALFORMED);
+    assert_true(server_sends(0xfe, 9, MU_ALG_EDDSA, 0x30) < 0);
+    assert_int_equal(server_sends(0xfe, 1, MU_ALG_ES256, 0x30),
+                     MU_ERR_MALFORMED); /* 32 bytes are no P-256 key */
+    assert_int_equal(server_sends(0xfe, 1, MU_ALG_HMAC256, 0x30),
+                     MU_ERR_UNSUPPORTED);
+    assert_int_equal(server_sends(0xfe, 1, INT64_MIN, 0x30),
+                     MU_ERR_UNSUPPORTED);
+    /* The nonce has to be the beginning of Ns. */
+    assert_int_equal(server_sends(0xfe, 1, MU_ALG_EDDSA, 0x31),
+                     MU_ERR_MALFORMED);
+}
+
 static void test_peek_refuses(void **state)
 {
     struct mu_secret kmr = named_secret("kmr");
@@ -600,6 +680,7 @@ int main(void)
         cmocka_unit_test(test_replayed_message2),
         cmocka_unit_test(test_fresh),
         cmocka_unit_test(test_bad_payloads),
+        cmocka_unit_test(test_bad_payloads_of_the_server),
         cmocka_unit_test(test_peek_refuses),
         cmocka_unit_test(test_capability_of_the_future),
         cmocka_unit_test(test_oscore_contexts),
