@@ -29,10 +29,11 @@ struct mu_cast_receiver {
     uint8_t round;       /* of the last poll */
     bool answer;         /* the poll waits for our answer */
     bool bitmap;         /* which has to name the missing symbols */
-    bool repeat;         /* the answer may be sent once more */
-    bool hurried;        /* the page after ours was heard: asked at once */
+    uint8_t repeats;     /* times the answer may still be sent again */
+    uint8_t hurries;     /* NEEDs because the page after ours was heard */
     uint16_t answer_page;
     mu_time answer_at;
+    mu_time hurry_at;    /* the next of those, at the earliest */
     mu_time polled_at;   /* the last poll that was taken */
     mu_time ask_at;      /* NEED of our own accord */
     mu_time offer_at;    /* the sink refused a page: offer it again */

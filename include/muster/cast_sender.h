@@ -37,6 +37,7 @@ struct mu_sender_job {
     uint16_t sent;                 /* symbols sent, repeats counted */
     uint8_t rounds;                /* polls of this page */
     bool serving;                  /* a page of the past, for who is behind */
+    bool doubtful;                 /* silence after repairs: ask once more */
 };
 
 struct mu_cast_sender {
@@ -59,7 +60,7 @@ struct mu_cast_sender {
 
     bool behind_valid;    /* somebody asked for a page of the past */
     bool behind_urgent;   /* and is served before the present page goes on */
-    bool behind_turn;     /* a front page was sent since the last service */
+    uint8_t behind_turns; /* pages of the past begun since a front page was */
     uint32_t behind_page; /* the lowest asked for */
     uint8_t behind_need;
 

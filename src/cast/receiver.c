@@ -18,6 +18,8 @@
 enum {
     BACKOFF_DOUBLINGS = 5,     /* NEEDs of our own accord: up to 32 x idle */
     ROUNDS_AHEAD_MAX = 32,     /* polls that may be lost in a row */
+    REPEATS_MAX = 2,           /* of an answer that nothing comes of */
+    HURRIES_MAX = 3,           /* a poll: more would not help */
     OFFER_AGAIN_MS = 1000,     /* to a sink that failed */
     IDLE_MS_DEFAULT = 2000,
     IDLE_MS_MAX = 3600 * 1000,
@@ -60,7 +62,8 @@ static void receiver_set_page(struct mu_cast_receiver *r)
     /* A slot that holds nothing says 255, which is no symbol. */
     for (unsigned s = 0; s < r->page.data; s++)
         r->slots[s] = 255;
-    r->hurried = false;
+    r->hurries = 0;
+    r->hurry_at = 0;
     r->offer_at = MU_TIME_NEVER;
 }
 
@@ -198,15 +201,16 @@ static void receiver_offer(struct mu_cast_receiver *r, mu_time now)
 }
 
 /* Packets of the page after ours mean that a poll of ours was lost: asks as
- * soon as it can still help, once a page. Nobody vouches for these packets, so
- * that is all they can bring about. */
+ * soon as it can still help, and again if it does not. Nobody vouches for these
+ * packets, so a few NEEDs for each poll are all they can bring about. */
 static void receiver_hurry(struct mu_cast_receiver *r, mu_time now)
 {
     mu_time at;
 
-    if (r->hurried || receiver_full(r))
+    if (r->hurries >= HURRIES_MAX || receiver_full(r) || now < r->hurry_at)
         return;
-    r->hurried = true;
+    r->hurries++;
+    r->hurry_at = now + MU_MS(r->window_ms);
     at = now + MU_MS(1) + receiver_spread(r, r->window_ms / 4 + 1);
     if (at < r->ask_at)
         r->ask_at = at;
@@ -286,7 +290,7 @@ static void receiver_answer_in(struct mu_cast_receiver *r, mu_time now,
             wait -= wait * need / (2 * (uint64_t)data);
     }
     r->answer = true;
-    r->repeat = true;
+    r->repeats = REPEATS_MAX;
     r->answer_at = now + wait;
 }
 
@@ -332,7 +336,7 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
     r->window_ms = p.window_ms;
     r->bitmap = (p.flags & MU_POLL_BITMAP) != 0;
     r->answer = false;
-    r->hurried = false;
+    r->hurries = 0;
     receiver_alive(r, now);
     if (p.page < r->page.index || receiver_missing(r) == 0) {
         /* We have that page, or wait for room to store it. */
@@ -414,10 +418,10 @@ size_t mu_cast_receiver_next(struct mu_cast_receiver *r, mu_time now,
         receiver_offer(r, now);
     }
     if (r->answer && now >= r->answer_at) {
-        /* Once more if nothing comes of it; the sender counts it once. */
-        r->answer = r->repeat && receiver_asks(r);
-        r->repeat = false;
-        r->answer_at = now + MU_MS(r->window_ms) / 4;
+        /* Again if nothing comes of it; the sender counts it once. */
+        r->answer = r->repeats > 0 && receiver_asks(r);
+        r->repeats = (uint8_t)(r->repeats - (r->repeats > 0));
+        r->answer_at = now + MU_MS(r->window_ms) / 6;
         return receiver_need(r, true, to, cap);
     }
     if (receiver_asks(r) && now >= r->ask_at) {

@@ -20,6 +20,7 @@ enum {
     ROUNDS_FRESH = 8,   /* answers to polls this far back still say something */
     ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
     REGRESS_MAX = 3,    /* restarts of a receiver that lost its state */
+    GAP_NEAR = 4,       /* pages behind that are made good at once */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
     CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
     WINDOW_MS_MIN = 4,
@@ -31,6 +32,7 @@ enum mu_peer_flag {
     PEER_ABSENT = 0x02, /* did not answer during two pages in a row */
     PEER_HEARD = 0x04,  /* answered during the present page */
     PEER_MISSED = 0x08, /* did not answer during the last one */
+    PEER_PAST = 0x10,   /* its page was past already when it asked */
 };
 
 /* ---- set-up ---- */
@@ -193,7 +195,7 @@ static void sender_begin_front(struct mu_cast_sender *s)
     sender_census(s);
     s->job = (struct mu_sender_job){.page = s->front++};
     s->preempts = 0;
-    s->behind_turn = true;
+    s->behind_turns = 0;
     sender_queue_data(s);
     (void)sender_queue_parity(
         s, mu_loss_parity(s->page.data, s->page.parity, s->members, s->loss),
@@ -213,10 +215,11 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
     s->job = (struct mu_sender_job){.page = page, .serving = true};
     s->behind_valid = false;
     s->behind_urgent = false;
-    s->behind_turn = false;
     s->state = MU_SENDER_SEND;
     if (need == 0)
         return; /* a poll is all */
+    if (s->behind_turns < UINT8_MAX)
+        s->behind_turns++;
     if (need >= s->page.data || need > s->page.parity) {
         sender_queue_data(s);
         more = mu_loss_parity(s->page.data, s->page.parity, 1, s->loss);
@@ -236,6 +239,14 @@ static void sender_resume(struct mu_cast_sender *s)
     s->state = MU_SENDER_SEND;
 }
 
+/* Who is behind by little catches up before the front goes on, or all that
+ * follows would have to be sent twice; who is far behind gets two pages of
+ * the past for one of the front: he comes nearer, and nobody stands still. */
+static bool sender_past_first(const struct mu_cast_sender *s, uint32_t page)
+{
+    return s->front - page <= GAP_NEAR || s->behind_turns < 2;
+}
+
 /* What comes after a page that is finished, or when nothing was at work. */
 static void sender_go_on(struct mu_cast_sender *s)
 {
@@ -244,15 +255,17 @@ static void sender_go_on(struct mu_cast_sender *s)
 
     if (s->held_valid) {
         sender_resume(s);
-    } else if (s->behind_valid && (s->behind_turn || !front)) {
+    } else if (s->behind_valid &&
+               (!front || sender_past_first(s, s->behind_page))) {
         sender_begin_past(s, s->behind_page, s->behind_need);
+    } else if (served && s->job.page + 1 < s->front &&
+               (!front || sender_past_first(s, s->job.page + 1))) {
+        /* Is anybody behind still? A poll of the last page begun tells. */
+        sender_begin_past(s, s->front - 1, 0);
     } else if (front) {
         sender_begin_front(s);
     } else if (s->front < s->pages) {
         sender_stall(s);
-    } else if (served && s->job.page != s->pages - 1) {
-        /* Is anybody behind still? The last page's poll tells. */
-        sender_begin_past(s, s->pages - 1, 0);
     } else {
         s->state = MU_SENDER_IDLE;
     }
@@ -278,7 +291,6 @@ static void sender_learn(struct mu_cast_sender *s)
         return;
     if (s->want == 0) {
         /* Now and then is as it should be; time and again is too much. */
-        s->worst_runs = 0;
         if (s->silent_runs < 8)
             s->silent_runs++;
         lost = s->silent_runs < 3 ? 1 : s->silent_runs - 1u;
@@ -313,6 +325,7 @@ static void sender_repair(struct mu_cast_sender *s)
         more += mu_loss_parity(more, s->page.parity, 1, s->loss);
     if (s->job.rounds > 4)
         more += s->job.rounds - 4u;
+    s->job.doubtful = s->loss > MU_LOSS_ONE / 10;
     /* With a bitmap poll the answers have filled the queue already. */
     if ((s->flags & MU_POLL_BITMAP) == 0)
         (void)sender_queue_parity(s, more, s->job.serving);
@@ -354,8 +367,11 @@ static void sender_close_round(struct mu_cast_sender *s)
         sender_go_on(s);
     } else if (s->want > 0) {
         sender_repair(s);
-    } else if (asked_all && s->unanswered > 0) {
-        s->state = MU_SENDER_POLL; /* once more, only for who needs something */
+    } else if (s->job.doubtful || (asked_all && s->unanswered > 0)) {
+        /* Once more, only for who needs something. Where much is lost, an
+         * answer may be lost too, and leaving somebody behind costs a page. */
+        s->job.doubtful = false;
+        s->state = MU_SENDER_POLL;
     } else {
         sender_note_absent(s);
         sender_go_on(s);
@@ -471,6 +487,13 @@ static size_t sender_put_next(struct mu_cast_sender *s, uint8_t *to)
     return sender_put_symbol(s, (unsigned)index, to);
 }
 
+/* Time spent waiting is no lateness that a burst of packets makes good. */
+static void sender_rested(struct mu_cast_sender *s, mu_time now)
+{
+    if (s->send_at < now)
+        s->send_at = now;
+}
+
 /* One step: a packet, or a change of state (0), or nothing due (0, *due false
  * on return). */
 static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
@@ -479,6 +502,7 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
     switch (s->state) {
     case MU_SENDER_STALLED:
         sender_go_on(s);
+        sender_rested(s, now);
         *due = s->state != MU_SENDER_STALLED;
         return 0;
     case MU_SENDER_SEND:
@@ -493,6 +517,7 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
     case MU_SENDER_WAIT:
         if (now >= s->wait_until) {
             sender_close_round(s);
+            sender_rested(s, now);
             return 0;
         }
         if (s->copies > 0 && s->want == 0 && now >= s->copy_at)
@@ -502,6 +527,7 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
     case MU_SENDER_IDLE:
         if (s->behind_valid) {
             sender_go_on(s);
+            sender_rested(s, now);
             return 0;
         }
         *due = false;
@@ -588,8 +614,10 @@ mu_cast_sender_counts(const struct mu_cast_sender *s)
 
 /* ---- feedback ---- */
 
-/* Does the answer say something new? A copy or a recording does not. */
-static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n)
+/* Does the answer say something new? A copy or a recording does not. The same
+ * again is news once when the page was left meanwhile. */
+static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n,
+                      bool past)
 {
     int8_t newer = (int8_t)(uint8_t)(n->round - p->round);
 
@@ -597,17 +625,35 @@ static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n)
         return true;
     if (newer != 0)
         return newer > 0;
-    return n->page > p->page || (n->page == p->page && n->need < p->need);
+    if (n->page != p->page)
+        return n->page > p->page;
+    return n->need < p->need || (past && (p->flags & PEER_PAST) == 0);
 }
 
-/* Takes the need out of the receiver's budget; false when it is used up. */
-static bool sender_grant(struct mu_cast_sender *s, struct mu_sender_peer *p,
-                         const struct mu_need *n)
+/* Symbols that an answer adds to what is to be done anyway. */
+static uint32_t sender_extra(const struct mu_cast_sender *s, bool past,
+                             const struct mu_need *n)
 {
-    /* A page of the past has to be sent anew, once. */
-    uint32_t most = s->conf.repair_max;
+    uint32_t planned = 0;
 
-    if (n->page < s->job.page || s->job.serving)
+    if (!past)
+        planned = s->want;
+    else if (s->behind_valid && s->behind_page < n->page)
+        return 0; /* its turn has not come */
+    else if (s->behind_valid && s->behind_page == n->page)
+        planned = s->behind_need;
+    return n->need > planned ? n->need - planned : 0;
+}
+
+/* Takes what an answer costs out of the receiver's budget; false when that is
+ * used up. */
+static bool sender_grant(struct mu_cast_sender *s, struct mu_sender_peer *p,
+                         bool past, const struct mu_need *n)
+{
+    uint32_t extra = sender_extra(s, past, n), most = s->conf.repair_max;
+
+    /* A page of the past has to be sent anew, once. */
+    if (past || s->job.serving)
         most += s->conf.shape.page_data;
     if ((p->flags & PEER_KNOWN) == 0 || n->page > p->page) {
         p->spent = 0;
@@ -617,9 +663,9 @@ static bool sender_grant(struct mu_cast_sender *s, struct mu_sender_peer *p,
         p->regress++;
         p->spent = 0;
     }
-    if (p->spent + (uint32_t)n->need > most)
+    if (p->spent + extra > most)
         return false;
-    p->spent = (uint16_t)(p->spent + n->need);
+    p->spent = (uint16_t)(p->spent + extra);
     return true;
 }
 
@@ -702,13 +748,15 @@ static int sender_ask(struct mu_cast_sender *s, mu_time now, bool polled,
 
     if (!past && !(polled && n->page == s->job.page))
         return 0; /* it will be asked in due time */
-    if (!sender_grant(s, p, n))
+    if (!sender_grant(s, p, past, n))
         return MU_ERR_FORBIDDEN;
     p->page = n->page;
+    p->flags = (uint8_t)(p->flags & ~PEER_PAST);
     if (!past) {
         sender_answer(s, now, n);
         return 0;
     }
+    p->flags |= PEER_PAST;
     sender_behind(s, n);
     if (polled && s->job.serving)
         sender_hasten(s, now);
@@ -728,14 +776,13 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
 
     p->flags |= PEER_HEARD;
     p->flags = (uint8_t)(p->flags & ~(PEER_ABSENT | PEER_MISSED));
-    if (age > ROUNDS_FRESH) {
-        /* From who has heard no poll lately: then one is due, if we rest. */
+    if (age > ROUNDS_FRESH || !peer_news(p, n, sender_is_past(s, n->page))) {
+        /* From who has heard no poll lately, or from a recorder: a poll tells
+         * which, and one is due if we rest. */
         if (s->state == MU_SENDER_IDLE && n->need > 0)
             sender_begin_past(s, s->pages - 1, 0);
         return 0;
     }
-    if (!peer_news(p, n))
-        return 0;
     if (polled && (!known || p->round != s->round) && !absent &&
         s->unanswered > 0)
         s->unanswered--;

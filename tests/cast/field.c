@@ -353,6 +353,8 @@ static void receiver_speak(struct field *f, uint32_t i)
            0) {
         f->asked++;
         f->asked_bytes += len;
+        if (f->conf.said != NULL)
+            f->conf.said(f, i, mu_bytes(out, len));
         if (!to->off && !field_lost(f, to->loss_permille
                                            ? to->loss_permille
                                            : f->conf.loss_permille))

@@ -32,6 +32,8 @@ struct field_conf {
     /* Called for each receiver's packet, after it was taken. */
     void (*taken)(struct field *f, uint32_t receiver, struct mu_bytes packet,
                   int rc);
+    /* Called for each NEED that a receiver sends. */
+    void (*said)(struct field *f, uint32_t receiver, struct mu_bytes packet);
     void *ctx;
 };
 

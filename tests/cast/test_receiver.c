@@ -307,6 +307,7 @@ static void test_polls(void **state)
                               .receivers = 1, .seed = 1};
     static struct twin t;
     struct mu_cast_receiver *r;
+    uint8_t out[64];
     struct mu_need n;
     struct field f;
 
@@ -335,6 +336,17 @@ static void test_polls(void **state)
     r->answer = false;
     assert_int_equal(answer(&f, 12, 0, 2, &n), 6);
     assert_int_equal(n.page, 0);
+    /* Packets of the next page: it asks soon, once, whoever sent them. */
+    r->answer = false;
+    assert_true(mu_cast_receiver_deadline(r) > f.now + MU_MS(1000));
+    assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(
+        t.real[1][3], t.len[1])), MU_ERR_UNEXPECTED);
+    assert_true(mu_cast_receiver_deadline(r) <= f.now + MU_MS(12));
+    f.now += MU_MS(12);
+    assert_int_equal(mu_cast_receiver_next(r, f.now, out, sizeof(out)), 16);
+    assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(
+        t.real[1][4], t.len[1])), MU_ERR_UNEXPECTED);
+    assert_true(mu_cast_receiver_deadline(r) > f.now + MU_MS(1000));
     /* With the page done: silence, or need 0 where everybody answers. */
     for (unsigned i = 3; i < 9; i++)
         assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(

@@ -150,7 +150,7 @@ static void put_object(FILE *out)
                                  memory_sync};
     struct mu_cast_prepare p;
 
-    plain.len = 500;
+    plain.len = 499;
     memset(work, 0xa5, sizeof(work)); /* padding is zero all the same */
     for (size_t i = 0; i < plain.len; i++)
         plain.bytes[i] = (uint8_t)i;
@@ -159,7 +159,7 @@ static void put_object(FILE *out)
                                           sizeof(work)), 0);
     while (p.left > 0)
         assert_int_equal(mu_cast_prepare_step(&p), 0);
-    fprintf(out, "\n# An object of 500 bytes, 00 01 02 ... f3, prepared.\n");
+    fprintf(out, "\n# An object of 499 bytes, 00 01 02 ... f2, prepared.\n");
     fprintf(out, "shape = %u %u %u %u\nsession = %u\n", shape.payload,
             shape.page_data, shape.page_parity, shape.hash_len, SESSION);
     put_hex(out, "cek", mu_secret_view(&cek));

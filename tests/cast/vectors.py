@@ -114,7 +114,7 @@ def main(path):
             assert rows[row[0]] == row, (row, rows[row[0]])
     content = subprocess.run(
         ["openssl", "enc", "-aes-128-ctr", "-K", made["cek"], "-iv", "0" * 32],
-        input=bytes(i % 256 for i in range(500)), capture_output=True,
+        input=bytes(i % 256 for i in range(499)), capture_output=True,
         check=True).stdout
     prepared, roots, want = prepare([int(v) for v in made["shape"].split()],
                                     int(made["session"]), content)
