@@ -242,10 +242,9 @@ int mu_device_request(struct mu_device *d, const struct mu_message *m)
 {
     int rc, full;
 
-    if (m->code != MU_COAP_POST)
-        return mu_replies_put(&d->replies, MU_LINK_UP_NODE, m->exchange,
-                              MU_COAP_METHOD_NOT_ALLOWED);
-    if (mu_bytes_eq(m->path, mu_bytes_str("g"))) {
+    if (m->code != MU_COAP_POST) {
+        rc = MU_ERR_UNSUPPORTED;
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("g"))) {
         rc = link_take_kg(d, m->payload);
     } else if (mu_bytes_eq(m->path, mu_bytes_str("p"))) {
         mu_device_fetch(d);

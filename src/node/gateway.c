@@ -219,12 +219,12 @@ static int gateway_device_event(struct mu_gateway *g,
     case MU_EV_REQUEST:
         return mu_gateway_device_request(g, index, &ev->message);
     case MU_EV_RESPONSE:
-        mu_gateway_device_answered(g, index, ev->message.exchange,
-                                   MU_COAP_CLASS(ev->message.code) == 2);
-        return 0;
+        return mu_gateway_device_answered(
+            g, index, ev->message.exchange,
+            MU_COAP_CLASS(ev->message.code) == 2);
     default:
-        mu_gateway_device_answered(g, index, ev->message.exchange, false);
-        return 0;
+        return mu_gateway_device_answered(g, index, ev->message.exchange,
+                                          false);
     }
 }
 

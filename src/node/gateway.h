@@ -56,8 +56,9 @@ int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev);
 void mu_gateway_device_down(struct mu_gateway *g, uint16_t index);
 int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
                               const struct mu_message *m);
-void mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
-                                uint32_t exchange, bool good);
+/* The end of a push; MU_ERR_UNEXPECTED when it is none's. */
+int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
+                               uint32_t exchange, bool good);
 void mu_gateway_attend(struct mu_gateway *g, uint16_t index);
 void mu_gateway_push(struct mu_gateway *g, uint16_t index);
 void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,

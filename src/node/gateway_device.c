@@ -62,7 +62,7 @@ void mu_gateway_device_down(struct mu_gateway *g, uint16_t index)
 {
     struct mu_gateway_device *d = &g->devices[index];
 
-    mu_gateway_device_answered(g, index, d->push_exchange, false);
+    (void)mu_gateway_device_answered(g, index, d->push_exchange, false);
     d->linked = false;
     d->hello_due = false;
     d->ann_due = false;
@@ -297,14 +297,14 @@ void mu_gateway_push_again(struct mu_gateway *g)
     }
 }
 
-void mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
-                                uint32_t exchange, bool good)
+int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
+                               uint32_t exchange, bool good)
 {
     struct mu_gateway_device *d = &g->devices[index];
     uint8_t push = d->push;
 
     if (push == MU_GATEWAY_PUSH_NONE || d->push_exchange != exchange)
-        return;
+        return MU_ERR_UNEXPECTED;
     d->push = MU_GATEWAY_PUSH_NONE;
     mu_assert(g->pushes_flying > 0);
     g->pushes_flying--;
@@ -312,7 +312,7 @@ void mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
         if (push == MU_GATEWAY_PUSH_KB)
             d->kb_done = (uint8_t)(d->kb_done | 1u << d->push_slot);
         mu_gateway_push(g, index); /* the next, if any */
-        return;
+        return 0;
     }
     if (push == MU_GATEWAY_PUSH_KG)
         d->kg_due = true;
@@ -321,6 +321,7 @@ void mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
     else
         d->kb_due = (uint8_t)(d->kb_due | 1u << d->push_slot);
     g->push_again_at = mu_time_min(g->push_again_at, g->now + PUSH_AGAIN);
+    return 0;
 }
 
 /* Option 2: the group key of a session, under Kg. */
@@ -384,7 +385,7 @@ static bool push_one(struct mu_gateway *g, uint16_t index,
     g->pushes_flying++;
     d->push_exchange = ++g->exchange;
     if (push_write(g, d, &w, out) != 0) {
-        mu_gateway_device_answered(g, index, d->push_exchange, false);
+        (void)mu_gateway_device_answered(g, index, d->push_exchange, false);
         return false;
     }
     out->kind = MU_DO_SEND;

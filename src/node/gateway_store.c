@@ -111,13 +111,20 @@ static struct mu_bytes store_key_index(struct mu_gateway *g, uint16_t index)
     return mu_bytes(at, 2);
 }
 
+/* Whoever left the list is forgotten only when the Kg without him is stored: a
+ * power cut in between must not leave him in the area. */
+static bool store_devices_wait(const struct mu_gateway *g)
+{
+    return g->rotate_due || g->kg_next.kid.kind != 0;
+}
+
 static bool store_next_device(struct mu_gateway *g, struct mu_effect *out)
 {
     struct mu_writer w = mu_writer(g->out, MU_STORE_VALUE_MAX - 2);
     uint16_t i = 0;
     const struct mu_gateway_device *d;
 
-    if (!g->dirty_any || g->dirty_wait.at > g->now)
+    if (!g->dirty_any || g->dirty_wait.at > g->now || store_devices_wait(g))
         return false;
     while (i < g->conf.devices_max && !mu_bit_get(MU_BYTES(g->dirty), i))
         i++;
@@ -260,7 +267,8 @@ int mu_gateway_stored(struct mu_gateway *g, const struct mu_event *ev)
 
 mu_time mu_gateway_store_deadline(const struct mu_gateway *g)
 {
-    mu_time at = g->dirty_any ? g->dirty_wait.at : MU_TIME_NEVER;
+    mu_time at = g->dirty_any && !store_devices_wait(g) ? g->dirty_wait.at
+                                                        : MU_TIME_NEVER;
 
     for (size_t i = 0; i < MU_GATEWAY_REC_COUNT; i++) {
         if (i == MU_GATEWAY_REC_AREA && (g->dirty_any || g->dirty_flying > 0))

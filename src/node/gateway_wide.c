@@ -161,10 +161,9 @@ int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m)
     struct mu_bytes bitmap;
     int rc = MU_ERR_NOT_FOUND, full;
 
-    if (m->code != MU_COAP_POST)
-        return mu_replies_put(&g->replies, MU_LINK_UP_NODE, m->exchange,
-                              MU_COAP_METHOD_NOT_ALLOWED);
-    if (mu_bytes_eq(m->path, mu_bytes_str("n"))) {
+    if (m->code != MU_COAP_POST) {
+        rc = MU_ERR_UNSUPPORTED;
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("n"))) {
         rc = wide_notice(g, m->payload);
     } else if (mu_bytes_eq(m->path, mu_bytes_str("poke"))) {
         rc = mu_wide_poke_consume(m->payload, &bitmap);

@@ -289,7 +289,8 @@ static void device_conf(struct world_node *n, struct mu_device_conf *conf)
         .store = &n->store,
         .slot = &n->slot_port,
         .object_max = WORLD_SLOT,
-        .page_memory = WORK_PAGE,
+        .page_memory = n->world->page_memory != 0 ? n->world->page_memory
+                                                  : WORK_PAGE,
         .software = mu_bytes_str("test"),
         .seed = 1000 + (uint32_t)n->number,
     };
@@ -554,6 +555,8 @@ static void do_packet(struct world *w, struct world_node *n,
     }
     w->area_packets++;
     w->area_bytes += e->packet.len;
+    if (w->on_packet != NULL)
+        w->on_packet(e);
     if (e->up) {
         n->status_packets += e->packet.data[0] == MU_CAST_STATUS;
         packet_to(w, &w->gateway, e);

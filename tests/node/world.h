@@ -82,6 +82,8 @@ struct world {
     size_t trace_len, trace_room;
     bool tracing;
     uint64_t area_packets, area_bytes;
+    void (*on_packet)(const struct mu_effect *e); /* of the area */
+    uint32_t page_memory; /* of devices; 0: enough */
     uint64_t steps;
 };
 
