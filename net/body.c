@@ -454,11 +454,17 @@ void mu_body_close(struct mu_body *b)
 
 void mu_body_harden(void)
 {
-    struct rlimit none = { 0, 0 };
+    struct rlimit none = { 0, 0 }, files;
 
     setrlimit(RLIMIT_CORE, &none);
+    /* Many devices in one process take ten descriptors each. */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
 #ifndef __SANITIZE_ADDRESS__ /* its leak check traces the program */
     prctl(PR_SET_DUMPABLE, 0);
 #endif
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a full quota is an error like a full disk */
 }
