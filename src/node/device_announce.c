@@ -12,7 +12,7 @@
 #define TOKENS_MAX 2 /* signature checks in a burst */
 #define TOKEN_EVERY MU_SECONDS(1)
 
-/* ---- small lists ---------------------------------------------------------- */
+/* ---- small lists -------------------------------------------------------- */
 
 static bool announce_list_has(const struct mu_area_session *list, size_t len,
                               const struct mu_area_session *s)
@@ -76,7 +76,7 @@ bool mu_device_object_known(const struct mu_device *d,
     return false;
 }
 
-/* ---- packets --------------------------------------------------------------- */
+/* ---- packets ------------------------------------------------------------ */
 
 static void announce_keys(struct mu_device *d)
 {
@@ -153,7 +153,7 @@ int mu_device_announce_object(struct mu_device *d, struct mu_bytes object)
     return 0;
 }
 
-/* ---- objects ---------------------------------------------------------------- */
+/* ---- objects ------------------------------------------------------------ */
 
 /* For a relay manifest: the Kg it is made with. NULL: none that we hold. */
 static const struct mu_secret *announce_kg(const struct mu_device *d,

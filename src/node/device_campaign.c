@@ -73,7 +73,7 @@ const char *mu_device_move_name(enum mu_device_move move)
     return move < MOVES ? names[move] : "?";
 }
 
-/* ---- moves ------------------------------------------------------------------ */
+/* ---- moves -------------------------------------------------------------- */
 
 /* The entry work of a phase. */
 static void campaign_enter(struct mu_device *d, enum mu_device_phase phase)
@@ -127,7 +127,7 @@ void mu_device_campaign_resume(struct mu_device *d)
     mu_device_trace(d, "resume", d->campaign.session, d->campaign.phase);
 }
 
-/* ---- offers ----------------------------------------------------------------- */
+/* ---- offers ------------------------------------------------------------- */
 
 /* A campaign that cannot begin: its failure is proved like any other outcome.
  * Only while no other is in progress, whose report is the first. */
@@ -297,7 +297,7 @@ void mu_device_campaign_cancel(struct mu_device *d,
     d->reports[0].due_at = MU_TIME_NEVER;
 }
 
-/* ---- what goes on by itself --------------------------------------------------- */
+/* ---- what goes on by itself --------------------------------------------- */
 
 static int campaign_verified(struct mu_device *d)
 {
@@ -390,7 +390,7 @@ int mu_device_campaign_run(struct mu_device *d)
     return rc;
 }
 
-/* ---- hooks -------------------------------------------------------------------- */
+/* ---- hooks -------------------------------------------------------------- */
 
 static enum mu_hook campaign_hook(const struct mu_device *d)
 {
@@ -461,7 +461,7 @@ int mu_device_campaign_hook(struct mu_device *d, enum mu_hook hook, int result)
     return campaign_fail(d, MU_ERR_HOOK);
 }
 
-/* ---- deadlines ------------------------------------------------------------------ */
+/* ---- deadlines ---------------------------------------------------------- */
 
 mu_time mu_device_campaign_deadline(const struct mu_device *d)
 {

@@ -40,7 +40,7 @@ void mu_device_fetch_slowly(struct mu_device *d)
     mu_device_fetch(d);
 }
 
-/* ---- connect -------------------------------------------------------------- */
+/* ---- connect ------------------------------------------------------------ */
 
 int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
 {
@@ -120,7 +120,7 @@ int mu_device_connect_answer(struct mu_device *d, const struct mu_message *m)
     return rc;
 }
 
-/* ---- key fetch ------------------------------------------------------------ */
+/* ---- key fetch ---------------------------------------------------------- */
 
 static int keys_request(struct mu_device *d, struct mu_writer *w)
 {

@@ -199,7 +199,7 @@ const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
     return NULL;
 }
 
-/* ---- requests of the gateway --------------------------------------------- */
+/* ---- requests of the gateway -------------------------------------------- */
 
 static int link_take_kg(struct mu_device *d, struct mu_bytes payload)
 {
@@ -261,7 +261,7 @@ int mu_device_request(struct mu_device *d, const struct mu_message *m)
     return rc != 0 ? rc : full;
 }
 
-/* ---- questions and their answers ----------------------------------------- */
+/* ---- questions and their answers ---------------------------------------- */
 
 static bool link_ask_possible(const struct mu_device *d, size_t which)
 {

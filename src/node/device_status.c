@@ -65,7 +65,7 @@ void mu_device_report_soon(struct mu_device *d, struct mu_device_report *r)
     r->due_at = mu_time_min(r->due_at, at);
 }
 
-/* ---- census ---------------------------------------------------------------- */
+/* ---- census ------------------------------------------------------------- */
 
 /* The newest campaign that used this session number. */
 static struct mu_device_report *status_session(struct mu_device *d,
@@ -123,7 +123,7 @@ int mu_device_census(struct mu_device *d, struct mu_bytes packet)
     return rc;
 }
 
-/* ---- STATUS ----------------------------------------------------------------- */
+/* ---- STATUS ------------------------------------------------------------- */
 
 /* A state is told only when it would survive a restart. */
 static bool status_allowed(const struct mu_device *d)

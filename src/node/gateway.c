@@ -17,7 +17,7 @@ void mu_gateway_trace(struct mu_gateway *g, const char *name, uint64_t a,
     mu_traces_put(&g->traces, name, a, b);
 }
 
-/* ---- memory ------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------- */
 
 static size_t memory_round(size_t n)
 {
@@ -110,7 +110,7 @@ static void memory_carve(struct mu_gateway *g, uint8_t *at)
     g->prepare_room = l.prepare;
 }
 
-/* ---- init -------------------------------------------------------------------- */
+/* ---- init --------------------------------------------------------------- */
 
 static int gateway_conf_check(const struct mu_gateway_conf *conf)
 {
@@ -165,7 +165,7 @@ void mu_gateway_clear(struct mu_gateway *g)
     mu_wipe(g, sizeof *g);
 }
 
-/* ---- events ------------------------------------------------------------------- */
+/* ---- events ------------------------------------------------------------- */
 
 static bool gateway_device_link(const struct mu_gateway *g, uint32_t link,
                                 uint16_t *index)
@@ -283,7 +283,7 @@ int mu_gateway_step(struct mu_gateway *g, const struct mu_event *ev)
     return rc;
 }
 
-/* ---- effects ------------------------------------------------------------------- */
+/* ---- effects ------------------------------------------------------------ */
 
 static bool gateway_next_trace(struct mu_gateway *g, struct mu_effect *out)
 {
@@ -378,7 +378,7 @@ mu_time mu_gateway_deadline(const struct mu_gateway *g)
     return mu_time_min(at, mu_gateway_session_deadline(g));
 }
 
-/* ---- views -------------------------------------------------------------------- */
+/* ---- views -------------------------------------------------------------- */
 
 void mu_gateway_status(const struct mu_gateway *g,
                        struct mu_gateway_status *out)

@@ -8,7 +8,7 @@
 
 #define LINK_DEVICES 1u
 
-/* ---- devices --------------------------------------------------------------------- */
+/* ---- devices ------------------------------------------------------------ */
 
 int mu_gateway_device_set(struct mu_gateway *g, uint16_t index,
                           struct mu_bytes identity,
@@ -140,7 +140,7 @@ int mu_gateway_area_page(struct mu_gateway *g, struct mu_bytes payload)
     return 0;
 }
 
-/* ---- Kg ---------------------------------------------------------------------------- */
+/* ---- Kg ----------------------------------------------------------------- */
 
 int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k)
 {

@@ -76,7 +76,7 @@ const char *mu_gateway_move_name(enum mu_gateway_move move)
     return move < MOVES ? names[move] : "?";
 }
 
-/* ---- a session's life -------------------------------------------------------------- */
+/* ---- a session's life --------------------------------------------------- */
 
 /* Everything but identity, list position and memory. */
 static void session_forget(struct mu_gateway_session *s)
@@ -212,7 +212,7 @@ void mu_gateway_session_count(struct mu_gateway_session *s)
     }
 }
 
-/* ---- the list ------------------------------------------------------------------------ */
+/* ---- the list ----------------------------------------------------------- */
 
 void mu_gateway_camp_refresh(struct mu_gateway *g)
 {
@@ -322,7 +322,7 @@ int mu_gateway_camp_page(struct mu_gateway *g, struct mu_bytes payload)
     return 0;
 }
 
-/* ---- what a campaign is ---------------------------------------------------------------- */
+/* ---- what a campaign is ------------------------------------------------- */
 
 /* The manifest, checked with the server's key: a gateway does not spend its
  * area's time on what its devices would refuse. */

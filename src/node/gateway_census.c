@@ -23,7 +23,7 @@ static bool census_missing(const struct mu_gateway_session *s, uint16_t index)
            !census_final(&s->states[index]);
 }
 
-/* ---- rounds ---------------------------------------------------------------------------- */
+/* ---- rounds ------------------------------------------------------------- */
 
 void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s)
 {
@@ -158,7 +158,7 @@ size_t mu_gateway_census_write(struct mu_gateway *g,
     return len;
 }
 
-/* ---- answers -------------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 /* States only add up; an end is final, but a failure may yet be overcome by an
  * operator at the device. */

@@ -11,7 +11,7 @@
 #define LINK_DEVICES 1u
 #define PUSH_AGAIN MU_SECONDS(10)
 
-/* ---- sets of devices to look after ------------------------------------------------ */
+/* ---- sets of devices to look after -------------------------------------- */
 
 void mu_gateway_attend(struct mu_gateway *g, uint16_t index)
 {
@@ -39,7 +39,7 @@ static uint16_t device_set_next(const uint8_t *set, uint16_t from)
     return MU_AREA_DEVICES_MAX;
 }
 
-/* ---- links ------------------------------------------------------------------------ */
+/* ---- links -------------------------------------------------------------- */
 
 int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
 {
@@ -71,7 +71,7 @@ void mu_gateway_device_down(struct mu_gateway *g, uint16_t index)
     mu_gateway_forward_drop(g, index);
 }
 
-/* ---- requests ----------------------------------------------------------------------- */
+/* ---- requests ----------------------------------------------------------- */
 
 void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,
                        uint8_t code)
@@ -150,7 +150,7 @@ int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
     return MU_ERR_NOT_FOUND;
 }
 
-/* ---- answers -------------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static void device_sessions(struct mu_gateway *g, uint16_t index,
                             struct mu_area_welcome *m)
@@ -273,7 +273,7 @@ bool mu_gateway_next_close(struct mu_gateway *g, struct mu_effect *out)
     return false;
 }
 
-/* ---- pushes --------------------------------------------------------------------------- */
+/* ---- pushes ------------------------------------------------------------- */
 
 int mu_gateway_poke(struct mu_gateway *g, struct mu_bytes bitmap)
 {

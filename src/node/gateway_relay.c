@@ -119,7 +119,7 @@ static int relay_plain(struct mu_gateway *g, struct mu_gateway_session *s)
     return relay_prepare(g, s);
 }
 
-/* ---- the relay manifest --------------------------------------------------------------- */
+/* ---- the relay manifest ------------------------------------------------- */
 
 static int relay_write(struct mu_gateway *g, struct mu_gateway_session *s,
                        struct mu_bytes roots)

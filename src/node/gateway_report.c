@@ -168,7 +168,7 @@ mu_time mu_gateway_report_deadline(const struct mu_gateway_session *s)
     return at > s->report.wait.at ? at : s->report.wait.at;
 }
 
-/* ---- what it costs, for display ------------------------------------------------------------ */
+/* ---- what it costs, for display ----------------------------------------- */
 
 #define TALLY_EVERY MU_SECONDS(1)
 

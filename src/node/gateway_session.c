@@ -15,7 +15,7 @@
 #define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
 #define CENSUS_SLOW MU_SECONDS(15) /* while pages are being sent */
 
-/* ---- ports of receiver and sender ------------------------------------------------------ */
+/* ---- ports of receiver and sender --------------------------------------- */
 
 static int session_page(void *ctx, const struct mu_cast_page *page,
                         uint8_t *block)
@@ -48,7 +48,7 @@ static int session_feedback_key(void *ctx, uint16_t receiver,
     return 0;
 }
 
-/* ---- set-up ------------------------------------------------------------------------------ */
+/* ---- set-up ------------------------------------------------------------- */
 
 static int session_receive(struct mu_gateway *g, struct mu_gateway_session *s)
 {
@@ -197,7 +197,7 @@ void mu_gateway_session_control(struct mu_gateway *g,
         mu_gateway_trace(g, "relay-failed", s->session, 0);
 }
 
-/* ---- what goes on by itself --------------------------------------------------------------- */
+/* ---- what goes on by itself --------------------------------------------- */
 
 bool mu_gateway_session_active(const struct mu_gateway_session *s)
 {
@@ -269,7 +269,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
     return rc;
 }
 
-/* ---- packets in ------------------------------------------------------------------------------ */
+/* ---- packets in --------------------------------------------------------- */
 
 static int session_need(struct mu_gateway *g, struct mu_bytes packet)
 {
@@ -320,7 +320,7 @@ int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
     return MU_ERR_UNEXPECTED; /* our own, or what goes the other way */
 }
 
-/* ---- packets out ------------------------------------------------------------------------------ */
+/* ---- packets out -------------------------------------------------------- */
 
 bool mu_gateway_next_wide_packet(struct mu_gateway *g, struct mu_effect *out)
 {

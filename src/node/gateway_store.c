@@ -36,7 +36,7 @@ void mu_gateway_device_dirty(struct mu_gateway *g, uint16_t index)
     g->dirty_any = true;
 }
 
-/* ---- writing ------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static void store_key_write(const struct mu_gateway_key *k,
                             struct mu_writer *w)
@@ -286,7 +286,7 @@ mu_time mu_gateway_store_deadline(const struct mu_gateway *g)
     return at;
 }
 
-/* ---- reading ------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static void store_key_read(struct mu_reader *r, struct mu_gateway_key *k)
 {

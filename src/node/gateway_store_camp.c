@@ -179,7 +179,7 @@ int mu_gateway_load_campaigns(struct mu_gateway *g)
     return 0;
 }
 
-/* ---- progress -------------------------------------------------------------------- */
+/* ---- progress ----------------------------------------------------------- */
 
 bool mu_gateway_progress_fits(const struct mu_cast_shape *shape)
 {

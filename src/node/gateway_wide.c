@@ -7,7 +7,7 @@
 
 #include "muster/assert.h"
 
-/* ---- the link ------------------------------------------------------------------ */
+/* ---- the link ----------------------------------------------------------- */
 
 static void wide_asks_lost(struct mu_gateway *g)
 {
@@ -50,7 +50,7 @@ void mu_gateway_wide_down(struct mu_gateway *g)
     mu_gateway_trace(g, "link-down", 0, 0);
 }
 
-/* ---- hello --------------------------------------------------------------------- */
+/* ---- hello -------------------------------------------------------------- */
 
 int mu_gateway_server_keys(struct mu_gateway *g)
 {
@@ -136,7 +136,7 @@ static int wide_hello_answer(struct mu_gateway *g, const struct mu_message *m)
     return 0;
 }
 
-/* ---- what the server tells ------------------------------------------------------ */
+/* ---- what the server tells ---------------------------------------------- */
 
 static int wide_notice(struct mu_gateway *g, struct mu_bytes payload)
 {
@@ -175,7 +175,7 @@ int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m)
     return rc != 0 ? rc : full;
 }
 
-/* ---- questions -------------------------------------------------------------------- */
+/* ---- questions ---------------------------------------------------------- */
 
 void mu_gateway_ask_effect(struct mu_gateway *g, const char *path,
                            const struct mu_writer *w, struct mu_effect *out)
@@ -271,7 +271,7 @@ mu_time mu_gateway_wide_deadline(const struct mu_gateway *g)
     return at;
 }
 
-/* ---- answers ---------------------------------------------------------------------- */
+/* ---- answers ------------------------------------------------------------ */
 
 static int wide_answer(struct mu_gateway *g, size_t which,
                        const struct mu_message *m)

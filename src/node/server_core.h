@@ -50,10 +50,13 @@ void mu_srv_put_merged(struct mu_server *s, uint8_t table,
 MU_MUST int mu_srv_get(struct mu_server *s, uint8_t table,
                        const struct mu_record_key *key,
                        struct mu_bytes *value);
-/* The first record above *key, which becomes its key. Queued writes are not
- * seen: whoever walks a table reads what he finds with mu_srv_get. */
+/* The first record above *key, which becomes its key. A walk does not see
+ * queued writes: it waits until mu_srv_taken, or reads what it finds with
+ * mu_srv_get and does without the rest. */
 MU_MUST int mu_srv_next(struct mu_server *s, uint8_t table,
                         struct mu_record_key *key, struct mu_bytes *value);
+/* The body has taken all writes. */
+bool mu_srv_taken(const struct mu_server *s);
 struct mu_writer mu_srv_writer(struct mu_server *s); /* over s->text */
 
 void mu_srv_answer(struct mu_server *s, const struct mu_event *ev,

@@ -129,7 +129,7 @@ bool mu_srv_groups_work(struct mu_server *s)
         return true;
     if (s->groups_fresh)
         groups_gather(s);
-    if (s->now < s->groups_at)
+    if (s->now < s->groups_at || !mu_srv_taken(s))
         return false;
     for (unsigned n = 0; n < GROUPS_A_STEP; n++) {
         uint32_t number;

@@ -269,7 +269,7 @@ void mu_srv_asks_work(struct mu_server *s)
             notice_send(s, n, gw);
         /* A bitmap takes a look at every device of the area: one a step. */
         if (mu_ask_ready(&gw->poke, s->now) && !poked && !s->groups_due &&
-            mu_srv_sends_room(s)) {
+            mu_srv_taken(s) && mu_srv_sends_room(s)) {
             poke_send(s, n, gw);
             poked = true;
         }

@@ -182,7 +182,7 @@ static int targets_step(struct mu_server_campaign *c)
             return 0;
         rc = mu_srv_member_next(s, c->rec.group, false, &c->after, &identity);
         if (rc == MU_ERR_NOT_FOUND) {
-            /* Counting sees what the body has taken: in the next step. */
+            /* Counting walks what the body has taken: later. */
             c->listed = true;
             return 0;
         }
@@ -191,7 +191,7 @@ static int targets_step(struct mu_server_campaign *c)
         if (rc != 0)
             return rc;
     }
-    if (!c->listed)
+    if (!c->listed || !mu_srv_taken(s))
         return 0;
     rc = mu_srv_targets_count(c);
     if (rc == 0)

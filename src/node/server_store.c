@@ -240,6 +240,11 @@ int mu_srv_next(struct mu_server *s, uint8_t table, struct mu_record_key *key,
     return rc;
 }
 
+bool mu_srv_taken(const struct mu_server *s)
+{
+    return s->stores.len == 0;
+}
+
 struct mu_writer mu_srv_writer(struct mu_server *s)
 {
     return mu_writer(s->text, MU_STORE_VALUE_MAX);
@@ -373,15 +378,16 @@ bool mu_srv_take(struct mu_server *s, struct mu_effect *out)
         out->b = t.b;
         return true;
     }
-    if (s->stores.len != 0) {
-        take_store(&s->stores, ring_at(&s->stores, 0), out);
-        s->stores.lent = true;
-        return true;
-    }
+    /* Messages that wait for nothing more go before further writes. */
     if (s->sends.len != 0 &&
         mu_srv_is_durable(s, ring_at(&s->sends, 0)->ticket)) {
         take_send(&s->sends, ring_at(&s->sends, 0), out);
         s->sends.lent = true;
+        return true;
+    }
+    if (s->stores.len != 0) {
+        take_store(&s->stores, ring_at(&s->stores, 0), out);
+        s->stores.lent = true;
         return true;
     }
     return false;

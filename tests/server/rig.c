@@ -245,13 +245,17 @@ void rig_commit(struct rig *r)
     struct mu_event ev = {.kind = MU_EV_STORED, .now = r->now};
     unsigned n = r->tickets_len;
     uint32_t tickets[4096];
-    int rc = r->fail_commits > 0 ? MU_ERR_IO : r->store.commit(r->store.ctx);
+    int rc = 0;
+    if (r->fail_commits > 0 && r->fail_after-- <= 0) {
+        r->fail_commits--;
+        rc = MU_ERR_IO;
+    } else {
+        rc = r->store.commit(r->store.ctx);
+    }
     memcpy(tickets, r->tickets, n * sizeof tickets[0]);
     r->tickets_len = 0;
     r->barrier = false;
     if (rc != 0) {
-        if (r->fail_commits > 0)
-            r->fail_commits--;
         r->store.rollback(r->store.ctx);
         ev.result = rc;
         ev.ticket = tickets[n - 1];

@@ -63,7 +63,8 @@ struct rig {
     uint64_t stores;   /* STORE effects taken, over all lives */
     uint64_t crash_at; /* dies after so many; 0: never */
     bool crashed;
-    int fail_commits;  /* the next commits fail */
+    int fail_after;    /* after so many good commits... */
+    int fail_commits;  /* ...so many fail */
 
     struct rig_send sends[RIG_SENDS_MAX];
     unsigned sends_len;
