@@ -222,7 +222,7 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
     default:
         fleet_look(w, s);
         if (!s->ended)
-            sim_world_at(w, w->now + MU_SECONDS(1), DO_LOOK);
+            sim_world_at(w, w->now + MU_MS(100), DO_LOOK);
         break;
     }
 }
@@ -300,7 +300,8 @@ static void fleet_result(struct sim_world *w, const struct story *s,
     r->installed_twice = sim_checker_twice(w);
     r->wan_bytes = w->wan_bytes;
     r->phase = s->phase;
-    r->virtual_seconds = (double)(w->now - s->pushed_at) / 1e6;
+    r->virtual_seconds =
+        (double)((s->ended ? s->ended_at : w->now) - s->pushed_at) / 1e6;
     r->events = w->events;
     r->trace_hash = w->trace_hash;
     result_bound(&w->conf, r);

@@ -199,7 +199,8 @@ struct mu_gateway_session {
     bool tx_idle;
     uint8_t announce_next; /* fragment */
     uint8_t announce_left; /* rounds */
-    bool announced;        /* one round is out */
+    uint8_t announce_lead; /* rounds before the first page */
+    bool announced;        /* they are out */
     mu_time announce_at;
     mu_time keys_until;    /* option 2: wait for /kb so long */
 

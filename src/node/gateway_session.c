@@ -11,6 +11,9 @@
 #define ANSWER_ALL_MAX 16 /* members that all answer each poll */
 #define ROUNDS_MAX 24     /* polls of a page, then on without the rest */
 #define ANNOUNCE_ROUNDS 3
+#define LEAD_MAX 8             /* rounds before the first page, at most */
+#define LEAD_GAP MU_MS(10)     /* between them: beyond most bursts of losses */
+#define LEAD_LOSS_MIN 50       /* permille taken for granted */
 #define KEYS_WAIT MU_SECONDS(5) /* option 2: for devices to take Kb */
 #define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
 #define CENSUS_SLOW MU_SECONDS(15) /* while pages are being sent */
@@ -109,6 +112,25 @@ static void session_area_conf(const struct mu_gateway *g,
     };
 }
 
+/*
+ * Whoever misses the announce misses pages, and every page that he misses is
+ * sent once more for him. Rounds are cheap: so many before the first page that
+ * hardly one member of all (a sixty-fourth) is left out by independent losses.
+ */
+static uint8_t session_lead(const struct mu_gateway *g,
+                            const struct mu_gateway_session *s)
+{
+    uint32_t loss = g->conf.area_loss_permille;
+    uint64_t left_out = (uint64_t)s->missing * 64 * 1000;
+    uint8_t rounds = 1;
+
+    if (loss < LEAD_LOSS_MIN)
+        loss = LEAD_LOSS_MIN;
+    for (left_out = left_out * loss / 1000; left_out > 1000; rounds++)
+        left_out = left_out * loss / 1000;
+    return rounds < LEAD_MAX ? rounds : LEAD_MAX;
+}
+
 int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     struct mu_cast_sender_conf conf;
@@ -131,6 +153,7 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
     mu_cast_sender_pause(&s->tx, s->command != MU_WIDE_RUN);
     mu_gateway_session_control(g, s);
     mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
+    s->announce_lead = s->tx_page > 0 ? 1 : session_lead(g, s);
     s->tx_idle = false;
     s->census_at = g->now + CENSUS_SLOW;
     return 0;
@@ -395,6 +418,11 @@ static size_t session_announce_write(struct mu_gateway *g,
     if (s->announce_next < mu_announce_fragments(object.len, payload))
         return w.len;
     s->announce_next = 0;
+    if (s->announce_lead > 1) {
+        s->announce_lead--;
+        s->announce_at = g->now + LEAD_GAP;
+        return w.len;
+    }
     s->announced = true;
     s->announce_left--;
     s->announce_at = g->now + MU_SECONDS(1) +
