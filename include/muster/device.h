@@ -18,7 +18,7 @@ struct mu_device_conf {
     const struct mu_crypto *crypto;
     struct mu_bytes identity;       /* 1..MU_ID_MAX bytes, lives on */
     const struct mu_secret *kmr;    /* copied */
-    const struct mu_store *store;   /* reads only; may be used at init and later */
+    const struct mu_store *store;   /* reads only, at init and later */
     const struct mu_object *slot;   /* where the plain object is written */
     uint64_t object_max;            /* bytes the slot holds */
     uint32_t page_memory;           /* bytes of work memory for pages */

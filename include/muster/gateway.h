@@ -60,7 +60,7 @@ bool mu_gateway_next(struct mu_gateway *g, struct mu_effect *out);
 mu_time mu_gateway_deadline(const struct mu_gateway *g);
 void mu_gateway_status(const struct mu_gateway *g,
                        struct mu_gateway_status *out);
-/* Packets the area sender of a session put on the air; NULL: no such session. */
+/* Packets the area sender of a session put on the air; NULL: no such one. */
 const struct mu_cast_counts *mu_gateway_counts(const struct mu_gateway *g,
                                                uint8_t session);
 

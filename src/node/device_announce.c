@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Announce objects at the device: from packets or by unicast to a signature
- * check, and from there to the campaign. docs/wire-format.md s.5. What strangers
- * and members can make it do is bounded: one object in assembly, one signature
- * check a second, one key fetch per back-off.
+ * check, and from there to the campaign. docs/wire-format.md s.5. What
+ * strangers and members can make it do is bounded: one object in assembly, one
+ * signature check a second, one key fetch per back-off.
  */
 #include "node/device.h"
 

@@ -80,7 +80,8 @@ static void campaign_enter(struct mu_device *d, enum mu_device_phase phase)
 {
     struct mu_device_campaign *c = &d->campaign;
 
-    c->hook_due = phase == MU_DEVICE_INSTALLING || phase == MU_DEVICE_CONFIRMING;
+    c->hook_due =
+        phase == MU_DEVICE_INSTALLING || phase == MU_DEVICE_CONFIRMING;
     c->hook_flying = false;
     mu_backoff_reset(&c->hook_wait);
     mu_backoff_reset(&c->wait);

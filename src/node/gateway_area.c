@@ -154,7 +154,7 @@ int mu_gateway_kg_run(struct mu_gateway *g)
 {
     struct mu_gateway_key *k = &g->kg_next;
     uint64_t last = g->kg[0].kid.generation;
-    uint64_t epoch = g->server.epoch > last >> 32 ? g->server.epoch : last >> 32;
+    uint64_t epoch = last >> 32;
     uint8_t raw[MU_SECRET_MAX];
     int rc;
 
@@ -170,6 +170,8 @@ int mu_gateway_kg_run(struct mu_gateway *g)
         rc = mu_gateway_control_key(g, k);
     if (rc != 0)
         return rc;
+    if (epoch < g->server.epoch)
+        epoch = g->server.epoch;
     g->rotate_due = false;
     k->kid = (struct mu_kid){
         .kind = MU_KEY_KG,

@@ -103,9 +103,10 @@ static void session_forget(struct mu_gateway_session *s)
     s->deadline = MU_TIME_NEVER;
     mu_backoff_reset(&s->rx_wait);
     for (size_t i = 0; i < g->conf.devices_max; i++) {
-        g->devices[i].kb_due = (uint8_t)(g->devices[i].kb_due & ~(1u << s->slot));
-        g->devices[i].kb_done =
-            (uint8_t)(g->devices[i].kb_done & ~(1u << s->slot));
+        struct mu_gateway_device *d = &g->devices[i];
+
+        d->kb_due = (uint8_t)(d->kb_due & ~(1u << s->slot));
+        d->kb_done = (uint8_t)(d->kb_done & ~(1u << s->slot));
     }
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Counting: CENSUS packets ask the members whose end is not known, STATUS
- * packets answer. Windows are as long as the answers need on this medium; rounds
- * come less often while nothing changes. docs/wire-format.md s.6.3.
+ * packets answer. Windows are as long as the answers need on this medium;
+ * rounds come less often while nothing changes. docs/wire-format.md s.6.3.
  */
 #include "node/gateway.h"
 

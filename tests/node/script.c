@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "muster/coap.h"
+#include "muster/parts.h"
 
 static void must(int rc)
 {
@@ -60,7 +61,7 @@ void script_clear(struct script *s)
     memset(s, 0, sizeof *s);
 }
 
-/* ---- effects ---------------------------------------------------------------------- */
+/* ---- effects ------------------------------------------------------------ */
 
 static struct script_effect *effect_new(struct script *s)
 {
@@ -142,7 +143,7 @@ mu_time script_deadline(const struct script *s)
                : MU_TIME_NEVER;
 }
 
-/* ---- the gateway asks ------------------------------------------------------------------ */
+/* ---- the gateway asks --------------------------------------------------- */
 
 static void on_hello(struct script *s, const struct mu_event *ev)
 {
@@ -296,7 +297,7 @@ static void on_report(struct script *s, const struct mu_event *ev)
     for (size_t i = m.first; i < s->devices_len; i++) {
         size_t n = i - m.first;
 
-        if (n / 8 < m.bitmap.len && (m.bitmap.data[n / 8] >> (n % 8) & 1) != 0) {
+        if (mu_bit_get(m.bitmap, n)) {
             report_ack(s, i, &m, acks);
             named++;
             last = i;
@@ -313,7 +314,7 @@ static void on_report(struct script *s, const struct mu_event *ev)
     for (size_t i = m.first; i < s->devices_len; i++) {
         size_t n = i - m.first;
 
-        if (n / 8 < m.bitmap.len && (m.bitmap.data[n / 8] >> (n % 8) & 1) != 0) {
+        if (mu_bit_get(m.bitmap, n)) {
             s->devices[i].state = m.state;
             s->devices[i].reason = m.reason;
         }
@@ -321,7 +322,7 @@ static void on_report(struct script *s, const struct mu_event *ev)
     answer(s, ev, MU_COAP_CHANGED, (struct mu_bytes){NULL, 0});
 }
 
-/* ---- devices ask, end to end -------------------------------------------------------------- */
+/* ---- devices ask, end to end -------------------------------------------- */
 
 static void on_connect(struct script *s, struct script_device *d,
                        const struct mu_event *ev)
@@ -489,7 +490,7 @@ int script_step(struct script *s, const struct mu_event *ev)
     return 0;
 }
 
-/* ---- campaigns --------------------------------------------------------------------------- */
+/* ---- campaigns ---------------------------------------------------------- */
 
 struct script_memory {
     uint8_t *data;

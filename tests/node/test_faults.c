@@ -5,7 +5,7 @@
  */
 #include "tests/node/common.h"
 
-/* ---- restart after each store ------------------------------------------------------------ */
+/* ---- restart after each store ------------------------------------------- */
 
 /* The whole life of a world in which one node stops after its n-th store and
  * comes back two seconds later. Returns the stores of that node. */
@@ -98,7 +98,7 @@ static bool gateway_sent(struct world *w)
     return w->gateway.gateway->sessions[0].tx_idle;
 }
 
-/* ---- links ---------------------------------------------------------------------------------- */
+/* ---- links -------------------------------------------------------------- */
 
 /* The server is away: the area goes on, and reports when it is back. */
 static void test_server_away(void **state)
@@ -195,7 +195,7 @@ static void test_reports_lost(void **state)
     world_clear(&w);
 }
 
-/* ---- full disks -------------------------------------------------------------------------------- */
+/* ---- full disks --------------------------------------------------------- */
 
 static void test_device_disk_full(void **state)
 {
@@ -279,7 +279,7 @@ static void test_gateway_never_any_room(void **state)
     world_clear(&w);
 }
 
-/* ---- what reads back wrong ------------------------------------------------------------------------ */
+/* ---- what reads back wrong ---------------------------------------------- */
 
 /* Overwrites a record with bytes that are no record. */
 static void damage(struct world_node *n, uint8_t table, struct mu_bytes key)
@@ -336,7 +336,7 @@ static void test_gateway_records_damaged(void **state)
     }
 }
 
-/* ---- the slot and the hooks -------------------------------------------------------------------------- */
+/* ---- the slot and the hooks --------------------------------------------- */
 
 static bool some_checking(struct world *w)
 {

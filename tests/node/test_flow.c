@@ -7,7 +7,7 @@
 
 #include "tests/node/common.h"
 
-/* ---- golden trace ------------------------------------------------------------------- */
+/* ---- golden trace ------------------------------------------------------- */
 
 /* Compares with tests/node/traces/NAME, or writes it when MUSTER_UPDATE is set
  * (the difference is then reviewed). */
@@ -135,7 +135,7 @@ static void test_one_after_the_other(void **state)
     world_clear(&w);
 }
 
-/* ---- CAST-8, options 1 and 2 ---------------------------------------------------------- */
+/* ---- CAST-8, options 1 and 2 -------------------------------------------- */
 
 static void test_mode(enum mu_wide_mode mode)
 {
@@ -241,7 +241,7 @@ static void test_option_1_rotation(void **state)
     world_clear(&w);
 }
 
-/* ---- commands --------------------------------------------------------------------------- */
+/* ---- commands ----------------------------------------------------------- */
 
 static void test_pause(void **state)
 {

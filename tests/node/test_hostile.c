@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who must not get anywhere: strangers, forgers, replayers, the revoked, devices
- * and manifests that are not what they say.
+ * Who must not get anywhere: strangers, forgers, replayers, the revoked,
+ * devices and manifests that are not what they say.
  */
 #include "muster/coap.h"
 #include "tests/node/common.h"
 
-/* ---- strangers --------------------------------------------------------------------------- */
+/* ---- strangers ---------------------------------------------------------- */
 
 static void test_wrong_root_key(void **state)
 {
@@ -57,7 +57,7 @@ static void test_link_of_another(void **state)
     world_clear(&w);
 }
 
-/* ---- the revoked ------------------------------------------------------------------------------ */
+/* ---- the revoked -------------------------------------------------------- */
 
 static void test_revoked(void **state)
 {
@@ -110,7 +110,7 @@ static void test_kg_never_again(void **state)
     world_clear(&w);
 }
 
-/* ---- forgers ------------------------------------------------------------------------------------ */
+/* ---- forgers ------------------------------------------------------------ */
 
 static void flood(struct world *w, size_t packets)
 {
@@ -209,7 +209,7 @@ static void test_garbage_messages(void **state)
     world_clear(&w);
 }
 
-/* ---- replayers ------------------------------------------------------------------------------------ */
+/* ---- replayers ---------------------------------------------------------- */
 
 /* Everything that a campaign had on the air, once more, during the next. */
 struct tape {
@@ -304,7 +304,7 @@ static void test_replay_at_once(void **state)
     world_clear(&w);
 }
 
-/* ---- versions, sizes, epochs ------------------------------------------------------------------------ */
+/* ---- versions, sizes, epochs -------------------------------------------- */
 
 static bool first_reported(struct world *w)
 {
@@ -456,7 +456,7 @@ static void test_epoch(void **state)
     world_clear(&w);
 }
 
-/* ---- false acknowledgements --------------------------------------------------------------------------- */
+/* ---- false acknowledgements --------------------------------------------- */
 
 static bool others_proved(struct world *w)
 {
@@ -486,7 +486,7 @@ static void test_false_ack(void **state)
     }
 }
 
-/* ---- who asks too much ----------------------------------------------------------------------------------- */
+/* ---- who asks too much -------------------------------------------------- */
 
 /* One device with a hundred requests under way holds up nobody. */
 static void test_hog(void **state)

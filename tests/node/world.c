@@ -48,7 +48,7 @@ static bool chance(struct world *w, uint32_t permille)
     return permille > 0 && world_random(w) % 1000 < permille;
 }
 
-/* ---- the queue -------------------------------------------------------------------------- */
+/* ---- the queue ---------------------------------------------------------- */
 
 static struct world_event *event_new(struct world *w, struct world_node *to,
                                      enum mu_event_kind kind, mu_time delay)
@@ -129,7 +129,7 @@ static size_t event_first(const struct world *w)
     return best;
 }
 
-/* ---- ports ------------------------------------------------------------------------------- */
+/* ---- ports -------------------------------------------------------------- */
 
 static int object_read(void *ctx, uint64_t at, uint8_t *to, size_t len)
 {
@@ -209,7 +209,7 @@ static void depot_remove(void *ctx, const uint8_t campaign[MU_CAMPAIGN_ID],
     }
 }
 
-/* ---- life ---------------------------------------------------------------------------------- */
+/* ---- life --------------------------------------------------------------- */
 
 static void node_init(struct world *w, struct world_node *n,
                       enum world_kind kind, const char *name)
@@ -425,7 +425,7 @@ void world_clear(struct world *w)
     script_clear(&w->script);
 }
 
-/* ---- effects ------------------------------------------------------------------------------- */
+/* ---- effects ------------------------------------------------------------ */
 
 static void trace(struct world *w, const struct world_node *n,
                   const struct mu_effect *e)
@@ -582,8 +582,9 @@ static void do_open(struct world *w, struct world_node *n)
                                    &theirs, &link) == 0 &&
                mu_secret_eq(&mine, &theirs);
     } else if (good) {
-        good = !w->wide_cut &&
-               mu_gateway_psk_up(n->gateway, mu_bytes_str("server"), &mine) == 0;
+        good = !w->wide_cut && mu_gateway_psk_up(n->gateway,
+                                                 mu_bytes_str("server"),
+                                                 &mine) == 0;
         link = 1;
     }
     if (!good) {
@@ -701,7 +702,7 @@ int world_step(struct world *w, struct world_node *n, struct mu_event *ev)
     return rc;
 }
 
-/* ---- running --------------------------------------------------------------------------------- */
+/* ---- running ------------------------------------------------------------ */
 
 static mu_time node_deadline(const struct world *w, const struct world_node *n)
 {
@@ -791,7 +792,7 @@ void world_inject(struct world *w, enum mu_channel channel,
     event_packet(event_new(w, to, MU_EV_PACKET, 0), channel, packet);
 }
 
-/* ---- what tests ask ----------------------------------------------------------------------------- */
+/* ---- what tests ask ----------------------------------------------------- */
 
 bool world_device_has(const struct world *w, size_t device)
 {
