@@ -219,6 +219,7 @@ void mu_gateway_camp_refresh(struct mu_gateway *g)
 {
     g->camp_after = 0;
     g->asks[MU_GATEWAY_CAMP].due = true;
+    g->asks[MU_GATEWAY_CAMP].flying = false; /* not a page from the middle */
 }
 
 static struct mu_gateway_session *camp_find(struct mu_gateway *g,

@@ -117,6 +117,15 @@ static int wide_welcome(struct mu_gateway *g, const struct mu_wide_welcome *m)
     return rc != 0 ? rc : mu_gateway_server_keys(g);
 }
 
+/* The list from its start. What was asked for before is not waited for: a page
+ * from the middle, taken for the first, would remove who comes before it. */
+static void wide_area_again(struct mu_gateway *g)
+{
+    g->scan_next = 0;
+    g->asks[MU_GATEWAY_AREA].due = true;
+    g->asks[MU_GATEWAY_AREA].flying = false;
+}
+
 static int wide_hello_answer(struct mu_gateway *g, const struct mu_message *m)
 {
     struct mu_wide_welcome in;
@@ -129,8 +138,7 @@ static int wide_hello_answer(struct mu_gateway *g, const struct mu_message *m)
         return rc;
     g->welcome = true;
     mu_backoff_reset(&g->link_wait);
-    g->asks[MU_GATEWAY_AREA].due = true;
-    g->scan_next = 0;
+    wide_area_again(g);
     mu_gateway_camp_refresh(g);
     mu_gateway_trace(g, "hello", g->server.number, g->server.epoch);
     return 0;
@@ -148,10 +156,8 @@ static int wide_notice(struct mu_gateway *g, struct mu_bytes payload)
     mu_secret_clear(&m.kw);
     if (rc != 0)
         return rc;
-    if (!g->area_known || m.area_version != g->area_version) {
-        g->scan_next = 0;
-        g->asks[MU_GATEWAY_AREA].due = true;
-    }
+    if (!g->area_known || m.area_version != g->area_version)
+        wide_area_again(g);
     mu_gateway_camp_refresh(g);
     return 0;
 }
