@@ -95,11 +95,37 @@ static bool campaign_find(struct api_request *r, struct mu_campaign_view *v)
     return rc == 0;
 }
 
+/* What each gateway says that it put on its medium. */
+static json_t *areas_json(struct api_request *r,
+                          const struct mu_campaign_view *v)
+{
+    struct mu_area_view a;
+    uint32_t after = 0;
+    json_t *areas = json_array();
+    while (mu_server_area_next(api_server(r), v->campaign, after, &a) == 0) {
+        const struct mu_wide_tally *t = &a.tally;
+        json_array_append_new(
+            areas,
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "gateway",
+                      a.gateway, "data", (json_int_t)t->data, "parity",
+                      (json_int_t)t->parity, "repair", (json_int_t)t->repair,
+                      "control", (json_int_t)t->control, "bytes",
+                      (json_int_t)t->bytes, "feedback",
+                      (json_int_t)t->feedback, "rejected",
+                      (json_int_t)t->rejected, "page", (json_int_t)t->page));
+        after = a.number;
+    }
+    return areas;
+}
+
 void api_campaigns_get(struct api_request *r)
 {
     struct mu_campaign_view v;
-    if (campaign_find(r, &v))
-        api_answer(r, 200, campaign_json(&v));
+    if (!campaign_find(r, &v))
+        return;
+    json_t *out = campaign_json(&v);
+    json_object_set_new(out, "areas", areas_json(r, &v));
+    api_answer(r, 200, out);
 }
 
 static json_t *target_json(const struct mu_target_view *t)

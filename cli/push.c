@@ -60,7 +60,7 @@ static void progress_show(const struct cli_client *c, const json_t *v,
                           char *last, size_t last_cap)
 {
     char cells[31], line[256];
-    long long members = cli_number(v, "members");
+    long long members = cli_number(v, "members") - cli_number(v, "revoked");
     bar(cells, 30, cli_number(v, "running"), members);
     snprintf(line, sizeof line,
              "[%s] %lld/%lld running, %lld verified, %lld failed, page "

@@ -150,13 +150,13 @@ say "revoked    dev-24, with half of the file in hand"
 
 code=0
 wait $pid_push || code=$?
+pids=${pids% "$pid_push"}
 
 # ---- the report -------------------------------------------------------------
 
 stop_all
-number "$here/report.json" members >/dev/null
 running=$(number "$here/report.json" running)
-members=$(number "$here/report.json" members)
+members=$(($(number "$here/report.json" members) - $(number "$here/report.json" revoked)))
 same=0
 i=1
 while [ $i -lt $devices ]; do
