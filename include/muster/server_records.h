@@ -127,6 +127,7 @@ struct mu_device_group {
     uint32_t number;
     uint64_t sent; /* newest generation of Kb it was answered with */
     uint64_t held; /* newest one it proved to hold */
+    uint64_t after; /* it joined when this one was in use: later ones only */
 };
 
 struct mu_device_record {
@@ -161,11 +162,18 @@ void mu_gateway_record_write(struct mu_writer *w,
 MU_MUST int mu_gateway_record_read(struct mu_bytes in,
                                    struct mu_gateway_record *r);
 
+enum mu_group_wish {
+    MU_GROUP_KEEP,
+    MU_GROUP_LATER, /* before the next use; after what is on the air now */
+    MU_GROUP_NOW,
+    MU_GROUP_WISH_COUNT
+};
+
 struct mu_group_record {
     uint8_t name[MU_NAME_MAX];
     uint8_t name_len;
     uint8_t mode;        /* enum mu_wide_mode */
-    bool dirty;          /* its key is to be made anew before the next use */
+    enum mu_group_wish wish; /* is its key to be made anew? */
     bool used;           /* something was sent under the present key */
     uint64_t generation; /* of Kb; 0: none yet */
     uint64_t previous;   /* the retired one; 0: none */

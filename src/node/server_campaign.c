@@ -44,6 +44,41 @@ bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
     return false;
 }
 
+static bool campaign_on_air(const struct mu_server_campaign *c)
+{
+    return c->used && (c->rec.phase == MU_CAMPAIGN_RUNNING ||
+                       c->rec.phase == MU_CAMPAIGN_PAUSED);
+}
+
+bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
+                           uint64_t generation)
+{
+    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+        const struct mu_server_campaign *c = &s->campaigns[i];
+        if (campaign_on_air(c) && c->rec.group == group &&
+            c->rec.generation == generation)
+            return true;
+    }
+    return false;
+}
+
+/* Somebody has yet to receive it. */
+static bool campaign_unfinished(const struct mu_campaign_record *r)
+{
+    return r->received < r->members - r->revoked;
+}
+
+void mu_srv_campaigns_follow(struct mu_server *s, uint32_t group,
+                             uint64_t generation)
+{
+    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (campaign_on_air(c) && c->rec.group == group &&
+            c->rec.generation != generation && campaign_unfinished(&c->rec))
+            c->rekey_due = true;
+    }
+}
+
 static void slot_free(struct mu_server_campaign *c)
 {
     mu_srv_cast_end(c);
@@ -167,6 +202,7 @@ static void campaign_end(struct mu_server_campaign *c,
     mu_srv_delete(s, MU_TABLE_SEEN, &k);
     c->ticket = mu_srv_campaign_put(c);
     mu_srv_campaign_changed(c);
+    mu_srv_groups_mark(s, false); /* what waited for its end */
     mu_srv_trace(s, "ended", c->number, phase);
 }
 
@@ -225,7 +261,7 @@ void mu_srv_campaigns_stored(struct mu_server *s)
 }
 
 int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
-                              uint32_t gateway, uint16_t index)
+                              uint32_t gateway, uint16_t index, bool *rekey)
 {
     for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
@@ -245,9 +281,9 @@ int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
         if (counted)
             mu_srv_campaign_count(&c->rec, *state, -1);
         /* Who has it all has nothing left to be shut out of. */
-        if (c->rec.rekey && c->rec.phase != MU_CAMPAIGN_PREPARING &&
+        if (c->rec.rekey && campaign_on_air(c) &&
             (*state & MU_STATE_RECEIVED) == 0)
-            c->rekey_due = true;
+            *rekey = true;
         *state |= MU_TARGET_REVOKED;
         if (counted)
             mu_srv_campaign_count(&c->rec, *state, 1);
@@ -343,7 +379,9 @@ static int campaign_resume(struct mu_server_campaign *c)
     struct mu_server *s = c->server;
     struct mu_record_key k = mu_record_key_progress(c->rec.id);
     struct mu_progress_record p;
+    struct mu_group_record g;
     struct mu_bytes value;
+    int rc;
 
     c->after = mu_record_key_number(c->rec.group);
     c->stage = MU_STAGE_RESUME;
@@ -356,7 +394,14 @@ static int campaign_resume(struct mu_server_campaign *c)
         if (p.elapsed_s > c->rec.elapsed_s)
             c->rec.elapsed_s = p.elapsed_s;
     }
-    return c->rec.cut ? mu_srv_targets_count(c) : 0;
+    if (!c->rec.cut)
+        return 0;
+    rc = mu_srv_targets_count(c);
+    /* The group got a new key, and then the power failed. */
+    if (rc == 0 && mu_srv_group_get(s, c->rec.group, &g) == 0)
+        c->rekey_due = campaign_on_air(c) && campaign_unfinished(&c->rec) &&
+                       c->rec.generation != g.generation;
+    return rc;
 }
 
 static bool campaign_ended(const struct mu_campaign_record *r)

@@ -264,15 +264,13 @@ static int fetch_group(struct mu_server *s, struct mu_device_group *entry,
     if (held > g.generation) {
         /* It holds a key of a time that this copy of the store forgot. */
         rc = mu_srv_generation_seen(s, held);
-        g.dirty = true;
+        g.wish = MU_GROUP_NOW;
         mu_srv_group_put(s, entry->number, &g);
         mu_srv_groups_mark(s, true);
         return rc;
     }
-    /* Under option 1 no device gets Kb; a key that is about to be replaced is
-     * not given to a joiner. */
-    if (held == g.generation || g.mode == MU_WIDE_REPROTECT ||
-        mu_srv_group_stale(s, &g))
+    if (held == g.generation || g.generation == 0 ||
+        !mu_srv_group_may_have(&g, entry))
         return 0;
     k->kid = mu_srv_kb_kid(entry->number, g.generation);
     k->valid_s = 0;

@@ -151,9 +151,13 @@ struct mu_kid mu_srv_kb_kid(uint32_t group, uint64_t generation);
 
 /* ---- groups: server_groups.c ---------------------------------------------- */
 
-/* A group wants a new key: its own flag, or an epoch of the past. */
-bool mu_srv_group_stale(const struct mu_server *s,
-                        const struct mu_group_record *g);
+/* What is to become of a group's key: its own wish, or there is none, or one
+ * of an epoch of the past. */
+enum mu_group_wish mu_srv_group_wish(const struct mu_server *s,
+                                     const struct mu_group_record *g);
+/* Whether a device may be given the present key of a group. */
+bool mu_srv_group_may_have(const struct mu_group_record *g,
+                           const struct mu_device_group *entry);
 /* Some group wants a new key: soon, or in the next step. */
 void mu_srv_groups_mark(struct mu_server *s, bool at_once);
 /* Makes due keys anew; false when there is more to do in the next step. */
@@ -212,9 +216,18 @@ uint32_t mu_srv_campaign_elapsed(const struct mu_server_campaign *c);
 /* Does a campaign still need this Kb? */
 bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
                                uint64_t generation);
-/* A target that is wanted no more: revoked, or out of the group. */
+/* A target that is wanted no more: revoked, or out of the group. *rekey: a
+ * campaign wants what it has not received yet to be closed to it. */
 MU_MUST int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
-                                      uint32_t gateway, uint16_t index);
+                                      uint32_t gateway, uint16_t index,
+                                      bool *rekey);
+/* Is a campaign on the air under this Kb? */
+bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
+                           uint64_t generation);
+/* A group has a new key: campaigns on the air under the old one, which some
+ * member may never have fetched, are encrypted anew. */
+void mu_srv_campaigns_follow(struct mu_server *s, uint32_t group,
+                             uint64_t generation);
 /* Ends it when nothing is left to wait for. */
 void mu_srv_campaign_settle(struct mu_server_campaign *c);
 /* Adds (sign 1) or takes away (-1) a target's bits in the counts. */

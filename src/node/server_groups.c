@@ -4,7 +4,9 @@
  *
  * A change of membership marks the group; its key is made anew a little later,
  * at the latest before something is signed under it, so that any number of
- * changes cost one generation. Until then nobody is given the old one. A joiner gets no key that anything was sent under (backward
+ * changes cost one generation. What is on the air under a key keeps it until
+ * the end, so that members who were away can still fetch it; a campaign that
+ * must shut somebody out is encrypted anew under the next. A joiner gets no key that anything was sent under (backward
  * secrecy), a leaver none that anything will be sent under (forward secrecy).
  */
 #include "node/server_core.h"
@@ -14,13 +16,27 @@
 #define GATHER_WAIT_MAX MU_SECONDS(1)
 #define RETRY_WAIT MU_SECONDS(1)  /* after the store failed */
 
-bool mu_srv_group_stale(const struct mu_server *s,
-                        const struct mu_group_record *g)
+enum mu_group_wish mu_srv_group_wish(const struct mu_server *s,
+                                     const struct mu_group_record *g)
 {
     if (g->members == 0)
-        return false;
-    return g->dirty || g->generation == 0 ||
-           g->generation >> 32 != s->epoch;
+        return MU_GROUP_KEEP;
+    if (g->generation == 0 || g->generation >> 32 != s->epoch)
+        return MU_GROUP_NOW;
+    return g->wish;
+}
+
+bool mu_srv_group_may_have(const struct mu_group_record *g,
+                           const struct mu_device_group *entry)
+{
+    /* Under option 1 no device gets Kb. */
+    return g->mode != MU_WIDE_REPROTECT && g->generation > entry->after;
+}
+
+static void group_wish(struct mu_group_record *g, enum mu_group_wish wish)
+{
+    if (g->wish < wish)
+        g->wish = wish;
 }
 
 /* ---- keys ----------------------------------------------------------------- */
@@ -90,9 +106,10 @@ static int group_rotate(struct mu_server *s, uint32_t number,
     if (rc != 0)
         return rc;
     g->generation = generation;
-    g->dirty = false;
+    g->wish = MU_GROUP_KEEP;
     g->used = false;
     mu_srv_group_put(s, number, g);
+    mu_srv_campaigns_follow(s, number, generation);
     mu_srv_poke_all(s);
     mu_srv_trace(s, "rotate", number, generation);
     return 0;
@@ -116,6 +133,18 @@ static void groups_gather(struct mu_server *s)
     s->groups_at = mu_time_min(s->now + GATHER_WAIT,
                                s->groups_since + GATHER_WAIT_MAX);
     s->groups_fresh = false;
+}
+
+/* A key that something is on the air under stays until that has ended, for
+ * those who have yet to fetch it; unless there is a reason not to wait. */
+static bool group_due(const struct mu_server *s, uint32_t number,
+                      const struct mu_group_record *g)
+{
+    enum mu_group_wish wish = mu_srv_group_wish(s, g);
+
+    return wish == MU_GROUP_NOW ||
+           (wish == MU_GROUP_LATER &&
+            !mu_srv_campaign_casts(s, number, g->generation));
 }
 
 bool mu_srv_groups_work(struct mu_server *s)
@@ -143,7 +172,7 @@ bool mu_srv_groups_work(struct mu_server *s)
         number = mu_read_u32(&r);
         if (rc == 0)
             rc = mu_srv_group_get(s, number, &g);
-        if (rc == 0 && mu_srv_group_stale(s, &g))
+        if (rc == 0 && group_due(s, number, &g))
             rc = group_rotate(s, number, &g);
         /* Busy: the counter's next block is on its way to the store. */
         if (rc == MU_ERR_BUSY)
@@ -237,12 +266,14 @@ int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
         return 0;
     if (d.groups_len == MU_DEVICE_GROUPS_MAX)
         return MU_ERR_FULL;
-    d.groups[d.groups_len++] = (struct mu_device_group){.number = number};
+    /* A joiner opens nothing that was sent before. */
+    d.groups[d.groups_len++] = (struct mu_device_group){
+        .number = number, .after = g.used ? g.generation : 0};
     mu_srv_device_put(s, identity, &d);
     member_put(s, number, identity, false);
     g.members++;
     if (g.used)
-        g.dirty = true;
+        group_wish(&g, MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     mu_srv_poke(s, d.gateway);
@@ -254,20 +285,24 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
 {
     struct mu_device_group *entry = mu_device_record_group(d, number);
     struct mu_group_record g;
+    bool rekey = false;
     int rc = mu_srv_group_get(s, number, &g);
 
     if (rc != 0)
         return rc == MU_ERR_NOT_FOUND ? MU_ERR_CORRUPT : rc;
     if (entry == NULL)
         return MU_ERR_NOT_FOUND;
+    rc = mu_srv_campaigns_shut_out(s, number, d->gateway, d->index, &rekey);
+    if (rc != 0)
+        return rc;
     *entry = d->groups[--d->groups_len];
     member_put(s, number, identity, true);
     if (g.members > 0)
         g.members--;
-    g.dirty = true;
+    group_wish(&g, rekey ? MU_GROUP_NOW : MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
-    return mu_srv_campaigns_shut_out(s, number, d->gateway, d->index);
+    return 0;
 }
 
 int mu_server_group_remove(struct mu_server *s, struct mu_bytes name,
@@ -295,7 +330,7 @@ int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name)
         rc = mu_srv_group_find(s, name, &number, &g);
     if (rc != 0)
         return rc;
-    g.dirty = true;
+    g.wish = MU_GROUP_NOW;
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     return 0;

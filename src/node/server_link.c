@@ -174,29 +174,27 @@ static void notice_send(struct mu_server *s, uint32_t number,
                 mu_srv_request(s, number, "n", mu_written(&w)));
 }
 
-/* Newest generations of a few groups, while one bitmap is made. */
+/* A few groups, while one bitmap is made. */
 struct briefs {
     uint32_t number[BRIEFS];
-    uint64_t generation[BRIEFS]; /* 0: nothing to fetch */
+    struct mu_group_record group[BRIEFS];
     unsigned len;
 };
 
-/* The generation that members of a group should have fetched. */
-static uint64_t brief_generation(struct mu_server *s, struct briefs *b,
-                                 uint32_t number)
+static const struct mu_group_record *brief_of(struct mu_server *s,
+                                              struct briefs *b,
+                                              uint32_t number)
 {
-    struct mu_group_record g;
     unsigned at = b->len % BRIEFS;
 
     for (unsigned i = 0; i < b->len && i < BRIEFS; i++)
         if (b->number[i] == number)
-            return b->generation[i];
+            return &b->group[i];
     b->number[at] = number;
-    b->generation[at] = 0;
-    if (mu_srv_group_get(s, number, &g) == 0 && g.mode != MU_WIDE_REPROTECT)
-        b->generation[at] = g.generation;
+    if (mu_srv_group_get(s, number, &b->group[at]) != 0)
+        b->group[at] = (struct mu_group_record){.generation = 0};
     b->len++;
-    return b->generation[at];
+    return &b->group[at];
 }
 
 static bool device_behind(struct mu_server *s, struct briefs *b,
@@ -206,9 +204,12 @@ static bool device_behind(struct mu_server *s, struct briefs *b,
 
     if (mu_srv_device_get(s, identity, &d) != 0 || d.revoked)
         return false;
-    for (uint8_t i = 0; i < d.groups_len; i++)
-        if (d.groups[i].sent < brief_generation(s, b, d.groups[i].number))
+    for (uint8_t i = 0; i < d.groups_len; i++) {
+        const struct mu_group_record *g = brief_of(s, b, d.groups[i].number);
+        if (d.groups[i].sent < g->generation &&
+            mu_srv_group_may_have(g, &d.groups[i]))
             return true;
+    }
     return false;
 }
 

@@ -406,10 +406,15 @@ static int sign_step(struct mu_server_campaign *c)
     rc = mu_srv_group_get(s, c->rec.group, &g);
     if (rc != 0)
         return rc;
-    if (g.generation == 0 || mu_srv_group_stale(s, &g)) {
-        mu_srv_groups_mark(s, true); /* its key is made anew first */
+    if (mu_srv_group_wish(s, &g) != MU_GROUP_KEEP) {
+        /* Its key is made anew first, whatever else is on the air. */
+        g.wish = MU_GROUP_NOW;
+        mu_srv_group_put(s, c->rec.group, &g);
+        mu_srv_groups_mark(s, true);
         return MU_ERR_BUSY;
     }
+    if (g.generation == 0)
+        return MU_ERR_BUSY;
     kid = mu_srv_kb_kid(c->rec.group, g.generation);
     rc = mu_srv_key_get(s, &kid, &kb);
     c->rec.generation = g.generation;

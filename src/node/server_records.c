@@ -416,6 +416,7 @@ void mu_device_record_write(struct mu_writer *w,
         mu_write_u32(w, d->groups[i].number);
         mu_write_u64(w, d->groups[i].sent);
         mu_write_u64(w, d->groups[i].held);
+        mu_write_u64(w, d->groups[i].after);
     }
     sealed_write(w, &d->kmr);
 }
@@ -438,6 +439,7 @@ int mu_device_record_read(struct mu_bytes in, struct mu_device_record *d)
         d->groups[i].number = mu_read_u32(&r);
         d->groups[i].sent = mu_read_u64(&r);
         d->groups[i].held = mu_read_u64(&r);
+        d->groups[i].after = mu_read_u64(&r);
     }
     sealed_read(&r, &d->kmr);
     return record_end(&r);
@@ -482,7 +484,7 @@ void mu_group_record_write(struct mu_writer *w, const struct mu_group_record *g)
     mu_write_u8(w, RECORD_VERSION);
     text_write(w, g->name, g->name_len);
     mu_write_u8(w, g->mode);
-    mu_write_u8(w, g->dirty);
+    mu_write_u8(w, (uint8_t)g->wish);
     mu_write_u8(w, g->used);
     mu_write_u64(w, g->generation);
     mu_write_u64(w, g->previous);
@@ -495,7 +497,7 @@ int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
 
     g->name_len = text_read(&r, g->name, MU_NAME_MAX);
     g->mode = small_read(&r, 3);
-    g->dirty = small_read(&r, 2) != 0;
+    g->wish = small_read(&r, MU_GROUP_WISH_COUNT);
     g->used = small_read(&r, 2) != 0;
     g->generation = mu_read_u64(&r);
     g->previous = mu_read_u64(&r);

@@ -251,6 +251,11 @@ void rig_commit(struct rig *r)
         rc = MU_ERR_IO;
     } else {
         rc = r->store.commit(r->store.ctx);
+        r->commits++;
+        if (r->crash_commit != 0 && r->commits == r->crash_commit) {
+            r->crashed = true;
+            return;
+        }
     }
     memcpy(tickets, r->tickets, n * sizeof tickets[0]);
     r->tickets_len = 0;

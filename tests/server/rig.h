@@ -62,6 +62,8 @@ struct rig {
     unsigned tickets_len;
     uint64_t stores;   /* STORE effects taken, over all lives */
     uint64_t crash_at; /* dies after so many; 0: never */
+    uint64_t commits;
+    uint64_t crash_commit; /* dies after so many, unreported; 0: never */
     bool crashed;
     int fail_after;    /* after so many good commits... */
     int fail_commits;  /* ...so many fail */

@@ -421,6 +421,49 @@ static void test_revoke_in_the_middle(void **state)
     fleet_close(f);
 }
 
+static struct mu_group_view group(struct fleet *f)
+{
+    struct mu_group_view v;
+    assert_int_equal(mu_server_group_next(&f->rig.server, 0, &v), 0);
+    return v;
+}
+
+/* One who was away comes for the key of what is on the air, a joiner does not
+ * get it, and the campaign goes on as it was. */
+static void test_join_in_the_middle(void **state)
+{
+    (void)state;
+    struct fleet *f = fleet_open(0);
+    struct peer_device joiner;
+    fleet_link(f);
+    fleet_push(f);
+    uint64_t generation = group(f).generation;
+    rig_device_add(&f->rig, "joiner", "gw-1");
+    assert_int_equal(mu_server_group_add(&f->rig.server, rig_id("all"),
+                                         rig_id("joiner")), 0);
+    rig_drain(&f->rig);
+    rig_run(&f->rig, MU_SECONDS(5));
+    peer_device_init(&f->rig, &joiner, "joiner", "gw-1", 1);
+    assert_int_equal(peer_connect(&f->rig, &joiner), MU_COAP_CHANGED);
+    assert_int_equal(peer_fetch(&f->rig, &joiner, 1, 0), MU_COAP_CHANGED);
+    assert_null(peer_key(&joiner, 1));
+    assert_non_null(fleet_key(f, 2));
+    assert_int_equal(peer_key(&f->devices[2], 1)->kid.generation, generation);
+    assert_int_equal(fleet_view(f).edition, 0);
+    assert_int_equal(fleet_view(f).members, 4);
+    /* A second campaign cannot wait: new key, and the first one follows. */
+    f->campaign[0] ^= 1;
+    fleet_push(f);
+    f->campaign[0] ^= 1;
+    assert_true(group(f).generation > generation);
+    rig_run(&f->rig, MU_SECONDS(1));
+    assert_int_equal(fleet_view(f).phase, MU_CAMPAIGN_RUNNING);
+    assert_int_equal(fleet_view(f).edition, 1);
+    assert_int_equal(peer_fetch(&f->rig, &joiner, 1, 0), MU_COAP_CHANGED);
+    assert_non_null(peer_key(&joiner, 1));
+    fleet_close(f);
+}
+
 /* One who has received it, or a campaign that does not ask for it: no. */
 static void test_no_edition(void **state)
 {
@@ -434,6 +477,12 @@ static void test_no_edition(void **state)
     rig_drain(&f->rig);
     rig_run(&f->rig, MU_SECONDS(1));
     assert_int_equal(fleet_view(f).edition, 0);
+    /* Its key waits for the end of what is on the air under it. */
+    uint64_t generation = group(f).generation;
+    assert_int_equal(mu_server_cancel(&f->rig.server, f->campaign), 0);
+    rig_drain(&f->rig);
+    rig_run(&f->rig, MU_SECONDS(1));
+    assert_true(group(f).generation > generation);
     f->campaign[0] ^= 1;
     push.rekey_on_revoke = false;
     fleet_push_as(f, &push);
@@ -593,6 +642,7 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_all_settled),
         cmocka_unit_test(test_revoke_in_the_middle),
+        cmocka_unit_test(test_join_in_the_middle),
         cmocka_unit_test(test_no_edition),
         cmocka_unit_test(test_everybody_revoked),
         cmocka_unit_test(test_modes),
