@@ -216,7 +216,8 @@ struct mu_gateway_session {
     struct mu_gateway_report report;
 
     /* what it costs in the area, for display */
-    struct mu_cast_counts own; /* announce, census, status */
+    struct mu_cast_counts own; /* announce, census, status; past editions */
+    uint64_t heard_bytes;      /* feedback with its headers */
     struct mu_ask tally;
     uint64_t tally_bytes; /* in the last one sent */
     mu_time tally_at;     /* not before */

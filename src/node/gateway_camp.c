@@ -79,10 +79,27 @@ const char *mu_gateway_move_name(enum mu_gateway_move move)
 /* ---- a session's life --------------------------------------------------- */
 
 /* Everything but identity, list position and memory. */
+/* What earlier editions put on the air counts as well. */
+static void session_keep_counts(struct mu_gateway_session *s)
+{
+    const struct mu_cast_counts *c = &s->tx.counts;
+
+    if (!s->sending)
+        return;
+    s->own.data += c->data;
+    s->own.parity += c->parity;
+    s->own.repair += c->repair;
+    s->own.control += c->control;
+    s->own.bytes += c->bytes;
+    s->own.feedback += c->feedback;
+    s->own.rejected += c->rejected;
+}
+
 static void session_forget(struct mu_gateway_session *s)
 {
     struct mu_gateway *g = s->gateway;
 
+    session_keep_counts(s);
     mu_secret_clear(&s->kb);
     mu_wipe(&s->relay, sizeof s->relay);
     s->object_len = 0;

@@ -172,16 +172,19 @@ mu_time mu_gateway_report_deadline(const struct mu_gateway_session *s)
 
 #define TALLY_EVERY MU_SECONDS(1)
 
+/* Bytes on the medium: what was sent with its headers, and what was heard. */
 static uint64_t tally_bytes(const struct mu_gateway *g,
                             const struct mu_gateway_session *s)
 {
     const struct mu_cast_counts *c = &s->tx.counts;
     uint64_t packets = c->data + c->parity + c->repair + c->control +
+                       s->own.data + s->own.parity + s->own.repair +
                        s->own.control;
 
     if (!s->sending)
         return 0;
-    return c->bytes + s->own.bytes + packets * g->conf.area_overhead;
+    return c->bytes + s->own.bytes + packets * g->conf.area_overhead +
+           s->heard_bytes;
 }
 
 static bool tally_wanted(const struct mu_gateway *g,
@@ -204,9 +207,9 @@ bool mu_gateway_next_tally(struct mu_gateway *g, struct mu_effect *out)
         if (!tally_wanted(g, s) || s->tally_at > g->now)
             continue;
         m = (struct mu_wide_tally){
-            .data = c->data,
-            .parity = c->parity,
-            .repair = c->repair,
+            .data = c->data + s->own.data,
+            .parity = c->parity + s->own.parity,
+            .repair = c->repair + s->own.repair,
             .control = c->control + s->own.control,
             .bytes = tally_bytes(g, s),
             .feedback = c->feedback + s->own.feedback,

@@ -323,6 +323,14 @@ static int session_wide_packet(struct mu_gateway *g, struct mu_bytes packet)
     return mu_cast_receiver_packet(&s->rx, g->now, packet);
 }
 
+static void session_heard(struct mu_gateway *g, uint8_t session, size_t len)
+{
+    struct mu_gateway_session *s = mu_gateway_session_of(g, session);
+
+    if (s != NULL)
+        s->heard_bytes += len + g->conf.area_overhead;
+}
+
 int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
 {
     enum mu_cast_kind kind;
@@ -335,7 +343,10 @@ int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
     if (ev->channel == MU_CHANNEL_WIDE) {
         if (kind == MU_CAST_DATA || kind == MU_CAST_POLL)
             return session_wide_packet(g, ev->packet);
-    } else if (kind == MU_CAST_NEED) {
+        return MU_ERR_UNEXPECTED;
+    }
+    session_heard(g, session, ev->packet.len);
+    if (kind == MU_CAST_NEED) {
         return session_need(g, ev->packet);
     } else if (kind == MU_CAST_STATUS) {
         return mu_gateway_status_packet(g, ev->packet);
