@@ -91,12 +91,26 @@ static void test_results(void **state)
 
 static void test_time_is_bounded(void **state)
 {
-    struct mu_hook_job j = job("sleep 60 & wait");
+    char path[64], command[128], text[16] = "";
+    struct mu_hook_job j = job(command);
     uint64_t before = uv_hrtime();
+    FILE *f;
 
-    j.timeout_ms = 50;
+    snprintf(path, sizeof(path), "/tmp/muster-hook-%d", (int)getpid());
+    snprintf(command, sizeof(command), "sleep 60 & echo $! > %s; wait", path);
+    j.timeout_ms = 200;
     assert_int_equal(run(*state, &j), MU_HOOK_KILLED);
     assert_true(uv_hrtime() - before < 3000000000u);
+    /* With all it started: gone, or waiting to be reaped by others. */
+    f = fopen(path, "r");
+    assert_non_null(f);
+    assert_non_null(fgets(text, sizeof(text), f));
+    fclose(f);
+    unlink(path);
+    snprintf(command, sizeof(command),
+             "! grep -q '^State:.[RSD]' /proc/%d/status 2>/dev/null",
+             atoi(text));
+    assert_int_equal(system(command), 0);
 }
 
 static void test_stop(void **state)

@@ -117,6 +117,7 @@ static const struct mu_body_ops script_ops = {
 };
 
 struct world {
+    uv_timer_t patience; /* a test that hangs ends with 99 */
     struct mu_loop loop;
     struct script script;
     struct mu_store store;
@@ -131,6 +132,11 @@ static void store_twice(struct script *s)
     s->todo_len = 3;
 }
 
+static void on_late(uv_timer_t *timer)
+{
+    mu_loop_stop(timer->data, 99);
+}
+
 static void world_open(struct world *w)
 {
     struct mu_engine engine = {
@@ -140,6 +146,9 @@ static void world_open(struct world *w)
     memset(w, 0, sizeof(*w));
     mu_log_set(MU_LOG_ERROR);
     assert_int_equal(mu_loop_init(&w->loop), 0);
+    uv_timer_init(&w->loop.uv, &w->patience);
+    w->patience.data = &w->loop;
+    uv_timer_start(&w->patience, on_late, 3000, 0);
     w->script.loop = &w->loop;
     w->script.deadline = MU_TIME_NEVER;
     w->store = (struct mu_store){
@@ -152,6 +161,7 @@ static void world_open(struct world *w)
 
 static void world_close(struct world *w)
 {
+    uv_close((uv_handle_t *)&w->patience, NULL);
     mu_node_close(&w->node);
     mu_loop_close(&w->loop);
 }
@@ -256,11 +266,18 @@ static void test_when_durable(void **state)
     assert_int_equal(mu_node_when_durable(&w.node, on_durable, &d), 0);
     assert_int_equal(mu_loop_run(&w.loop), 3);
     assert_int_equal(d.result, MU_ERR_IO);
-    /* Nobody waits for ever: a node that is closed tells. */
+    /* With nothing to write it is durable already. */
+    w.loop.stopped = false;
     w.script.todo_at = 3;
     assert_int_equal(mu_node_when_durable(&w.node, on_durable, &d), 0);
+    assert_int_equal(mu_loop_run(&w.loop), 3);
+    assert_int_equal(d.result, 0);
+    assert_int_equal(w.script.commits, 1);
+    /* Nobody waits for ever: a node that is closed tells. */
+    assert_int_equal(mu_node_when_durable(&w.node, on_durable, &d), 0);
     world_close(&w);
-    assert_int_equal(d.calls, 3);
+    assert_int_equal(d.calls, 4);
+    assert_int_equal(d.result, MU_ERR_IO);
 }
 
 static void test_signal_ends(void **state)

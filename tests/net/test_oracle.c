@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -27,7 +29,7 @@ struct world {
     uv_loop_t uv;
     struct mu_coap *coap;
     char port[8];
-    unsigned up, requests;
+    unsigned up, down, requests;
     char path[64], out[OUT_MAX + 1];
     size_t out_len;
     bool over;
@@ -37,10 +39,9 @@ static int world_psk(void *ctx, bool client, struct mu_bytes identity,
                      struct mu_secret *key, uint32_t *link)
 {
     (void)ctx;
-    (void)client;
     if (!mu_bytes_eq(identity, mu_bytes_str("dev1")))
         return MU_ERR_UNKNOWN_PEER;
-    *link = 1;
+    *link = client ? 9 : 1;
     return mu_secret_set(key, mu_bytes_str(KEY_TEXT));
 }
 
@@ -54,6 +55,7 @@ static void world_event(void *ctx, struct mu_event *ev)
     };
 
     w->up += ev->kind == MU_EV_LINK_UP;
+    w->down += ev->kind == MU_EV_LINK_DOWN && ev->link == 9;
     if (ev->kind != MU_EV_REQUEST)
         return;
     w->requests++;
@@ -248,12 +250,55 @@ static void test_openssl_suites(void **state)
     assert_int_equal(w->up, up);
 }
 
+/* Our client against openssl s_server: one link_up for a good suite. */
+static unsigned client_against(struct world *w, const char *suite)
+{
+    struct mu_addr at;
+    char command[512];
+    unsigned up = w->up, down = w->down;
+    FILE *server;
+
+    /* A free port, by binding one and letting it go. */
+    assert_int_equal(mu_addr_parse("127.0.0.1:0", &at), 0);
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    assert_int_equal(bind(fd, &at.sa, at.len), 0);
+    assert_int_equal(getsockname(fd, &at.sa, &at.len), 0);
+    close(fd);
+    snprintf(command, sizeof(command), "sleep 3 | timeout 3 openssl s_server "
+             "-dtls1_2 -nocert -psk %s -psk_identity dev1 -psk_hint dev1 "
+             "-cipher %s -accept 127.0.0.1:%u -naccept 1 2>&1", KEY_HEX,
+             suite, mu_addr_port(&at));
+    server = popen(command, "r");
+    assert_non_null(server);
+    assert_non_null(fgets(w->out, OUT_MAX, server)); /* it listens */
+    mu_coap_open(w->coap, 9, &at);
+    while (w->up == up && w->down == down) {
+        mu_coap_poll(w->coap);
+        uv_run(&w->uv, UV_RUN_ONCE);
+    }
+    up = w->up - up;
+    mu_coap_shut(w->coap, 9);
+    mu_coap_poll(w->coap);
+    pclose(server);
+    return up;
+}
+
+static void test_client_suites(void **state)
+{
+    struct world *w = *state;
+
+    need("openssl");
+    assert_int_equal(client_against(w, "PSK-AES128-CCM8"), 1);
+    assert_int_equal(client_against(w, "PSK-AES128-CBC-SHA256"), 0);
+}
+
 static void test_gnutls(void **state)
 {
     struct world *w = *state;
 
     need("gnutls-cli");
-    run(w, "(sleep .1; printf " RAW_POST "; sleep .2) | timeout 5 gnutls-cli "
+    run(w, "(sleep .1; printf " RAW_POST "; sleep .2) | timeout 2 gnutls-cli "
         "--udp --insecure --logfile=/dev/null --port %s --pskusername dev1 "
         "--pskkey %s --priority "
         "'NORMAL:-KX-ALL:+PSK:-CIPHER-ALL:+AES-128-CCM-8' 127.0.0.1 2>&1",
@@ -302,7 +347,8 @@ int main(void)
 #define ORACLE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         ORACLE_TEST(test_libcoap_openssl), ORACLE_TEST(test_libcoap_gnutls),
-        ORACLE_TEST(test_openssl_suites),  ORACLE_TEST(test_gnutls),
+        ORACLE_TEST(test_openssl_suites),  ORACLE_TEST(test_client_suites),
+        ORACLE_TEST(test_gnutls),
         ORACLE_TEST(test_wrong_requests),
     };
 
