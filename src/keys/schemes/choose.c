@@ -42,17 +42,18 @@ static uint64_t cost_labels(uint8_t root)
     return 1 + MU_NODE_KEY_LEN * ((uint64_t)root * (root + 1u) / 2 + 1);
 }
 
-/* Subsets that r scattered exclusions leave of n places: 1.25 r for subset
- * difference, r log2(n / r) for complete subtree (Naor, Naor, Lotspiech). */
+/* Subsets that cover n members among n + r places with r scattered ones
+ * excluded: 1.25 r for subset difference, r log2(N / r) for complete subtree
+ * (Naor, Naor, Lotspiech), and never more than one for each member. */
 static uint64_t cost_subsets(enum mu_scheme_kind kind, uint32_t n, uint64_t r)
 {
+    uint64_t subsets = r + r / 4;
+
     if (r == 0)
         return 1;
-    if (kind != MU_SCHEME_CS)
-        return r + r / 4;
-    if (r >= n)
-        r = n;
-    return r * cost_levels((uint32_t)((n + r - 1) / r)) + 1;
+    if (kind == MU_SCHEME_CS)
+        subsets = r * cost_levels((uint32_t)((n + 2 * r - 1) / r));
+    return subsets < n ? subsets : n;
 }
 
 /*
