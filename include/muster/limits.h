@@ -22,6 +22,7 @@
 #define MU_AREA_DEVICES_MAX 4096 /* devices behind one gateway: bounds its tables */
 #define MU_SESSIONS_MAX 4    /* campaigns in progress in one area at once */
 #define MU_TAG_LEN 8         /* bytes: tags of cast control and feedback packets */
+#define MU_DELUGE_PEERS_MAX 16 /* neighbours of one multihop node that it keeps apart */
 #define MU_ACK_LEN 16        /* bytes of an acknowledgement */
 #define MU_ADDR_TEXT_MAX 64  /* characters of an address in text */
 

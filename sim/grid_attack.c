@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Attackers of a multihop network. The forger and the replayer hold no key;
+ * the others are members gone bad, who hold the area's control key but not
+ * the server's signing key.
+ *
+ * Forged packets take no air time of anybody: what is measured is what the
+ * engines make of them, not that a transmitter can jam.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "grid_world.h"
+
+#define LIE_LEN 300
+
+static struct mu_deluge_seal attack_seal(const struct grid_world *w)
+{
+    return (struct mu_deluge_seal){
+        .crypto = w->crypto, .kctl = w->kctl, .kg = 1,
+        .tag_len = w->conf.secured ? MU_TAG_LEN : 0,
+    };
+}
+
+void grid_attack_inject(struct grid_world *w, struct grid_node *n,
+                        struct mu_bytes packet)
+{
+    w->out->attack_packets++;
+    w->out->attack_bytes += packet.len + w->conf.overhead;
+    for (uint32_t i = 0; i < n->near_len; i++) {
+        struct grid_node *to = &w->nodes[n->near[i]];
+
+        if (to->attacker)
+            continue;
+        (void)!mu_deluge_packet(&to->d, w->now, packet);
+        grid_wake(w, to);
+    }
+}
+
+/* Changes anything but what makes the packet look fit to be considered. */
+static void forger_heard(struct grid_world *w, struct grid_node *n,
+                         struct mu_bytes packet)
+{
+    uint8_t forged[MU_PACKET_MAX];
+
+    for (uint32_t i = 0; i < w->conf.flood; i++) {
+        size_t head = packet.data[0] == MU_CAST_DATA ? MU_CAST_DATA_HEADER : 1;
+        size_t at = head + sim_rng_below(&w->rng, packet.len - head);
+
+        memcpy(forged, packet.data, packet.len);
+        forged[at] ^= (uint8_t)(1 + sim_rng_below(&w->rng, 255));
+        /* Other packets of the page too, which are still to come. */
+        if (packet.data[0] == MU_CAST_DATA)
+            forged[4] = (uint8_t)sim_rng_below(&w->rng, w->conf.page_data);
+        if (memcmp(forged, packet.data, packet.len) != 0)
+            grid_attack_inject(w, n, mu_bytes(forged, packet.len));
+    }
+}
+
+static void replayer_heard(struct grid_world *w, struct grid_node *n,
+                           struct mu_bytes packet)
+{
+    uint32_t cap = sizeof(n->kept) / sizeof(n->kept[0]);
+    uint32_t at = n->kept_len;
+
+    /* DATA again is no attack; what drives nodes is. */
+    if (packet.data[0] == MU_CAST_DATA)
+        return;
+    if (n->kept_len == cap) {
+        at = (uint32_t)sim_rng_below(&w->rng, cap);
+        sim_buffer_drop(n->kept[at]);
+    } else {
+        n->kept_len++;
+    }
+    n->kept[at] = sim_buffer_new(packet.data, packet.len);
+    for (uint32_t i = 0; i < w->conf.flood && i < n->kept_len; i++) {
+        struct sim_buffer *b = n->kept[n->kept_at++ % n->kept_len];
+
+        grid_attack_inject(w, n, mu_bytes(b->data, b->len));
+    }
+}
+
+/* Keeps the rounds of the nodes it hears. */
+static void member_heard(struct grid_world *w, struct grid_node *n,
+                         struct mu_bytes packet)
+{
+    struct mu_deluge_seal seal = attack_seal(w);
+    struct mu_deluge_adv a;
+    uint32_t i = 0;
+
+    if (mu_deluge_adv_consume(&seal, packet, &a) != 0)
+        return;
+    while (i < n->known_len && n->known[i] != a.node)
+        i++;
+    if (i == sizeof(n->known) / sizeof(n->known[0]))
+        return;
+    n->known[i] = a.node;
+    n->known_round[i] = a.round;
+    if (i == n->known_len)
+        n->known_len++;
+}
+
+static void liar_heard(struct grid_world *w, struct grid_node *n,
+                       struct mu_bytes packet)
+{
+    struct mu_deluge_seal seal = attack_seal(w);
+    struct mu_deluge_req q;
+    uint8_t lie[LIE_LEN], hash[32], out[MU_PACKET_MAX];
+    struct mu_bytes all = MU_BYTES(lie);
+    size_t room = (size_t)w->conf.payload - 8 - seal.tag_len;
+    unsigned count = (unsigned)((LIE_LEN + room - 1) / room);
+
+    if (mu_deluge_req_consume(&seal, packet, &q) != 0 ||
+        q.target != n->number || q.page != MU_DELUGE_MANIFEST)
+        return;
+    memset(lie, (int)(n->turn & 0xff), sizeof(lie));
+    mu_sha256(w->crypto, &all, 1, hash);
+    for (unsigned i = 0; i < count; i++) {
+        size_t at = i * room;
+        struct mu_writer to = mu_writer(out, sizeof(out));
+        struct mu_deluge_fragment f = {
+            .session = 1, .index = (uint8_t)i, .count = (uint8_t)count,
+            .bytes = mu_bytes(lie + at,
+                              LIE_LEN - at < room ? LIE_LEN - at : room),
+        };
+
+        memcpy(f.id, hash, sizeof(f.id));
+        if (mu_deluge_fragment_create(&seal, &f, &to) != 0)
+            abort();
+        grid_attack_inject(w, n, mu_written(&to));
+    }
+    n->turn++; /* and the next one is another manifest */
+}
+
+void grid_attack_heard(struct grid_world *w, struct grid_node *n,
+                       struct mu_bytes packet)
+{
+    switch (w->conf.attack) {
+    case SIM_GRID_FORGER:
+        forger_heard(w, n, packet);
+        break;
+    case SIM_GRID_REPLAYER:
+        replayer_heard(w, n, packet);
+        break;
+    case SIM_GRID_GREEDY:
+        member_heard(w, n, packet);
+        break;
+    case SIM_GRID_LIAR:
+        liar_heard(w, n, packet);
+        break;
+    case SIM_GRID_HOLE:
+    case SIM_GRID_PEACE:
+    case SIM_GRID_ATTACKS:
+        break;
+    }
+}
+
+/* Asks one neighbour after the other for all of page 0. */
+static size_t greedy_next(struct grid_world *w, struct grid_node *n,
+                          uint8_t *to)
+{
+    struct mu_deluge_seal seal = attack_seal(w);
+    struct mu_writer out = mu_writer(to, MU_PACKET_MAX);
+    uint8_t all[32];
+    uint32_t i;
+    struct mu_deluge_req q = {
+        .channel = 1, .node = (uint16_t)n->number,
+        .bitmap = mu_bytes(all, (w->conf.page_data + 7u) / 8),
+    };
+
+    if (n->known_len == 0)
+        return 0;
+    q.count = (uint8_t)n->known_at;
+    i = n->known_at++ % n->known_len;
+    q.target = n->known[i];
+    q.round = n->known_round[i];
+    memset(all, 0xff, sizeof(all));
+    if (mu_deluge_req_create(&seal, &q, &out) != 0)
+        abort();
+    return out.len;
+}
+
+/* Offers: of a version above all (liar), or of all pages of the true one. */
+static size_t offer_next(struct grid_world *w, struct grid_node *n,
+                         uint8_t *to)
+{
+    struct mu_deluge_seal seal = attack_seal(w);
+    struct mu_writer out = mu_writer(to, MU_PACKET_MAX);
+    uint8_t lie[LIE_LEN], hash[32];
+    bool liar = w->conf.attack == SIM_GRID_LIAR;
+    struct mu_bytes is = liar ? MU_BYTES(lie)
+                              : mu_bytes(w->manifest, w->manifest_len);
+    struct mu_deluge_adv a = {
+        .channel = 1, .node = (uint16_t)n->number,
+        .round = (uint16_t)++n->known_at,
+        .version = liar ? UINT64_MAX : w->object.version,
+        .edition = w->object.edition,
+        .manifest_len = (uint16_t)is.len,
+        .pages = (uint16_t)mu_deluge_object_pages(&w->object),
+    };
+
+    memset(lie, (int)(n->turn & 0xff), sizeof(lie));
+    mu_sha256(w->crypto, &is, 1, hash);
+    memcpy(a.id, hash, sizeof(a.id));
+    if (mu_deluge_adv_create(&seal, &a, &out) != 0)
+        abort();
+    return out.len;
+}
+
+size_t grid_attack_next(struct grid_world *w, struct grid_node *n, uint8_t *to)
+{
+    size_t len = 0;
+
+    if (w->now < n->timer)
+        return 0;
+    if (w->conf.attack == SIM_GRID_GREEDY)
+        len = greedy_next(w, n, to);
+    else if (w->conf.attack == SIM_GRID_LIAR ||
+             w->conf.attack == SIM_GRID_HOLE)
+        len = offer_next(w, n, to);
+    if (len > 0) {
+        w->out->attack_packets++;
+        w->out->attack_bytes += len + w->conf.overhead;
+    }
+    return len;
+}
+
+mu_time grid_attack_deadline(const struct grid_world *w,
+                             const struct grid_node *n)
+{
+    (void)n;
+    switch (w->conf.attack) {
+    case SIM_GRID_GREEDY:
+        return w->now + grid_airtime(w, w->conf.payload) * 4;
+    case SIM_GRID_LIAR:
+    case SIM_GRID_HOLE:
+        return w->now + MU_MS(w->conf.trickle.imin_ms);
+    default:
+        return MU_TIME_NEVER;
+    }
+}
