@@ -1,0 +1,183 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+# The same file to the same receivers, by Muster and by uftp, side by side: real
+# processes, each receiver in a network namespace of its own, loss at each
+# receiver, one rate. Needs root for the namespaces.
+#
+#   ./run bench cast [--json] [--size BYTES] [--receivers "1 8 32"]
+#                    [--loss "0 5"] [--runs N] [--rate KBIT]
+#
+# seconds: from the start of the sender (uftp) or of the push (Muster) to its
+# end, when every receiver is known to have the file. bytes: Ethernet bytes that
+# the sender and all receivers put on the medium meanwhile. Muster's devices
+# have connected before, as they have in the field; uftp's key exchange is part
+# of its session.
+set -u
+muster=${MUSTER:?run this with ./run bench cast}
+here=$(cd "$(dirname "$0")" && pwd)
+size=16777216
+receivers="1 8 32"
+losses="0 5"
+runs=3
+rate=100000
+json=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --json) json=yes ;;
+    --size) size=$2; shift ;;
+    --receivers) receivers=$2; shift ;;
+    --loss) losses=$2; shift ;;
+    --runs) runs=$2; shift ;;
+    --rate) rate=$2; shift ;;
+    *) echo "usage: ./run bench cast [--json] [--size BYTES] [--receivers LIST] [--loss LIST] [--runs N] [--rate KBIT]" >&2; exit 2 ;;
+    esac
+    shift
+done
+[ "$(id -u)" = 0 ] || { echo "bench cast: network namespaces need root" >&2; exit 1; }
+
+export LAB=mucast$$
+work=$(mktemp -d "${TMPDIR:-/tmp}/muster-cast.XXXXXX")
+pids=()
+rows=()
+
+stop_all()
+{
+    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
+    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
+    pids=()
+}
+trap 'stop_all; "$here/lab.sh" down; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+in_host() { local host=$1; shift; ip netns exec "$LAB-$host" "$@"; }
+spawn() { local out=$1; shift; "$@" >"$out" 2>"$out.err" & pids+=($!); }
+now() { date +%s.%N; }
+
+# The member of the first line that has it, when it is there.
+await()
+{
+    local file=$1 name=$2 tries=0
+    until grep -q "\"$name\"" "$file" 2>/dev/null; do
+        tries=$((tries + 1))
+        [ $tries -lt 400 ] || { echo "bench cast: $file: no $name" >&2; cat "$file.err" >&2; exit 1; }
+        sleep 0.05
+    done
+    sed -n "s/.*\"$name\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$file" | head -n 1
+}
+
+# Bytes on the wire between two looks: the sender's, everybody else's.
+traffic() { "$here/lab.sh" stat | awk '{ if ($1 == "p0") s = $2; else b += $2 } END { print s + 0, b + 0 }'; }
+
+# row PROGRAM N LOSS RUN T0 T1 "S0 B0" "S1 B1" COMPLETE
+row()
+{
+    rows+=("$(awk -v p="$1" -v n="$2" -v l="$3" -v r="$4" -v t0="$5" -v t1="$6" -v a="$7" -v b="$8" -v ok="$9" -v size="$size" 'BEGIN {
+        split(a, x, " "); split(b, y, " ")
+        printf "{\"program\":\"%s\",\"receivers\":%d,\"loss_percent\":%d,\"run\":%d,\"seconds\":%.3f,\"sent_bytes\":%d,\"back_bytes\":%d,\"medium_ratio\":%.4f,\"complete\":%d,\"failed\":%s}",
+            p, n, l, r, t1 - t0, y[1] - x[1], y[2] - x[2], (y[1] - x[1] + y[2] - x[2]) / size, ok, ok == n ? "false" : "true" }')")
+    [ "$json" ] || echo "${rows[-1]}" | tr -d '{}"' | tr ',' ' '
+}
+
+# ---- Muster -----------------------------------------------------------------
+
+muster_up()
+{
+    local n=$1 loss=$2 i
+    rm -rf "$work/m"; mkdir -p "$work/m/server" "$work/m/gw"
+    (umask 077
+    openssl rand -hex 32 >"$work/m/gw.key"
+    echo "identity,key,gateway,group" >"$work/m/fleet.csv"
+    for i in $(seq "$n"); do
+        openssl rand -hex 32 >"$work/m/dev-$i.key"
+        echo "dev-$i,$(cat "$work/m/dev-$i.key"),gw,fleet" >>"$work/m/fleet.csv"
+    done)
+    spawn "$work/m/server.out" in_host 0 "$muster" serve --state "$work/m/server" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
+        --rate 125000000 --window-ms 10 --log warn
+    http=$(await "$work/m/server.out" http)
+    listen=$(await "$work/m/server.out" listen)
+    api group create fleet >/dev/null
+    api gateway add --id gw --key-file "$work/m/gw.key" >/dev/null
+    api device import "$work/m/fleet.csv" >/dev/null
+    spawn "$work/m/gw.out" in_host 0 "$muster" gateway --id gw --key-file "$work/m/gw.key" --server "$listen" \
+        --listen 10.78.0.1:0 --state "$work/m/gw" --iface eth0 --area-group 239.77.85.1:5690 \
+        --rate $((rate * 125)) --overhead 42 --window-ms 10 --loss-permille $((loss * 10)) --log warn
+    local to; to=$(await "$work/m/gw.out" listen)
+    for i in $(seq "$n"); do
+        mkdir "$work/m/dev-$i"
+        spawn "$work/m/dev-$i.out" in_host "$i" "$muster" device --id "dev-$i" --key-file "$work/m/dev-$i.key" --gateway "$to" \
+            --state "$work/m/dev-$i" --iface eth0 --page-memory-kib 512 --hook "sha256sum <\"\$1\" >'$work/m/dev-$i.sum'" --log warn
+    done
+    i=0
+    until [ "$(api group list --json | tr -d '\n ' | sed -n 's/.*"current":\([0-9]*\).*/\1/p')" = "$n" ]; do
+        i=$((i + 1)); [ $i -lt 600 ] || { echo "bench cast: devices do not connect" >&2; exit 1; }
+        sleep 0.1
+    done
+}
+
+api() { in_host 0 "$muster" "$@" --api "http://$http" --token-file "$work/m/server/token"; }
+
+muster_run()
+{
+    local n=$1 loss=$2 run=$3 t0 t1 a b ok=0 i
+    rm -f "$work"/m/dev-*.sum
+    a=$(traffic); t0=$(now)
+    api push "$work/file" --group fleet --deadline 300s --payload 1400 --page 180 --parity 75 --json >"$work/m/report" 2>"$work/m/push.err"
+    t1=$(now); b=$(traffic)
+    for i in $(seq "$n"); do [ "$(cat "$work/m/dev-$i.sum" 2>/dev/null)" != "$sum" ] || ok=$((ok + 1)); done
+    row muster "$n" "$loss" "$run" "$t0" "$t1" "$a" "$b" $ok
+}
+
+# ---- uftp -------------------------------------------------------------------
+
+uftp_keys()
+{
+    local i
+    mkdir -p "$work/u"
+    uftp_keymgt -g ec:prime256v1 "$work/u/server.pem" >/dev/null 2>&1
+    : >"$work/u/hosts"
+    for i in $(seq "$1"); do
+        uftp_keymgt -g ec:prime256v1 "$work/u/$i.pem" >"$work/u/$i.key" 2>&1
+        printf '0x%08X|%s\n' "$i" "$(uftp_keymgt "$work/u/$i.pem" 2>&1 | grep -oE '([0-9A-F]{2}:){19}[0-9A-F]{2}' | head -n 1)" >>"$work/u/hosts"
+    done
+}
+
+uftp_run()
+{
+    local n=$1 loss=$2 run=$3 t0 t1 a b ok=0 i
+    for i in $(seq "$n"); do
+        rm -rf "$work/u/in-$i"; mkdir "$work/u/in-$i"
+        spawn "$work/u/$i.log" in_host "$i" uftpd -d -q -I eth0 -U "$(printf '0x%08X' "$i")" -D "$work/u/in-$i" -B 4194304 -k "$work/u/$i.pem"
+    done
+    # uftpd says nothing when it listens: wait for its socket.
+    for i in $(seq "$n"); do
+        local tries=0
+        until in_host "$i" ss -uln | grep -q ':1044' || [ $tries -ge 100 ]; do tries=$((tries + 1)); sleep 0.05; done
+    done
+    head -n "$n" "$work/u/hosts" >"$work/u/list"
+    a=$(traffic); t0=$(now)
+    (ulimit -n 4096; in_host 0 timeout 300 uftp -I eth0 -R "$rate" -r 0.1:0.05:15 -U 0xFF000001 -B 4194304 -Y aes128-gcm -h sha256 \
+        -e ecdh_ecdsa:prime256v1 -c -k "$work/u/server.pem" -H "@$work/u/list" "$work/file" >"$work/u/log" 2>&1)
+    t1=$(now); b=$(traffic)
+    for i in $(seq "$n"); do [ "$(sha256sum <"$work/u/in-$i/file" 2>/dev/null)" != "$sum" ] || ok=$((ok + 1)); done
+    stop_all
+    row uftp "$n" "$loss" "$run" "$t0" "$t1" "$a" "$b" $ok
+}
+
+# ---- both, in one run --------------------------------------------------------
+
+head -c "$size" /dev/urandom >"$work/file"
+sum=$(sha256sum <"$work/file")
+most=$(printf '%s\n' $receivers | sort -n | tail -n 1)
+"$here/lab.sh" up "$most" $((rate + rate / 10))kbit || exit 1
+uftp_keys "$most"
+for n in $receivers; do
+    for loss in $losses; do
+        "$here/lab.sh" loss 0
+        muster_up "$n" "$loss"
+        "$here/lab.sh" loss "$loss"
+        for run in $(seq "$runs"); do muster_run "$n" "$loss" "$run"; done
+        stop_all
+        for run in $(seq "$runs"); do uftp_run "$n" "$loss" "$run"; done
+    done
+done
+[ -z "$json" ] || { printf '%s\n' "${rows[@]}" | paste -sd, | sed "s/^/{\"size\":$size,\"rate_kbit\":$rate,\"rows\":[/; s/\$/]}/"; }
