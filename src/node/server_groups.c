@@ -6,8 +6,9 @@
  * at the latest before something is signed under it, so that any number of
  * changes cost one generation. What is on the air under a key keeps it until
  * the end, so that members who were away can still fetch it; a campaign that
- * must shut somebody out is encrypted anew under the next. A joiner gets no key that anything was sent under (backward
- * secrecy), a leaver none that anything will be sent under (forward secrecy).
+ * must shut somebody out is encrypted anew under the next. A joiner gets no key
+ * that anything was sent under (backward secrecy), a leaver none that anything
+ * will be sent under (forward secrecy).
  */
 #include "node/server_core.h"
 

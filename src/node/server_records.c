@@ -279,6 +279,7 @@ int mu_signer_record_read(struct mu_bytes in, struct mu_signer_record *s)
 {
     struct mu_reader r = record_begin(in);
 
+    *s = (struct mu_signer_record){0};
     s->alg = small_read(&r, 2) != 0 ? MU_ALG_EDDSA : MU_ALG_ES256;
     s->pub_len = text_read(&r, s->pub, MU_PUBLIC_KEY_MAX);
     sealed_read(&r, &s->priv);
@@ -296,6 +297,7 @@ int mu_area_record_read(struct mu_bytes in, struct mu_area_record *a)
 {
     struct mu_reader r = record_begin(in);
 
+    *a = (struct mu_area_record){0};
     a->revoked = small_read(&r, 2) != 0;
     a->identity_len = text_read(&r, a->identity, MU_ID_MAX);
     return record_end(&r);
@@ -327,6 +329,7 @@ int mu_key_record_read(struct mu_bytes in, struct mu_key_record *k)
 {
     struct mu_reader r = record_begin(in);
 
+    *k = (struct mu_key_record){0};
     k->phase = small_read(&r, MU_PHASE_RETIRED + 1);
     sealed_read(&r, &k->key);
     return record_end(&r);
@@ -470,6 +473,7 @@ int mu_gateway_record_read(struct mu_bytes in, struct mu_gateway_record *g)
 {
     struct mu_reader r = record_begin(in);
 
+    *g = (struct mu_gateway_record){0};
     g->identity_len = text_read(&r, g->identity, MU_ID_MAX);
     g->area_version = mu_read_u32(&r);
     g->next_index = mu_read_u32(&r);
@@ -495,6 +499,7 @@ int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
 {
     struct mu_reader r = record_begin(in);
 
+    *g = (struct mu_group_record){0};
     g->name_len = text_read(&r, g->name, MU_NAME_MAX);
     g->mode = small_read(&r, 3);
     g->wish = small_read(&r, MU_GROUP_WISH_COUNT);
@@ -580,6 +585,7 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     struct mu_reader r = record_begin(in);
     uint8_t flags;
 
+    *c = (struct mu_campaign_record){0};
     mu_read_copy(&r, c->id, sizeof c->id);
     c->group = mu_read_u32(&r);
     c->mode = small_read(&r, 3);
