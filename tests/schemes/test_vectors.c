@@ -235,6 +235,115 @@ static void subset_difference_average(void **state)
     assert_in_range(subsets, 40 * 75, 40 * 82);
 }
 
+/* The messages of docs/wire-format.md s.9.6, bit for bit. */
+
+static int fixed_random(void *ctx, void *out, size_t len)
+{
+    uint8_t *to = out;
+
+    (void)ctx;
+    for (size_t i = 0; i < len; i++)
+        to[i] = (uint8_t)(0x80 + i);
+    return 0;
+}
+
+static struct mu_bytes vector(const char *name, uint8_t *out)
+{
+    FILE *file = fopen("tests/vectors/rekey.txt", "r");
+    const size_t name_len = strlen(name);
+    static char line[4096];
+    size_t len = 0;
+
+    assert_non_null(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        if (strncmp(line, name, name_len) != 0 ||
+            strncmp(line + name_len, " = ", 3) != 0)
+            continue;
+        for (const char *at = line + name_len + 3; *at > ' '; at += 2) {
+            const char hex[3] = {at[0], at[1], '\0'};
+
+            out[len++] = (uint8_t)strtoul(hex, NULL, 16);
+        }
+    }
+    fclose(file);
+    assert_true(len > 0);
+    return mu_bytes(out, len);
+}
+
+struct sample {
+    enum mu_scheme_kind kind;
+    uint32_t members;
+    const char *message;
+    const char *key;
+    uint32_t leave[2];
+    size_t leave_len;
+    uint32_t opens; /* a slot that opens it */
+};
+
+static void sample_check(const struct sample *v)
+{
+    struct mu_crypto c = *mu_crypto_openssl();
+    struct mu_scheme_conf conf = lab_conf(v->kind, v->members, v->members);
+    const uint64_t base = (uint64_t)7 << 32 | 1;
+    static uint64_t mem[512];
+    uint8_t want[1024];
+    uint8_t got[1024];
+    uint8_t state[1024];
+    struct mu_writer w = mu_writer(got, sizeof(got));
+    struct mu_writer st = mu_writer(state, sizeof(state));
+    struct mu_bytes text;
+    struct mu_scheme s;
+    struct mu_rekey r;
+    struct mu_member m;
+    struct mu_secret key;
+    struct mu_kid kid;
+
+    c.random = fixed_random;
+    conf.crypto = &c;
+    conf.clusters = 4;
+    conf.degree = 2;
+    for (uint8_t i = 0; i < 32; i++)
+        conf.master.bytes[i] = i;
+    assert_int_equal(mu_scheme_build(&s, &conf, base, mem, sizeof(mem)), 0);
+    for (uint32_t i = 0; v->kind == MU_SCHEME_LADDER && i < v->members; i++)
+        assert_int_equal(mu_scheme_place(&s, i, 1 + i % 3), 0);
+    assert_int_equal(mu_scheme_issue(&s, v->opens, &st), 0);
+    assert_int_equal(mu_scheme_leave_all(&s, v->leave, v->leave_len), 0);
+    assert_int_equal(mu_scheme_begin(&s, base + 1, sizeof(got), &r), 0);
+    if (v->kind == MU_SCHEME_UNICAST)
+        assert_int_equal(mu_scheme_personal(&s, v->opens, &w), 0);
+    else
+        assert_int_equal(mu_rekey_part(&s, &r, &w), 0);
+    text = vector(v->message, want);
+    assert_int_equal(w.len, text.len);
+    assert_memory_equal(got, text.data, w.len);
+    assert_int_equal(mu_member_init(&m, &c, state, st.len, sizeof(state)), 0);
+    assert_int_equal(mu_member_open(&m, got, w.len, &kid, &key), 0);
+    text = vector(v->key, want);
+    assert_int_equal(key.len, text.len);
+    assert_memory_equal(key.bytes, text.data, text.len);
+}
+
+static void messages(void **state)
+{
+    static const struct sample samples[] = {
+        {MU_SCHEME_SD, 8, "sd_0_and_7_left", "sd_0_and_7_left_key", {0, 7}, 2,
+         6},
+        {MU_SCHEME_SD, 8, "sd_all_in", "sd_all_in_key", {0}, 0, 3},
+        {MU_SCHEME_CS, 8, "cs_0_left", "cs_0_left_key", {0}, 1, 5},
+        {MU_SCHEME_CLUSTER, 8, "cluster_of_0_changed",
+         "cluster_of_0_changed_key", {0}, 1, 4},
+        {MU_SCHEME_LADDER, 8, "ladder_level_2_changed",
+         "ladder_level_2_changed_key", {4}, 1, 0},
+        {MU_SCHEME_LKH, 4, "lkh_1_left", "lkh_1_left_key", {1}, 1, 0},
+        {MU_SCHEME_UNICAST, 8, "unicast_slot_3", "sd_all_in_key", {1}, 1, 3},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
+        sample_check(&samples[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +351,7 @@ int main(void)
         cmocka_unit_test(lkh_table),
         cmocka_unit_test(labels),
         cmocka_unit_test(subset_difference_average),
+        cmocka_unit_test(messages),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
