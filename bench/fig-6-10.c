@@ -21,7 +21,7 @@
 #include "muster/scheme.h"
 
 #define MEMBERS 1024u
-#define PERIODS 24u /* rekeys behind each point */
+#define PERIODS 24u       /* rekeys behind each point */
 #define CLUSTER_STEPS 11u /* 1, 2, 4, ... 1024 */
 
 static const double probabilities[] = {0.001, 0.01, 0.05, 0.1, 0.3, 0.5, 0.8};
@@ -55,8 +55,8 @@ static double rng(void)
 }
 
 /* Whoever changes is replaced by a newcomer of the same cluster. */
-static void period_change(struct mu_scheme *s, uint32_t *slots,
-                          uint32_t size, double p)
+static void period_change(struct mu_scheme *s, uint32_t *slots, uint32_t size,
+                          double p)
 {
     for (uint32_t i = 0; i < MEMBERS; i++) {
         if (rng() >= p)

@@ -13,7 +13,8 @@
  *     personal     messages to single members
  *     server_us    from the first leave to the last byte
  *     build_us     for the whole group, before
- *     device_ops   hash and cipher calls with which one member opens it
+ *     device_ops   hash and cipher calls with which one member opens it; 0
+ *                  when everybody left
  *
  * A key sent in a personal message counts as a wrap. Where more than SAMPLE
  * personal messages are due, all are counted but only so many are made, and
@@ -250,6 +251,8 @@ static struct row run_once(enum mu_scheme_kind kind, uint32_t members,
     const struct mu_crypto crypto = counting();
     struct mu_scheme_conf conf = conf_of(kind, members);
     struct row row = {.kind = kind, .members = members, .leavers = leavers};
+    /* One stays, to open it; unless nobody does. */
+    const bool all = leavers == members;
     const uint32_t keep = rng(members);
     const size_t mem_len = mu_scheme_mem(&conf);
     void *mem = malloc(mem_len);
@@ -270,10 +273,11 @@ static struct row run_once(enum mu_scheme_kind kind, uint32_t members,
     row.server_bytes_per_member =
         (double)(mem_len + sizeof(s)) / (double)members;
     from = now_us();
-    leave_random(&s, members, leavers, keep);
+    leave_random(&s, members, leavers, all ? UINT32_MAX : keep);
     row.server_us = now_us() - from;
     run_rekey(&s, &row, out, sizeof(out), ends);
-    open_one(&crypto, &s, keep, state, len, sizeof(state), out, ends, &row);
+    if (!all)
+        open_one(&crypto, &s, keep, state, len, sizeof(state), out, ends, &row);
     mu_scheme_clear(&s);
     free(mem);
     return row;
@@ -308,9 +312,8 @@ static void print_json(const struct row *r, bool first)
            "\"wraps\":%llu,\"parts\":%u,\"personal\":%u,\"server_us\":%.1f,"
            "\"build_us\":%.1f,\"device_ops\":%llu,\"device_key_bytes\":%zu,"
            "\"server_bytes_per_member\":%.3f,\"sampled\":%s}",
-           first ? "" : ",\n", mu_scheme_name(r->kind), r->members,
-           r->leavers, (unsigned long long)r->bytes,
-           (unsigned long long)r->multicast,
+           first ? "" : ",\n", mu_scheme_name(r->kind), r->members, r->leavers,
+           (unsigned long long)r->bytes, (unsigned long long)r->multicast,
            (unsigned long long)r->key_material, (unsigned long long)r->wraps,
            r->parts, r->personal, r->server_us, r->build_us,
            (unsigned long long)r->device_ops, r->device_key_bytes,
@@ -370,7 +373,7 @@ static bool args_read(int argc, char **argv, struct args *a)
             return false;
         }
     }
-    return a->leavers == 0 || a->members == 0 || a->leavers < a->members;
+    return a->leavers == 0 || a->members == 0 || a->leavers <= a->members;
 }
 
 static void run_all(const struct args *a)
@@ -385,7 +388,7 @@ static void run_all(const struct args *a)
                 struct row row;
 
                 if ((a->kind != MU_SCHEME_NONE && (int)a->kind != kind) ||
-                    (a->members && i > 0) || (a->leavers && j > 0) || k >= n)
+                    (a->members && i > 0) || (a->leavers && j > 0) || k > n)
                     continue;
                 row = run((enum mu_scheme_kind)kind, n, k);
                 (a->json ? print_json : print_text)(&row, first);
@@ -401,7 +404,7 @@ int main(int argc, char **argv)
 
     if (!args_read(argc, argv, &a)) {
         fprintf(stderr, "usage: keys [--json] [--scheme NAME] [--members N] "
-                        "[--leavers K < N]\n"
+                        "[--leavers K <= N]\n"
                         "schemes: unicast cluster ladder lkh cs sd\n");
         return 2;
     }
