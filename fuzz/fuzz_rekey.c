@@ -39,7 +39,8 @@ static void rekey_state(const struct mu_crypto *c, const uint8_t *state,
     } else if (mu_secret_is_set(&key)) {
         abort();
     }
-    (void)mu_member_level_key(&m, 1, &key);
+    if (mu_member_level_key(&m, 1, &key) == 0 && key.len != 32)
+        abort();
 }
 
 /* A device of a small group of that scheme. */

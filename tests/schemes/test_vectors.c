@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Published figures: tests/vectors/schemes.txt. */
+#include "crypto_psa/crypto_psa.h"
 #include "lab.h"
 
 #define LIST_MAX 64
@@ -280,9 +281,10 @@ struct sample {
     uint32_t opens; /* a slot that opens it */
 };
 
-static void sample_check(const struct sample *v)
+static void sample_check(const struct sample *v,
+                         const struct mu_crypto *backend)
 {
-    struct mu_crypto c = *mu_crypto_openssl();
+    struct mu_crypto c = *backend;
     struct mu_scheme_conf conf = lab_conf(v->kind, v->members, v->members);
     const uint64_t base = (uint64_t)7 << 32 | 1;
     static uint64_t mem[512];
@@ -340,8 +342,10 @@ static void messages(void **state)
     };
 
     (void)state;
-    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++)
-        sample_check(&samples[i]);
+    for (size_t i = 0; i < sizeof(samples) / sizeof(samples[0]); i++) {
+        sample_check(&samples[i], mu_crypto_openssl());
+        sample_check(&samples[i], mu_crypto_psa());
+    }
 }
 
 int main(void)

@@ -23,7 +23,7 @@ static const char *const reason_texts[MU_REASON_COUNT] = {
 
 const char *mu_scheme_reason_text(enum mu_scheme_reason reason)
 {
-    if ((int)reason < 0 || (int)reason >= MU_REASON_COUNT)
+    if ((unsigned)reason >= MU_REASON_COUNT)
         return "?";
     return reason_texts[reason];
 }
