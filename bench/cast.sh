@@ -100,7 +100,7 @@ muster_up()
     api device import "$work/m/fleet.csv" >/dev/null
     spawn "$work/m/gw.out" in_host 0 "$muster" gateway --id gw --key-file "$work/m/gw.key" --server "$listen" \
         --listen 10.78.0.1:0 --state "$work/m/gw" --iface eth0 --area-group 239.77.85.1:5690 \
-        --rate $((rate * 125)) --overhead 42 --window-ms 10 --loss-permille $((loss * 10)) --log warn
+        --rate $((rate * 125)) --overhead 42 --window-ms ${WINDOW:-100} --loss-permille $((loss * 10)) --log warn
     local to; to=$(await "$work/m/gw.out" listen)
     for i in $(seq "$n"); do
         mkdir "$work/m/dev-$i"

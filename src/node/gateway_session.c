@@ -8,7 +8,9 @@
 #include "node/gateway.h"
 
 #define RX_IDLE_MS 2000
-#define ANSWER_ALL_MAX 16 /* members that all answer each poll */
+#define ANSWER_ALL_MIN 8   /* so few members all answer each poll */
+#define ANSWER_BYTES 18    /* of a NEED without a bitmap */
+#define ANSWER_SHARE 64    /* more do while their answers cost a page so much */
 #define ROUNDS_MAX 24     /* polls of a page, then on without the rest */
 #define ANNOUNCE_ROUNDS 3
 #define LEAD_MAX 8             /* rounds before the first page, at most */
@@ -86,6 +88,19 @@ static int session_receive(struct mu_gateway *g, struct mu_gateway_session *s)
     return 0;
 }
 
+/* Up to how many members all answer a poll: then the sender goes on at once and
+ * waits for no silence, at the price of an answer each. */
+static uint16_t session_answer_all(const struct mu_gateway *g,
+                                   const struct mu_cast_shape *shape)
+{
+    uint32_t page = (uint32_t)shape->page_data *
+                    (shape->payload + g->conf.area_overhead);
+    uint32_t answer = ANSWER_BYTES + g->conf.area_overhead;
+    uint32_t members = page / ANSWER_SHARE / answer;
+
+    return (uint16_t)(members > ANSWER_ALL_MIN ? members : ANSWER_ALL_MIN);
+}
+
 /* What goes out in the area: the object as it came, or protected anew. */
 static void session_area_conf(const struct mu_gateway *g,
                               struct mu_gateway_session *s,
@@ -106,7 +121,7 @@ static void session_area_conf(const struct mu_gateway *g,
         .overhead = g->conf.area_overhead,
         .window_ms = g->conf.area_window_ms,
         .loss_permille = g->conf.area_loss_permille,
-        .answer_all_max = ANSWER_ALL_MAX,
+        .answer_all_max = session_answer_all(g, &m->shape),
         .rounds_max = ROUNDS_MAX,
         .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
     };
