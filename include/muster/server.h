@@ -51,6 +51,9 @@ MU_MUST int mu_server_psk(const struct mu_server *s, struct mu_bytes identity,
  * is true once the effects that follow are durable ------------------------ */
 
 /*
+ * The STOREs that are taken after one wish or one event are one transaction:
+ * all of them become durable, or none. More of them may share it.
+ *
  * All or nothing, for thousands of wishes: after each one take all effects and
  * `put` the STOREs (the queue holds some dozens of wishes, MU_ERR_BUSY says that
  * it is full), commit once at the end, then report every ticket. If one of them

@@ -200,6 +200,9 @@ int mu_server_rollback(struct mu_server *s)
 
 static void stored(struct mu_server *s, const struct mu_event *ev)
 {
+    /* The first failure of a batch speaks for all of it. */
+    if (ev->result != 0 && mu_srv_is_durable(s, ev->ticket))
+        return;
     if (ev->result != 0) {
         mu_srv_trace(s, "store-failed", ev->ticket,
                      (uint64_t)-(int64_t)ev->result);

@@ -313,6 +313,12 @@ static void test_cancel(void **state)
                          MU_ERR_UNEXPECTED);
         assert_int_equal(rig_restart(&f->rig), 0);
         area_link(&f->gw[0]);
+        /* Its key is kept as long as somebody may ask for it. */
+        for (unsigned i = 0; i < 3; i++) {
+            assert_int_equal(mu_server_group_rotate(s, rig_id("all")), 0);
+            rig_drain(&f->rig);
+            rig_run(&f->rig, MU_SECONDS(2));
+        }
     }
     /* Not for ever. */
     rig_run(&f->rig, MU_SECONDS(700));
@@ -366,6 +372,29 @@ static void test_all_settled(void **state)
     assert_int_equal(fleet_view(f).running, 3);
     assert_int_equal(fleet_target(f, 0).state, 0x83);
     assert_int_equal(fleet_target(f, 0).reason, 15);
+    fleet_close(f);
+}
+
+/* Nothing leaves while a write is under way that it may depend on. */
+static void test_writes_hold_packets(void **state)
+{
+    (void)state;
+    struct fleet *f = fleet_open(0);
+    fleet_link(f);
+    f->rig.server.conf.wide_rate = 20000;
+    fleet_push(f);
+    for (unsigned g = 0; g < 2; g++)
+        assert_int_equal(area_fetch(&f->gw[g], f->campaign), 0);
+    areas_run(&f->areas, MU_MS(200));
+    f->rig.hold = true;
+    rig_device_add(&f->rig, "late", "gw-1");
+    uint64_t before = f->rig.packets;
+    areas_run(&f->areas, MU_SECONDS(2));
+    assert_int_equal(f->rig.packets, before);
+    f->rig.hold = false;
+    rig_drain(&f->rig);
+    areas_run(&f->areas, MU_SECONDS(30));
+    assert_true(area_done(&f->gw[0]));
     fleet_close(f);
 }
 
@@ -638,6 +667,7 @@ int main(void)
         cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_page_memory),
         cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_writes_hold_packets),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_all_settled),

@@ -277,6 +277,7 @@ static void test_revoked(void **state)
     assert_int_equal(peer_fetch(r, &d, 1, 0), MU_COAP_NOT_FOUND);
     assert_int_equal(peer_connect(r, &d), MU_COAP_NOT_FOUND);
     assert_true(device(r, "").revoked);
+    assert_false(device(r, "").connected);
     peer_device_init(r, &unknown, "dev-9", "gw-1", 1);
     assert_int_equal(peer_connect(r, &unknown), MU_COAP_NOT_FOUND);
     /* Still so after a restart, and its gateway is told of the shorter list. */
@@ -396,6 +397,32 @@ static void test_epoch_by_generation(void **state)
     finish(r);
 }
 
+/* The same, by a number that was given out, but not to this group. */
+static void test_forgotten_generation(void **state)
+{
+    (void)state;
+    struct rig *r = setup();
+    struct peer_device d;
+    uint32_t number;
+    uint64_t ours = view(r).generation;
+    assert_int_equal(mu_server_group_create(&r->server, rig_id("other"), 0,
+                                            &number), 0);
+    assert_int_equal(mu_server_group_add(&r->server, rig_id("other"),
+                                         rig_id("dev-2")), 0);
+    rig_drain(r);
+    rig_run(r, MU_SECONDS(1));
+    peer_device_init(r, &d, "dev-1", "gw-1", 1);
+    assert_int_equal(peer_connect(r, &d), MU_COAP_CHANGED);
+    assert_int_equal(peer_fetch(r, &d, 1, ours + 1), MU_COAP_CHANGED);
+    assert_null(peer_key(&d, 1));
+    rig_run(r, MU_SECONDS(1));
+    assert_int_equal(mu_server_epoch(&r->server), 1);
+    assert_true(view(r).generation > ours + 1);
+    assert_int_equal(peer_fetch(r, &d, 1, ours + 1), MU_COAP_CHANGED);
+    assert_non_null(peer_key(&d, 1));
+    finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -411,6 +438,7 @@ int main(void)
         cmocka_unit_test(test_epoch_by_connect),
         cmocka_unit_test(test_epoch_by_hello),
         cmocka_unit_test(test_epoch_by_generation),
+        cmocka_unit_test(test_forgotten_generation),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

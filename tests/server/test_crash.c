@@ -307,6 +307,7 @@ static void test_cut_at_each_write(void **state)
     }
 }
 
+
 static void test_cut_at_each_commit(void **state)
 {
     (void)state;

@@ -317,6 +317,10 @@ static void test_import(void **state)
     assert_int_equal(mu_server_gateway_next(&r->server, 0, &g), 0);
     assert_int_equal(g.devices, 0);
     assert_true(g.linked);
+    struct mu_wide_welcome welcome;
+    assert_int_equal(rig_hello(r, 1, 1, &welcome), 0);
+    rig_settle(r);
+    rig_forget(r);
 
     clock_t begun = clock();
     assert_int_equal(import(r, ROWS, ROWS), 0);

@@ -135,6 +135,14 @@ static void test_not_a_target(void **state)
                                 late, 1), MU_COAP_UNAUTHORIZED);
     assert_int_equal(rig_report(&f->rig, 1, f->campaign, f->digest, 15, 0, 2,
                                 both, 2), MU_COAP_CONFLICT);
+    /* Nobody is named, nothing is proved. */
+    uint8_t bits[1] = {2}, none[1] = {0};
+    struct mu_wide_report m = {.state = 15, .first = 2,
+                               .bitmap = MU_BYTES(bits)};
+    memcpy(m.campaign, f->campaign, MU_CAMPAIGN_ID);
+    assert_int_equal(report_raw(f, 1, &m), MU_COAP_UNAUTHORIZED);
+    m.bitmap = MU_BYTES(none);
+    assert_int_equal(report_raw(f, 1, &m), MU_COAP_CHANGED);
     assert_int_equal(fleet_view(f).members, 4);
     assert_int_equal(fleet_view(f).running, 0);
     fleet_close(f);
