@@ -217,7 +217,8 @@ struct mu_rekey {
  * starts its messages. part_max: bytes of the largest part, at least
  * MU_REKEY_PART_MIN. Without changes it is a rotation. MU_ERR_ROLLBACK for a
  * generation that is not newer, MU_ERR_FULL when clusters are out of places
- * (compact), both without change.
+ * (compact), both without change. MU_ERR_TOO_LARGE when it takes more than
+ * 65,535 parts: the generation is used up, begin again with larger ones.
  */
 MU_MUST int mu_scheme_begin(struct mu_scheme *s, uint64_t generation,
                             size_t part_max, struct mu_rekey *r);

@@ -74,6 +74,38 @@ static void formula_is_true(void **state)
     }
 }
 
+/* After 200 scattered leaves the formula is an estimate: near the truth for
+ * subset difference, the published upper bound for complete subtree. */
+static void after_many_leaves(void **state)
+{
+    (void)state;
+    for (int kind = MU_SCHEME_CS; kind <= MU_SCHEME_SD; kind++) {
+        struct mu_scheme_conf conf =
+            lab_conf((enum mu_scheme_kind)kind, 4096, 4096);
+        struct mu_scheme_facts f = fleet();
+        const size_t len = mu_scheme_mem(&conf);
+        struct lab l = {.rng = 8};
+        struct mu_scheme_cost c;
+        struct mu_scheme s;
+        struct mu_rekey r;
+        void *mem = malloc(len);
+
+        assert_non_null(mem);
+        f.members = 4096;
+        f.gone = 200;
+        assert_int_equal(
+            mu_scheme_explain(&f, (enum mu_scheme_kind)kind, &c), 0);
+        assert_int_equal(mu_scheme_build(&s, &conf, 1, mem, len), 0);
+        for (unsigned i = 0; i < 201;)
+            i += mu_scheme_leave(&s, lab_rng(&l, 4096)) == 0;
+        assert_int_equal(mu_scheme_begin(&s, 2, 1 << 20, &r), 0);
+        assert_true(c.wraps >= r.wraps);
+        assert_true(c.wraps * 100 <=
+                    r.wraps * (kind == MU_SCHEME_SD ? 112 : 160));
+        free(mem);
+    }
+}
+
 static enum mu_scheme_kind choice(const struct mu_scheme_facts *f,
                                   enum mu_scheme_reason *reason)
 {
@@ -160,6 +192,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(formula_is_true),
+        cmocka_unit_test(after_many_leaves),
         cmocka_unit_test(reasons),
         cmocka_unit_test(facts_that_cannot_be),
     };
