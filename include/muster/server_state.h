@@ -116,7 +116,8 @@ struct mu_server_campaign {
 
 struct mu_server {
     struct mu_server_conf conf;
-    int failed; /* sticky: the engine is finished */
+    int failed; /* sticky, but for errors that say: try again */
+    mu_time reload_at;
     mu_time now;
 
     struct mu_server_ring stores, sends;

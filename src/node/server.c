@@ -8,6 +8,7 @@
 #define SENDS_BYTES (128u * 1024u)
 #define SENDS_ITEMS 1024u
 #define BURST 64 /* packets between two steps */
+#define RELOAD_WAIT MU_SECONDS(1)
 
 /* ---- memory ---------------------------------------------------------------- */
 
@@ -183,6 +184,7 @@ static int server_back(struct mu_server *s)
     for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
         mu_srv_cast_end(&s->campaigns[i]);
     s->failed = server_load(s);
+    s->reload_at = s->now + RELOAD_WAIT;
     for (uint32_t n = 1; n <= s->gateways_len; n++) {
         mu_srv_notice(s, n);
         mu_srv_poke(s, n);
@@ -256,10 +258,13 @@ static void keys_work(struct mu_server *s)
 
 int mu_server_step(struct mu_server *s, const struct mu_event *ev)
 {
-    if (s->failed != 0)
-        return s->failed;
     if (ev->now > s->now)
         s->now = ev->now;
+    /* A store that could not even be read after a rollback: try again. */
+    if (mu_err_class(s->failed) == MU_CLASS_RETRY && s->now >= s->reload_at)
+        (void)server_back(s);
+    if (s->failed != 0)
+        return s->failed;
     s->burst = BURST;
     keys_work(s);
     dispatch(s, ev);
@@ -322,7 +327,8 @@ mu_time mu_server_deadline(const struct mu_server *s)
     mu_time at = mu_time_min(s->asks_at, mu_srv_campaigns_deadline(s));
 
     if (s->failed != 0)
-        return MU_TIME_NEVER;
+        return mu_err_class(s->failed) == MU_CLASS_RETRY ? s->reload_at
+                                                         : MU_TIME_NEVER;
     /* With no counter block at hand, its report wakes us up. */
     if (s->groups_due && s->generations.next != s->generations.reserved)
         at = mu_time_min(at, s->groups_at);

@@ -89,6 +89,27 @@ void rig_plain(struct rig *r, const uint8_t *campaign, const uint8_t *bytes,
     memcpy(o->bytes, bytes, len);
 }
 
+/* The store, which can be told to fail reads. */
+static int rig_get(void *ctx, uint8_t table, struct mu_bytes key,
+                   uint8_t *value, size_t *len)
+{
+    struct rig *r = ctx;
+    if (r->reads_fail > 0) {
+        r->reads_fail--;
+        return MU_ERR_IO;
+    }
+    return r->store.get(r->store.ctx, table, key, value, len);
+}
+
+static int rig_next(void *ctx, uint8_t table, struct mu_bytes after,
+                    uint8_t *key, size_t *key_len, uint8_t *value,
+                    size_t *value_len)
+{
+    struct rig *r = ctx;
+    return r->store.next(r->store.ctx, table, after, key, key_len, value,
+                         value_len);
+}
+
 /* ---- the body -------------------------------------------------------------- */
 
 static int rig_init(struct rig *r)
@@ -116,12 +137,13 @@ void rig_open(struct rig *r)
     r->crypto = *mu_crypto_openssl();
     assert_int_equal(mu_secret_set(&r->master, MU_BYTES(master)), 0);
     assert_int_equal(mu_memory_open(&r->memory, &r->store), 0);
+    r->port = (struct mu_store){.ctx = r, .get = rig_get, .next = rig_next};
     r->depot = (struct mu_depot){r, depot_open, depot_remove};
     r->now = MU_SECONDS(1);
     r->conf = (struct mu_server_conf){
         .crypto = &r->crypto,
         .identity = mu_bytes_str("server"),
-        .store = &r->store,
+        .store = &r->port,
         .depot = &r->depot,
         .master = &r->master,
         .campaigns_max = 3,
@@ -263,8 +285,13 @@ void rig_commit(struct rig *r)
     if (rc != 0) {
         r->store.rollback(r->store.ctx);
         ev.result = rc;
-        ev.ticket = tickets[n - 1];
-        assert_int_equal(mu_server_step(&r->server, &ev), 0);
+        r->reads_fail = r->fail_reads;
+        /* Every ticket of the batch fails; the first one counts. */
+        for (unsigned i = 0; i < n; i++) {
+            ev.ticket = tickets[i];
+            rc = mu_server_step(&r->server, &ev);
+            assert_true(rc == 0 || r->fail_reads != 0);
+        }
         return;
     }
     for (unsigned i = 0; i < n; i++) {

@@ -47,6 +47,8 @@ struct rig {
     struct mu_secret master;
     struct mu_memory *memory;
     struct mu_store store;
+    struct mu_store port; /* what the engine sees: reads only */
+    int reads_fail;
     struct mu_depot depot;
     struct rig_object objects[RIG_OBJECTS_MAX];
     struct mu_server_conf conf;
@@ -66,6 +68,7 @@ struct rig {
     uint64_t crash_commit; /* dies after so many, unreported; 0: never */
     bool crashed;
     int fail_after;    /* after so many good commits... */
+    int fail_reads;    /* then so many reads */
     int fail_commits;  /* ...so many fail */
 
     struct rig_send sends[RIG_SENDS_MAX];

@@ -657,6 +657,35 @@ static void test_disk_full(void **state)
     }
 }
 
+/* ...and the store cannot be read for a while either. */
+static void test_store_away(void **state)
+{
+    (void)state;
+    struct fleet *f = fleet_open(0);
+    struct mu_event ev = {.kind = MU_EV_TIMER};
+    fleet_link(f);
+    fleet_push(f);
+    f->rig.fail_commits = 1;
+    f->rig.fail_after = 0;
+    f->rig.fail_reads = 5;
+    rig_device_add(&f->rig, "late", "gw-1");
+    assert_int_equal(f->rig.server.failed, MU_ERR_IO);
+    assert_int_equal(mu_server_step(&f->rig.server, &ev), MU_ERR_IO);
+    assert_int_equal(mu_server_pause(&f->rig.server, f->campaign), MU_ERR_IO);
+    for (unsigned i = 0; i < 10; i++) {
+        ev.now = f->rig.now += MU_SECONDS(1);
+        int rc = mu_server_step(&f->rig.server, &ev);
+        assert_true(rc == 0 || rc == MU_ERR_IO);
+        rig_drain(&f->rig);
+    }
+    assert_int_equal(f->rig.server.failed, 0);
+    for (unsigned g = 0; g < 2; g++)
+        assert_int_equal(area_fetch(&f->gw[g], f->campaign), 0);
+    areas_run(&f->areas, MU_SECONDS(30));
+    assert_true(area_done(&f->gw[0]));
+    fleet_close(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -679,6 +708,7 @@ int main(void)
         cmocka_unit_test(test_restart_while_sending),
         cmocka_unit_test(test_prepared_lost),
         cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_store_away),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
