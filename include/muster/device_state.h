@@ -116,6 +116,7 @@ struct mu_device_campaign {
     bool stale;         /* the gateway did not list it as live */
     struct mu_backoff wait; /* until the next try at what failed */
     uint32_t pages_seen;
+    uint64_t unsynced;  /* bytes in the slot that are not durable */
     mu_time heard_at;   /* last DATA that was taken */
     bool hook_due, hook_flying;
     struct mu_backoff hook_wait;

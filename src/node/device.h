@@ -89,6 +89,8 @@ bool mu_device_next_need(struct mu_device *d, struct mu_effect *out);
 /* Bytes of a PAGE record. */
 size_t mu_device_save_max(const struct mu_cast_shape *s);
 int mu_device_receive_open(struct mu_device *d);
+/* What was written to the slot is durable. */
+MU_MUST int mu_device_receive_sync(struct mu_device *d);
 mu_time mu_device_receive_deadline(const struct mu_device *d);
 uint8_t *mu_device_save_room(struct mu_device *d);
 

@@ -363,7 +363,8 @@ static int campaign_progress(struct mu_device *d)
     if (pages == c->pages_seen)
         return 0;
     c->pages_seen = pages;
-    mu_device_dirty(d, MU_DEVICE_REC_PAGE);
+    if (c->unsynced == 0)
+        mu_device_dirty(d, MU_DEVICE_REC_PAGE);
     mu_device_trace(d, "page", c->session, pages);
     if (!mu_cast_receiver_done(&d->receiver))
         return 0;

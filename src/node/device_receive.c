@@ -25,6 +25,28 @@ uint8_t *mu_device_save_room(struct mu_device *d)
            mu_device_save_max(&d->campaign.shape);
 }
 
+/* A record of progress speaks of durable pages only, and a write to flash or
+ * disk is slow: made durable are the last page and every sixteenth of the
+ * object, but not less than this. */
+#define CHECKPOINT_MIN 65536u
+
+static bool receive_checkpoint(const struct mu_device_campaign *c,
+                               const struct mu_cast_page *page)
+{
+    return page->last || (c->unsynced >= CHECKPOINT_MIN &&
+                          c->unsynced >= c->size / 16);
+}
+
+int mu_device_receive_sync(struct mu_device *d)
+{
+    const struct mu_object *slot = d->conf.slot;
+    int rc = d->campaign.unsynced == 0 ? 0 : slot->sync(slot->ctx);
+
+    if (rc == 0)
+        d->campaign.unsynced = 0;
+    return rc;
+}
+
 /* A page that is complete: decrypted in its place and written to the slot. On
  * failure the block is encrypted again, because it will be offered again. */
 static int receive_page(void *ctx, const struct mu_cast_page *page,
@@ -39,8 +61,11 @@ static int receive_page(void *ctx, const struct mu_cast_page *page,
     if (rc != 0)
         return rc;
     rc = slot->write(slot->ctx, page->content_at, content, page->content_len);
-    if (rc == 0)
-        rc = slot->sync(slot->ctx);
+    if (rc == 0) {
+        d->campaign.unsynced += page->content_len;
+        if (receive_checkpoint(&d->campaign, page))
+            rc = mu_device_receive_sync(d);
+    }
     if (rc == 0)
         return 0;
     mu_device_trace(d, "slot-failed", page->index, (uint64_t)-rc);
@@ -106,6 +131,7 @@ int mu_device_receive_open(struct mu_device *d)
         return rc;
     receive_control(d);
     c->pages_seen = 0;
+    c->unsynced = 0;
     if (c->fresh || mu_device_load_page(d) != 0)
         mu_device_dirty(d, MU_DEVICE_REC_PAGE);
     else if (mu_cast_receiver_done(&d->receiver))

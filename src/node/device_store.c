@@ -154,6 +154,10 @@ bool mu_device_next_store(struct mu_device *d, struct mu_effect *out)
         d->records[i].dirty = false; /* its receiver is gone */
         return false;
     }
+    if (i == MU_DEVICE_REC_PAGE && mu_device_receive_sync(d) != 0) {
+        mu_backoff_fail(&d->records[i].wait, d->now, &d->jitter);
+        return false;
+    }
     w = device_record_write(d, (enum mu_device_records)i);
     mu_assert(!w.failed); /* all sizes are bounded when they are taken in */
     mu_record_taken(&d->records[i], ++d->ticket);
