@@ -594,7 +594,7 @@ static void test_restart_while_sending(void **state)
     /* They did not fetch again, and most was not sent again. */
     assert_true(area_done(&f->gw[0]));
     assert_true(area_done(&f->gw[1]));
-    assert_true(f->rig.packets - before < 140);
+    assert_true(f->rig.packets - before < 90);
     assert_false(rig_traced(&f->rig, "prepared-lost"));
     fleet_close(f);
 }
