@@ -121,7 +121,8 @@ static int slot_write(void *ctx, uint64_t at, const uint8_t *from, size_t len)
         return MU_ERR_TOO_LARGE;
     if (memcmp(s->world->truth + at, from, len) != 0)
         s->differs = true;
-    s->written += len;
+    if (at <= s->whole && at + len > s->whole)
+        s->whole = at + len;
     return 0;
 }
 
@@ -131,7 +132,7 @@ static int slot_read(void *ctx, uint64_t at, uint8_t *to, size_t len)
     uint64_t size = s->world->conf.size;
     if (at > size || len > size - at)
         return MU_ERR_TOO_LARGE;
-    if (s->written < size) { /* parts were never written */
+    if (s->whole < size) { /* parts were never written */
         memset(to, 0, len);
         return 0;
     }

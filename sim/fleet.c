@@ -253,7 +253,7 @@ static void result_device(struct sim_world *w, struct sim_node *n,
                           struct sim_result *r)
 {
     struct mu_device_status status;
-    bool whole = n->slot.written >= w->conf.size;
+    bool whole = n->slot.whole >= w->conf.size;
     if (!n->up)
         return;
     mu_device_status(n->engine, &status);

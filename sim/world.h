@@ -53,7 +53,7 @@ struct sim_engine {
 
 struct sim_slot { /* a device's image slot, held as "equal to the truth" */
     struct sim_world *world;
-    uint64_t written; /* bytes written so far, summed */
+    uint64_t whole;   /* bytes from the start that were all written */
     bool differs;     /* something was written that is not the truth */
 };
 

@@ -210,6 +210,7 @@ struct mu_gateway_session {
     uint16_t base;          /* next index of the sweep */
     uint32_t sweep_ms;      /* windows of this sweep so far */
     mu_time census_at;
+    mu_time ends_until;     /* only who is at an end is asked */
     uint32_t interval_s;
     bool news;              /* a status came since the last sweep */
 

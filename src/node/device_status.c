@@ -92,8 +92,8 @@ static void status_counted(struct mu_device *d, const struct mu_census *m)
             r->due_at = MU_TIME_NEVER;
         return;
     }
-    if (r->state == 0)
-        return;
+    if ((r->state & (m->state | MU_STATE_FAILED)) == 0)
+        return; /* nothing that is asked for */
     if (r->sent_at != 0 && r->sent_state == r->state &&
         d->now < r->sent_at + REPEAT_AFTER)
         return;

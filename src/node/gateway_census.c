@@ -11,6 +11,7 @@
 #define STATUS_LEN 38      /* bytes of a STATUS, rounded up */
 #define WINDOW_MS_MAX 60000u
 #define INTERVAL_MAX_S 16
+#define ENDS_ONLY MU_SECONDS(5) /* after the last page: no states on the way */
 
 static bool census_final(const struct mu_gateway_member *m)
 {
@@ -29,6 +30,7 @@ void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     s->interval_s = 1;
     s->census_at = g->now;
+    s->ends_until = g->now + ENDS_ONLY;
 }
 
 bool mu_gateway_census_due(const struct mu_gateway *g,
@@ -112,7 +114,7 @@ static size_t census_packet(struct mu_gateway *g, struct mu_gateway_session *s,
     struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
     struct mu_census m = {
         .session = s->session,
-        .state = MU_STATE_RUNNING,
+        .state = g->now < s->ends_until ? MU_STATE_RUNNING : MU_STATE_RECEIVED,
         .round = s->round,
         .base = s->base,
         .kg = (uint8_t)g->kg[0].kid.generation,
