@@ -142,6 +142,8 @@ static int exchange_send_request(struct coap_peer *p,
     if (rc == 0 && m->payload.len > MU_COAP_SINGLE) {
         o->body = exchange_copy(m->payload);
         o->body_len = m->payload.len;
+        o->wire.rtag_set = true;
+        o->wire.rtag = ++p->owner->next_tag;
         rc = o->body == NULL ? MU_ERR_FULL : 0;
     }
     if (rc != 0) {
@@ -199,7 +201,9 @@ static int outbound_gather(struct coap_peer *p, struct coap_outbound *o,
     if (len % ((size_t)16 << w->block2.szx) != 0)
         return MU_ERR_MALFORMED;
     o->wire.payload = mu_bytes(NULL, 0);
-    o->wire.block1.set = false;
+    o->wire.block1.set = o->wire.rtag_set = false;
+    o->wire.etag_set = true; /* of several at this path, this one */
+    o->wire.etag = w->etag;
     o->wire.block2 = (struct coap_wire_block){
         .set = true, .szx = w->block2.szx,
         .num = (uint32_t)(len >> (w->block2.szx + 4)),
@@ -289,23 +293,23 @@ static void body_clear(struct coap_body *b)
     *b = (struct coap_body){ .used = false };
 }
 
-static struct coap_body *body_find(struct coap_body *list, const char *path,
-                                   size_t path_len)
+static struct coap_body *body_find(struct coap_body *list,
+                                   const struct coap_wire *w, uint32_t tag)
 {
     for (int i = 0; i < COAP_BODIES_MAX; i++) {
-        if (list[i].used && list[i].path_len == path_len &&
-            memcmp(list[i].path, path, path_len) == 0)
+        if (list[i].used && list[i].tag == tag &&
+            list[i].path_len == w->path_len &&
+            memcmp(list[i].path, w->path_text, w->path_len) == 0)
             return &list[i];
     }
     return NULL;
 }
 
-/* One for this path: its own, a free one, or the oldest. */
+/* One for this path and tag: its own, a free one, or the oldest. */
 static struct coap_body *body_make(struct coap_peer *p, struct coap_body *list,
-                                   const char *path, size_t path_len)
+                                   const char *path, size_t path_len,
+                                   struct coap_body *b)
 {
-    struct coap_body *b = body_find(list, path, path_len);
-
     for (int i = 0; b == NULL && i < COAP_BODIES_MAX; i++)
         b = list[i].used ? NULL : &list[i];
     if (b == NULL) {
@@ -330,10 +334,12 @@ static int body_take(struct coap_peer *p, const struct coap_wire *w,
 {
     size_t at = (size_t)w->block1.num << (w->block1.szx + 4);
     size_t len = at + w->payload.len;
-    struct coap_body *b = w->block1.num == 0
-        ? body_make(p, p->coming, w->path_text, w->path_len)
-        : body_find(p->coming, w->path_text, w->path_len);
+    struct coap_body *b = body_find(p->coming, w, w->rtag);
 
+    if (w->block1.num == 0) {
+        b = body_make(p, p->coming, w->path_text, w->path_len, b);
+        b->tag = w->rtag;
+    }
     if (b == NULL || b->len != at)
         return -CODE_INCOMPLETE;
     if (len > MU_COAP_BODY_MAX) {
@@ -436,9 +442,12 @@ static void exchange_cut(struct coap_wire *w, struct mu_bytes body,
 static void exchange_next_block(struct coap_peer *p, uint16_t mid,
                                 coap_pdu_t *pdu, const struct coap_wire *asked)
 {
-    struct coap_body *b = body_find(p->going, asked->path_text,
-                                    asked->path_len);
+    struct coap_body *b = body_find(p->going, asked, asked->etag);
     struct coap_wire w = { 0 };
+
+    /* One who does not say which means the newest. */
+    for (int i = 0; b == NULL && !asked->etag_set && i < COAP_BODIES_MAX; i++)
+        b = body_find(p->going, asked, p->owner->next_tag - (uint32_t)i);
 
     if (b == NULL ||
         (size_t)asked->block2.num << (asked->block2.szx + 4) >= b->len) {
@@ -446,7 +455,7 @@ static void exchange_next_block(struct coap_peer *p, uint16_t mid,
         return;
     }
     w.code = b->code;
-    exchange_cut(&w, mu_bytes(b->data, b->len), b->etag, asked->block2.szx,
+    exchange_cut(&w, mu_bytes(b->data, b->len), b->tag, asked->block2.szx,
                  asked->block2.num);
     exchange_answer_now(p, mid, pdu, &w);
 }
@@ -591,15 +600,16 @@ static int exchange_send_response(struct coap_peer *p,
     w.path_len = 0;
     w.block1 = in->block1;
     if (w.payload.len > MU_COAP_SINGLE) {
-        struct coap_body *b = body_make(p, p->going, in->path, in->path_len);
+        struct coap_body *b = body_make(p, p->going, in->path, in->path_len,
+                                        NULL);
 
         b->data = exchange_copy(w.payload);
         if (b->data == NULL)
             return MU_ERR_FULL;
         b->len = w.payload.len;
         b->code = w.code;
-        b->etag = ++p->owner->next_etag;
-        exchange_cut(&w, mu_bytes(b->data, b->len), b->etag, COAP_WIRE_SZX, 0);
+        b->tag = ++p->owner->next_tag;
+        exchange_cut(&w, mu_bytes(b->data, b->len), b->tag, COAP_WIRE_SZX, 0);
     }
     if (in->pdu != NULL) {
         exchange_answer_now(p, in->mid, in->pdu, &w);

@@ -732,7 +732,7 @@ void mu_coap_drop(unsigned percent, uint64_t seed)
 
     coap_startup();
     snprintf(text, sizeof(text), "%u%%", percent);
-    if (percent == 0 || coap_debug_set_packet_loss(text) == 0)
+    if (coap_debug_set_packet_loss(text) == 0 || percent == 0)
         return;
     coap_drop_state = seed * 0x9e3779b97f4a7c15u + 1;
     coap_set_prng(coap_drop_random);

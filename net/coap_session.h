@@ -48,13 +48,13 @@ struct coap_reply {
     struct coap_wire *wire; /* with its payload behind it */
 };
 
-/* A body that comes or goes in blocks, found by path. */
+/* A body that comes or goes in blocks, found by path and tag. */
 struct coap_body {
     bool used;
     char path[COAP_WIRE_PATH_MAX];
     size_t path_len;
     uint8_t code;
-    uint32_t etag;
+    uint32_t tag; /* Request-Tag of a request, ETag of a response */
     uint8_t *data;
     size_t len;
     uint64_t until;
@@ -100,7 +100,7 @@ struct mu_coap {
     struct coap_slot *slots;
     size_t slots_len;
     struct coap_failed *failed;
-    uint32_t next_token, next_exchange, next_etag;
+    uint32_t next_token, next_exchange, next_tag;
     struct mu_secret key;        /* handed to libcoap, wiped in the next poll */
     coap_bin_const_t key_bytes;
     coap_dtls_cpsk_info_t client_info;

@@ -69,6 +69,8 @@ int coap_wire_write(const struct coap_wire *w, coap_pdu_t *pdu)
         rc = wire_add_block(pdu, COAP_OPTION_BLOCK2, &w->block2);
     if (rc == 0)
         rc = wire_add_block(pdu, COAP_OPTION_BLOCK1, &w->block1);
+    if (rc == 0 && w->rtag_set)
+        rc = wire_add_uint(pdu, COAP_OPTION_RTAG, w->rtag);
     if (rc == 0 && w->payload.len > 0 &&
         !coap_add_data(pdu, w->payload.len, w->payload.data))
         rc = MU_ERR_NO_SPACE;
@@ -129,6 +131,11 @@ static int wire_read_option(struct coap_wire *w, uint16_t number,
     case COAP_OPTION_ETAG:
         w->etag_set = v.len <= 4;
         w->etag = w->etag_set ? wire_uint(v) : 0;
+        return 0;
+    case COAP_OPTION_RTAG: /* up to 8 bytes; ours have 4 */
+        w->rtag_set = true;
+        for (size_t i = 0; i < v.len; i++)
+            w->rtag = (w->rtag << 8 | w->rtag >> 24) ^ v.data[i];
         return 0;
     case COAP_OPTION_URI_HOST:
     case COAP_OPTION_URI_PORT:

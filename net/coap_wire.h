@@ -29,7 +29,9 @@ struct coap_wire {
     bool oscore;
     struct coap_wire_block block1, block2;
     bool etag_set;
-    uint32_t etag;
+    uint32_t etag; /* which of our large responses: RFC 7959 s.2.4 */
+    bool rtag_set;
+    uint32_t rtag; /* which of their large requests: RFC 9175 s.3.2 */
     struct mu_bytes payload; /* a view: into the PDU when read */
 };
 

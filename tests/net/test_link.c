@@ -39,8 +39,7 @@ struct world {
     uv_loop_t uv;
     uv_timer_t patience;
     bool late;
-    struct end server, client;
-    struct end *more[2]; /* that take part in turns */
+    struct end server, client, other, forger;
     struct mu_addr at;
 };
 
@@ -110,11 +109,11 @@ static struct seen *wait_for(struct world *w, struct end *e,
         }
         if (w->late)
             return NULL;
-        struct end *all[] = { &w->client, &w->server, w->more[0], w->more[1] };
+        struct end *all[] = { &w->client, &w->server, &w->other, &w->forger };
         bool again = false;
 
         for (int i = 0; i < 4; i++) {
-            if (all[i] != NULL && all[i]->coap != NULL)
+            if (all[i]->coap != NULL)
                 again = mu_coap_poll(all[i]->coap) || again;
         }
         uv_run(&w->uv, again ? UV_RUN_NOWAIT : UV_RUN_ONCE);
@@ -157,12 +156,16 @@ static int teardown(void **state)
 
     mu_coap_free(w->client.coap);
     mu_coap_free(w->server.coap);
+    mu_coap_free(w->other.coap);
+    mu_coap_free(w->forger.coap);
     uv_close((uv_handle_t *)&w->patience, NULL);
     uv_run(&w->uv, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&w->uv), 0);
     for (int i = 0; i < EVENTS_MAX; i++) {
         free(w->server.seen[i].payload);
         free(w->client.seen[i].payload);
+        free(w->other.seen[i].payload);
+        free(w->forger.seen[i].payload);
     }
     free(w);
     return 0;
@@ -268,6 +271,54 @@ static void test_large_bodies(void **state)
     assert_non_null(wait_for(w, &w->client, MU_EV_NO_ANSWER, from));
 }
 
+static void answer(struct end *e, const struct seen *request,
+                   struct mu_bytes payload)
+{
+    struct mu_message m = {
+        .code = 0x45, .exchange = request->exchange, .payload = payload,
+    };
+
+    mu_coap_send(e->coap, request->link, true, &m);
+}
+
+/* Two large bodies each way at one path: neither gets a piece of the other. */
+static void test_large_bodies_at_once(void **state)
+{
+    struct world *w = *state;
+    static uint8_t a[4000], b[5000];
+    struct seen *s;
+
+    memset(a, 'a', sizeof(a));
+    memset(b, 'b', sizeof(b));
+    connect_ends(w);
+    w->server.answer_later = true;
+    ask(&w->client, 1, "ann", MU_BYTES(a));
+    ask(&w->client, 2, "ann", MU_BYTES(b));
+    unsigned from = w->server.len;
+
+    assert_non_null(wait_for(w, &w->server, MU_EV_REQUEST, from));
+    assert_non_null(wait_for(w, &w->server, MU_EV_REQUEST, from + 1));
+    for (unsigned i = from; i < from + 2; i++) {
+        s = &w->server.seen[i];
+        assert_true(s->len == sizeof(a) || s->len == sizeof(b));
+        for (size_t at = 0; at < s->len; at++)
+            assert_int_equal(s->payload[at], s->len == sizeof(a) ? 'a' : 'b');
+    }
+    for (unsigned i = from; i < from + 2; i++) {
+        s = &w->server.seen[i];
+        answer(&w->server, s, s->len == sizeof(a) ? MU_BYTES(a) : MU_BYTES(b));
+    }
+    from = w->client.len;
+    assert_non_null(wait_for(w, &w->client, MU_EV_RESPONSE, from));
+    assert_non_null(wait_for(w, &w->client, MU_EV_RESPONSE, from + 1));
+    for (unsigned i = from; i < from + 2; i++) {
+        s = &w->client.seen[i];
+        assert_int_equal(s->len, s->exchange == 1 ? sizeof(a) : sizeof(b));
+        for (size_t at = 0; at < s->len; at++)
+            assert_int_equal(s->payload[at], s->exchange == 1 ? 'a' : 'b');
+    }
+}
+
 static void test_wrong_key(void **state)
 {
     struct world *w = *state;
@@ -335,31 +386,27 @@ static void test_no_answer(void **state)
 static void test_newer_replaces(void **state)
 {
     struct world *w = *state;
-    struct end other = { .peer = "gw", .key = 7, .link = 0 };
-    struct end forger = { .peer = "gw", .key = 8, .link = 0 };
     unsigned from;
 
     connect_ends(w);
     /* Without the key nobody is cut off ... */
-    forger.coap = end_new(w, &forger, "dev");
-    w->more[0] = &forger;
-    mu_coap_open(forger.coap, 0, &w->at);
-    assert_non_null(wait_for(w, &forger, MU_EV_LINK_DOWN, 0));
+    w->forger = (struct end){ .peer = "gw", .key = 8 };
+    w->forger.coap = end_new(w, &w->forger, "dev");
+    mu_coap_open(w->forger.coap, 0, &w->at);
+    assert_non_null(wait_for(w, &w->forger, MU_EV_LINK_DOWN, 0));
     from = w->client.len;
     ask(&w->client, 1, "hello", mu_bytes(NULL, 0));
     assert_non_null(wait_for(w, &w->client, MU_EV_RESPONSE, from));
     /* ... with it the newer one takes the place. */
-    other.coap = end_new(w, &other, "dev");
-    w->more[1] = &other;
-    mu_coap_open(other.coap, 0, &w->at);
+    w->other = (struct end){ .peer = "gw", .key = 7 };
+    w->other.coap = end_new(w, &w->other, "dev");
+    mu_coap_open(w->other.coap, 0, &w->at);
     from = w->server.len;
-    assert_non_null(wait_for(w, &other, MU_EV_LINK_UP, 0));
+    assert_non_null(wait_for(w, &w->other, MU_EV_LINK_UP, 0));
     assert_non_null(wait_for(w, &w->server, MU_EV_LINK_DOWN, from));
     assert_non_null(wait_for(w, &w->server, MU_EV_LINK_UP, from));
     assert_non_null(wait_for(w, &w->client, MU_EV_LINK_DOWN, 0));
     assert_int_equal(mu_coap_counts(w->server.coap)->replaced, 1);
-    mu_coap_free(other.coap);
-    mu_coap_free(forger.coap);
 }
 
 static void test_server_dies(void **state)
@@ -370,6 +417,38 @@ static void test_server_dies(void **state)
     mu_coap_free(w->server.coap); /* says good-bye to its sessions */
     w->server.coap = NULL;
     assert_non_null(wait_for(w, &w->client, MU_EV_LINK_DOWN, 0));
+}
+
+/* The cable is cut: no good-bye. Both ends notice by themselves. */
+static void test_silence(void **state)
+{
+    struct world *w = *state;
+
+    connect_ends(w);
+    mu_coap_drop(100, 1);
+    struct seen *client = wait_for(w, &w->client, MU_EV_LINK_DOWN, 0);
+    struct seen *server = wait_for(w, &w->server, MU_EV_LINK_DOWN, 0);
+
+    mu_coap_drop(0, 1);
+    assert_non_null(client);
+    assert_non_null(server);
+    mu_coap_open(w->client.coap, 0, &w->at);
+    assert_non_null(wait_for(w, &w->client, MU_EV_LINK_UP, 2));
+}
+
+/* A silent link that is alive stays: pings are answered. */
+static void test_idle_link_stays(void **state)
+{
+    struct world *w = *state;
+
+    connect_ends(w);
+    w->server.answer_later = true;
+    ask(&w->client, 1, "r", mu_bytes(NULL, 0)); /* given up after a second */
+    assert_non_null(wait_for(w, &w->client, MU_EV_NO_ANSWER, 0));
+    ask(&w->client, 2, "r", mu_bytes(NULL, 0));
+    assert_non_null(wait_for(w, &w->client, MU_EV_NO_ANSWER, 2));
+    assert_int_equal(w->client.len, 3);
+    assert_int_equal(w->server.len, 3); /* up, and both requests */
 }
 
 static void test_closed_by_us(void **state)
@@ -412,6 +491,7 @@ int main(void)
         LINK_TEST(test_both_ways),
         LINK_TEST(test_oscore_option),
         LINK_TEST(test_large_bodies),
+        LINK_TEST(test_large_bodies_at_once),
         LINK_TEST(test_wrong_key),
         LINK_TEST(test_unknown_identity),
         LINK_TEST(test_unknown_server),
@@ -419,6 +499,8 @@ int main(void)
         LINK_TEST(test_no_answer),
         LINK_TEST(test_newer_replaces),
         LINK_TEST(test_server_dies),
+        LINK_TEST(test_silence),
+        LINK_TEST(test_idle_link_stays),
         LINK_TEST(test_closed_by_us),
         LINK_TEST(test_ipv6),
         LINK_TEST(test_port_in_use),
