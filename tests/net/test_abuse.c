@@ -149,8 +149,8 @@ static void abuse_http(struct lab *lab)
     static const char *const requests[] = {
         "GET /v1/devices HTTP/1.1\r\nHost: x\r\n\r\n",
         "GET /v1/devices HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer x\r\n\r\n",
-        "POST /v1/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999"
-        "9999999999\r\n\r\n",
+        ("POST /v1/campaigns HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999"
+         "9999999999\r\n\r\n"),
         "\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
         "GET / HTTP/9.9\r\n\r\n",
     };
