@@ -141,7 +141,7 @@ static void show_field(int64_t key, struct mu_reader *r)
         "kind",       "campaign", "group",   "version",        "size",
         "digest",     "shape",    "roots",   "session",        "kid",
         "content key, wrapped",   "name",    "Kb is to be had", "server epoch",
-        "downgrade",  "edition",
+        "downgrade",  "edition",  "may be re-protected",
     };
     if (key >= 0 && key < (int64_t)(sizeof names / sizeof names[0]))
         printf("  %-22s ", names[key]);

@@ -36,6 +36,7 @@ struct mu_manifest {
     uint32_t epoch;          /* server epoch */
     uint32_t edition;        /* 0; one more each time the object is encrypted
                                 anew under a fresh key (a member was revoked) */
+    bool reprotect;          /* option 1: the server lets a gateway relay it */
     bool relayed;            /* option 1: kid is a Kg, see s.5.2 */
 };
 
@@ -58,7 +59,8 @@ MU_MUST int mu_cancel_create(const struct mu_crypto *c,
                              const uint8_t campaign[MU_CAMPAIGN_ID],
                              struct mu_writer *w);
 /* For MU_ANNOUNCE_CANCEL only m->campaign is filled. kg may be NULL where no
- * relay manifest is expected (it is then MU_ERR_UNKNOWN_KEY). */
+ * relay manifest is expected (it is then MU_ERR_UNKNOWN_KEY). One around a
+ * manifest that does not allow it is MU_ERR_FORBIDDEN. */
 MU_MUST int mu_announce_consume(const struct mu_crypto *c,
                                 const struct mu_signer *server,
                                 const struct mu_secret *kg,

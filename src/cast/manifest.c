@@ -14,7 +14,7 @@
 enum manifest_key {
     M_KIND, M_CAMPAIGN, M_GROUP, M_VERSION, M_SIZE, M_DIGEST, M_SHAPE,
     M_ROOTS, M_SESSION, M_KID, M_CEK, M_NAME, M_POINTER, M_EPOCH, M_DOWNGRADE,
-    M_EDITION,
+    M_EDITION, M_REPROTECT,
 };
 
 /* What a manifest must have; the rest may be absent. */
@@ -96,7 +96,8 @@ static int manifest_check(const struct mu_manifest *m)
 static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
 {
     mu_cbor_put_map(w, 14u + (m->downgrade ? 1 : 0) +
-                           (m->edition != 0 ? 1 : 0));
+                           (m->edition != 0 ? 1 : 0) +
+                           (m->reprotect ? 1 : 0));
     mu_cbor_put_uint(w, M_KIND);
     mu_cbor_put_uint(w, MU_ANNOUNCE_MANIFEST);
     mu_cbor_put_uint(w, M_CAMPAIGN);
@@ -132,6 +133,10 @@ static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
     if (m->edition != 0) {
         mu_cbor_put_uint(w, M_EDITION);
         mu_cbor_put_uint(w, m->edition);
+    }
+    if (m->reprotect) {
+        mu_cbor_put_uint(w, M_REPROTECT);
+        mu_cbor_put_bool(w, true);
     }
 }
 
@@ -234,6 +239,9 @@ static void manifest_read_value(struct mu_reader *r, int64_t key,
         break;
     case M_EDITION:
         m->edition = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+        break;
+    case M_REPROTECT:
+        m->reprotect = mu_cbor_get_bool(r);
         break;
     default:
         mu_cbor_skip(r);

@@ -154,6 +154,10 @@ int mu_relay_consume(const struct mu_crypto *c, const struct mu_signer *server,
         return rc;
     if (*kind != MU_ANNOUNCE_MANIFEST)
         return MU_ERR_MALFORMED;
+    /* Whoever holds Kg could else take an object that is end to end down to
+     * the area key. */
+    if (!m->reprotect)
+        return MU_ERR_FORBIDDEN;
     m->shape = by_gateway.shape;
     m->roots = by_gateway.roots;
     m->session = by_gateway.session;

@@ -53,6 +53,7 @@ static void same(const struct mu_manifest *a, const struct mu_manifest *b)
     assert_true(mu_bytes_eq(a->name, b->name));
     assert_true(mu_bytes_eq(a->pointer, b->pointer));
     assert_int_equal(a->epoch, b->epoch);
+    assert_int_equal(a->reprotect, b->reprotect);
     assert_int_equal(a->relayed, b->relayed);
 }
 
@@ -65,7 +66,7 @@ static void test_there_and_back(void **state)
         struct mu_writer w = mu_writer(out, sizeof(out));
         struct mu_manifest m = sample(), back;
         enum mu_announce_kind kind = 0;
-        m.downgrade = downgrade != 0;
+        m.downgrade = m.reprotect = downgrade != 0;
         assert_int_equal(mu_manifest_create(c, &server, &m, &w), 0);
         assert_int_equal(mu_announce_consume(c, &server, NULL, mu_written(&w),
                                              &kind, &back), 0);
@@ -117,6 +118,7 @@ static void test_cancel(void **state)
 static void relay_sample(struct mu_manifest *m)
 {
     *m = sample();
+    m->reprotect = true;
     m->shape = (struct mu_cast_shape){80, 16, 4, 8};
     m->roots.len = (16 + 4) * 8;
     m->session = 200;
@@ -135,7 +137,7 @@ static void test_relay(void **state)
 
     (void)state;
     relay_sample(&r);
-    r.relayed = true;
+    r.relayed = m.reprotect = true;
     assert_int_equal(mu_manifest_create(c, &server, &m, &in), 0);
     assert_int_equal(mu_relay_create(c, &kg, mu_written(&in), &r, &w), 0);
     assert_int_equal(mu_announce_consume(c, &server, &kg, mu_written(&w),
@@ -153,6 +155,23 @@ static void test_relay(void **state)
                                         &back) < 0);
         out[i] ^= 0x11;
     }
+}
+
+/* The server decides whether its object may go under Kg. */
+static void test_relay_forbidden(void **state)
+{
+    uint8_t inner[MU_ANNOUNCE_MAX], out[MU_ANNOUNCE_MAX];
+    struct mu_writer in = mu_writer(inner, sizeof(inner));
+    struct mu_writer w = mu_writer(out, sizeof(out));
+    struct mu_manifest m = sample(), r, back;
+    enum mu_announce_kind kind;
+
+    (void)state;
+    relay_sample(&r);
+    assert_int_equal(mu_manifest_create(c, &server, &m, &in), 0);
+    assert_int_equal(mu_relay_create(c, &kg, mu_written(&in), &r, &w), 0);
+    assert_int_equal(mu_announce_consume(c, &server, &kg, mu_written(&w),
+                                         &kind, &back), MU_ERR_FORBIDDEN);
 }
 
 /* A gateway has Kg, not the server's key: what it signs is worth nothing. */
@@ -197,7 +216,8 @@ static void test_largest(void **state)
     m.version = UINT64_MAX;
     m.group = UINT32_MAX;
     m.epoch = UINT32_MAX;
-    m.downgrade = true;
+    m.downgrade = m.reprotect = true;
+    m.edition = UINT32_MAX;
     m.shape = (struct mu_cast_shape){1472, 254, 1, 4};
     m.size = 1ull << 32;
     assert_int_equal(mu_cast_page_first(&m.shape, m.size, &page), 0);
@@ -346,6 +366,7 @@ static void test_relay_by_hand(void **state)
             .external_aad = mu_bytes_str("muster relay"),
         };
         mu_kid_write(&k, &(struct mu_kid){MU_KEY_KG, 12, 5});
+        m.reprotect = true;
         assert_int_equal(mu_manifest_create(c, &server, &m, &in), 0);
         mu_cbor_put_map(&p, 6);
         mu_cbor_put_uint(&p, 1);
@@ -407,6 +428,7 @@ int main(void)
         cmocka_unit_test(test_every_byte_counts),
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_relay),
+        cmocka_unit_test(test_relay_forbidden),
         cmocka_unit_test(test_relay_liar),
         cmocka_unit_test(test_largest),
         cmocka_unit_test(test_create_refuses),

@@ -627,6 +627,7 @@ void script_push(struct script *s, const struct script_push *p)
         k->m.size = p->size;
         k->m.shape = p->shape;
         k->m.downgrade = p->downgrade;
+        k->m.reprotect = p->mode == MU_WIDE_REPROTECT;
     }
     k->session = (uint8_t)(k->number * 8 + p->edition);
     k->live = true;
