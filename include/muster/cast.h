@@ -212,6 +212,8 @@ MU_MUST int mu_cast_receiver_init(struct mu_cast_receiver *r,
                                   size_t work_len, mu_time now);
 void mu_cast_receiver_control(struct mu_cast_receiver *r,
                               const struct mu_secret *kctl, uint8_t kg);
+/* The control key before the present one is void. */
+void mu_cast_receiver_retire(struct mu_cast_receiver *r);
 /* DATA or POLL of this session. 0 when it was taken or is a duplicate;
  * MU_ERR_AUTH for a forgery; MU_ERR_UNEXPECTED for a page that cannot be
  * checked yet or is done. */

@@ -152,6 +152,7 @@ struct mu_device {
     uint16_t index;
     struct mu_secret kfb;
     struct mu_device_area area[2]; /* present, one before */
+    mu_time area_until; /* the one before is good until then; 0: none */
     char address[MU_ADDR_TEXT_MAX];
     uint16_t port, up_port;
     bool channel_due;

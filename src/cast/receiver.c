@@ -131,6 +131,11 @@ void mu_cast_receiver_control(struct mu_cast_receiver *r,
     r->kg[0] = kg;
 }
 
+void mu_cast_receiver_retire(struct mu_cast_receiver *r)
+{
+    mu_secret_clear(&r->kctl[1]);
+}
+
 bool mu_cast_receiver_done(const struct mu_cast_receiver *r)
 {
     return r->page.index == r->pages;

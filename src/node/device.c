@@ -144,6 +144,7 @@ int mu_device_step(struct mu_device *d, const struct mu_event *ev)
     device_out_wipe(d);
     if (ev->now > d->now)
         d->now = ev->now;
+    mu_device_area_expire(d);
     rc = device_event(d, ev);
     run = mu_device_announce_run(d);
     if (rc == 0)

@@ -36,6 +36,7 @@ mu_time mu_device_ask_deadline(const struct mu_device *d, size_t which);
 bool mu_device_next_ask(struct mu_device *d, struct mu_effect *out);
 /* Asks /hello again, because a Kg is in use that is not known; bounded. */
 void mu_device_rehello(struct mu_device *d);
+void mu_device_area_expire(struct mu_device *d);
 /* The area key whose generation ends in this byte; NULL. */
 const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
                                                  uint16_t kg);

@@ -7,6 +7,8 @@
 
 #include "muster/assert.h"
 
+#define AREA_GRACE MU_SECONDS(5) /* for packets on the way under the old Kg */
+
 /* ---- the link ----------------------------------------------------------- */
 
 int mu_device_psk(const struct mu_device *d, struct mu_bytes hint,
@@ -114,12 +116,25 @@ static int link_set_kg(struct mu_device *d, const struct mu_kid *kid,
     if (rc == 0) {
         d->area[1] = d->area[0];
         d->area[0] = fresh;
+        d->area_until = d->now + AREA_GRACE;
         mu_device_campaign_area(d, false);
         mu_device_trace(d, "area-key", kid->generation, 0);
     }
     mu_secret_clear(&fresh.kg);
     mu_secret_clear(&fresh.kctl);
     return rc;
+}
+
+/* A leaver still holds the key before: it serves what was on the way when the
+ * new one came, and no longer. */
+void mu_device_area_expire(struct mu_device *d)
+{
+    if (d->area_until == 0 || d->now < d->area_until)
+        return;
+    d->area_until = 0;
+    mu_wipe(&d->area[1], sizeof d->area[1]);
+    if (d->campaign.receiving)
+        mu_cast_receiver_retire(&d->receiver);
 }
 
 static void link_sessions(struct mu_device *d, const struct mu_area_welcome *m)
