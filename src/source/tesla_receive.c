@@ -259,9 +259,11 @@ static int receive_key(struct mu_tesla_receiver *r, uint64_t x, uint32_t j,
     uint32_t old = r->verified;
     int rc;
 
-    if (j == r->verified)
-        return mu_ct_eq(key, r->key, r->params.key_len) ? 0 : MU_ERR_AUTH;
-    if (j < r->verified)
+    if (j == r->verified && !mu_ct_eq(key, r->key, r->params.key_len)) {
+        r->counts.forged++;
+        return MU_ERR_AUTH;
+    }
+    if (j <= r->verified)
         return 0; /* nothing to learn, no hash to spend */
     /* It is disclosed d intervals on: not before the clock can be there. */
     if (j > r->params.length || (uint64_t)j + r->params.delay > x) {

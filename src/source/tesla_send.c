@@ -4,7 +4,8 @@
 
 #include "muster/cbor.h"
 
-enum { BEAT = 8, COPIES = 3, HIGH_AHEAD = 4 };
+/* BEAT: three key packets in a row may be lost before the guard stops following. */
+enum { BEAT = MU_TESLA_GAP_MAX / 4, COPIES = 3, HIGH_AHEAD = 4 };
 
 static uint32_t send_high_length(const struct mu_tesla_params *p)
 {
