@@ -346,7 +346,7 @@ static void lab_show_logs(const struct lab *lab)
     char command[256];
 
     snprintf(command, sizeof(command),
-             "for f in %s/*.log; do echo \"== $f\"; tail -n 25 $f; done",
+             "for f in %s/*.log; do echo \"== $f\"; tail -n 400 $f; done",
              lab->dir);
     if (getenv("LAB_SHOW") != NULL && system(command) != 0)
         print_message("no logs\n");
