@@ -8,8 +8,8 @@
 #include "cli/client.h"
 #include "cli/decode.h"
 #include "cli/sim.h"
-
-#define VERSION "0.1.0"
+#include "net/version.h"
+#include "muster/version.h"
 
 const struct cli_verb cli_verbs[] = {
     { "serve", verb_serve, "run the server" },
@@ -32,9 +32,13 @@ const struct cli_verb cli_verbs[] = {
 
 int verb_version(int argc, char **argv)
 {
-    (void)argc;
-    (void)argv;
-    printf("muster %s\n", VERSION);
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        printf("muster version - print the version\n\n"
+               "usage: muster version [--json]\n");
+    else if (argc == 2 && strcmp(argv[1], "--json") == 0)
+        printf("{\"version\": \"%s\"}\n", MU_VERSION);
+    else
+        printf("muster %s\n", MU_VERSION);
     return 0;
 }
 

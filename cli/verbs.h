@@ -17,10 +17,6 @@ int verb_device(int argc, char **argv);
 int verb_configfile(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
-/* What the programs that run long have in common. The table of options is the
- * caller's, with these at its end. */
-struct cli_options;
-
 /* The commented file of one of them. */
 void cli_serve_configfile(void);
 void cli_gateway_configfile(void);

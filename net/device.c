@@ -10,13 +10,15 @@
 
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/device_state.h"
+#include "muster/version.h"
 #include "net/key_file.h"
 #include "net/log.h"
 #include "net/report.h"
 #include "net/state.h"
+#include "net/version.h"
 
 #define DEVICES_MAX 4096 /* in one process: file descriptors end first */
-#define SOFTWARE "muster 0.1.0"
+#define SOFTWARE "muster " MU_VERSION
 
 struct device_unit {
     struct mu_body body;

@@ -9,12 +9,14 @@
 
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/gateway_state.h"
+#include "muster/version.h"
 #include "net/key_file.h"
 #include "net/log.h"
 #include "net/report.h"
 #include "net/state.h"
+#include "net/version.h"
 
-#define SOFTWARE "muster 0.1.0"
+#define SOFTWARE "muster " MU_VERSION
 
 struct gateway_run {
     const struct mu_gateway_run_conf *conf;

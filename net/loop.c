@@ -305,6 +305,22 @@ static bool node_commit(struct mu_node *n)
     return true;
 }
 
+void mu_node_begin(struct mu_node *n)
+{
+    for (int i = 0; i < NODE_ROUNDS_MAX && !n->failed; i++) {
+        if (!node_commit(n))
+            return;
+    }
+}
+
+void mu_node_undo(struct mu_node *n)
+{
+    n->store->rollback(n->store->ctx);
+    n->tickets_len = 0;
+    n->put_pending = false;
+    n->put_error = 0;
+}
+
 static void node_arm(struct mu_node *n)
 {
     mu_time at = n->engine.deadline(n->engine.state);

@@ -104,6 +104,11 @@ void mu_node_touch(struct mu_node *n);
 MU_MUST int mu_node_when_durable(struct mu_node *n,
                                  void (*done)(void *arg, int result),
                                  void *arg);
+/* For wishes that are all taken or none: what was written before is durable
+ * (or has failed) when begin returns, and undo takes back all the writes since.
+ * The engine is told by the caller (mu_server_rollback). */
+void mu_node_begin(struct mu_node *n);
+void mu_node_undo(struct mu_node *n);
 void mu_node_close(struct mu_node *n);
 
 #endif
