@@ -8,7 +8,6 @@
 #include "cli/client.h"
 #include "cli/decode.h"
 #include "cli/sim.h"
-#include "net/version.h"
 #include "muster/version.h"
 
 const struct cli_verb cli_verbs[] = {

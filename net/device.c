@@ -15,7 +15,6 @@
 #include "net/log.h"
 #include "net/report.h"
 #include "net/state.h"
-#include "net/version.h"
 
 #define DEVICES_MAX 4096 /* in one process: file descriptors end first */
 #define SOFTWARE "muster " MU_VERSION

@@ -14,7 +14,6 @@
 #include "net/log.h"
 #include "net/report.h"
 #include "net/state.h"
-#include "net/version.h"
 
 #define SOFTWARE "muster " MU_VERSION
 
