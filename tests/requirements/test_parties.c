@@ -121,16 +121,16 @@ static uint64_t asked(const struct world *w)
     return sum;
 }
 
-/* Says that page 0 was just polled, everybody is to answer. */
+/* Says that the page in progress was just polled: everybody is to answer. */
 static int poll_try(struct world *w, const struct mu_device_area *area,
-                    size_t device)
+                    size_t device, unsigned ahead)
 {
     uint8_t packet[64];
     struct mu_writer p = mu_writer(packet, sizeof packet);
     struct mu_device *d = w->devices[device].device;
     struct mu_poll m = {.session = w->script.campaign.session,
                         .page = (uint16_t)mu_cast_receiver_pages(&d->receiver),
-                        .round = (uint8_t)(d->receiver.round + 1),
+                        .round = (uint8_t)(d->receiver.round + ahead),
                         .flags = MU_POLL_ALL,
                         .sent = 20,
                         .window_ms = 10,
@@ -157,17 +157,18 @@ static void test_leaver_polls(void **state)
     script_command(&w.script, MU_WIDE_PAUSE);
     world_run(&w, MU_SECONDS(2), NULL);
     old = w.devices[2].device->area[0];
-    assert_int_equal(poll_try(&w, &old, 0), 0); /* as long as it is in */
+    assert_int_equal(poll_try(&w, &old, 0, 1), 0); /* as long as it is in */
     script_remove(&w.script, 2);
     world_run(&w, MU_SECONDS(10), NULL);
     assert_true(w.devices[0].device->area[0].kid.generation >
                 old.kid.generation);
     before = asked(&w);
     for (size_t i = 0; i < 2; i++)
-        assert_true(poll_try(&w, &old, i) < 0);
+        assert_true(poll_try(&w, &old, i, 1) < 0);
     assert_int_equal(asked(&w), before);
     /* A poll under the new key is still heard. */
-    assert_int_equal(poll_try(&w, &w.devices[0].device->area[0], 0), 0);
+    assert_int_equal(poll_try(&w, &w.devices[0].device->area[0],
+                              0, 1), 0);
     script_command(&w.script, MU_WIDE_RUN);
     assert_all_run(&w, MU_SECONDS(60));
     world_clear(&w);
@@ -199,6 +200,224 @@ static void test_leaver_relays(void **state)
     world_clear(&w);
 }
 
+/* ---- a stranger with an antenna ----------------------------------------- */
+
+static uint8_t heard[256][64];
+static size_t heard_len[256], heard_n;
+
+static void on_up(const struct mu_effect *e)
+{
+    if (e->up && heard_n < 256 && e->packet.len <= 64) {
+        memcpy(heard[heard_n], e->packet.data, e->packet.len);
+        heard_len[heard_n++] = e->packet.len;
+    }
+}
+
+/* The answers of others under the index of one who is off, and spoilt. */
+static void test_stranger_renames(void **state)
+{
+    struct world w;
+
+    (void)state;
+    heard_n = 0;
+    world_ready(&w, 3, 5);
+    world_stop(&w, &w.devices[2]);
+    w.on_packet = on_up;
+    push(&w, 1);
+    world_run(&w, MU_SECONDS(20), NULL);
+    w.on_packet = NULL;
+    assert_true(heard_n > 4);
+    for (size_t i = 0; i < heard_n; i++) {
+        heard[i][3] = 2;
+        world_inject(&w, MU_CHANNEL_AREA, &w.gateway,
+                     mu_bytes(heard[i], heard_len[i]));
+        heard[i][3] = 0;
+        heard[i][4 + i % (heard_len[i] - 4)] ^= 1;
+        world_inject(&w, MU_CHANNEL_AREA, &w.gateway,
+                     mu_bytes(heard[i], heard_len[i]));
+    }
+    world_run(&w, MU_SECONDS(20), NULL);
+    assert_int_equal(w.script.devices[0].state, 0x0f);
+    assert_int_equal(w.script.devices[2].state, 0);
+    assert_int_equal(w.script.conflicts, 0);
+    world_start(&w, &w.devices[2]);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* ---- more of a gateway that was taken over ------------------------------- */
+
+static int gateway_says(struct world *w, size_t device, const char *path,
+                        struct mu_bytes payload)
+{
+    struct mu_device *d = w->devices[device].device;
+    struct mu_event ev = {.kind = MU_EV_REQUEST, .now = w->now};
+    int rc;
+
+    ev.message = (struct mu_message){.code = MU_COAP_POST,
+                                     .exchange = 0x40000001u,
+                                     .path = mu_bytes_str(path),
+                                     .payload = payload};
+    rc = mu_device_step(d, &ev);
+    d->replies.len = 0; /* nobody waits for it */
+    return rc;
+}
+
+/* It signs with a key of its own; and it has a true cancel, of another one. */
+static void test_gateway_cancels(void **state)
+{
+    const struct mu_crypto *c = mu_crypto_openssl();
+    struct mu_signer own;
+    uint8_t object[256], pub[MU_PUBLIC_KEY_MAX];
+    struct mu_writer o = mu_writer(object, sizeof object);
+    struct world w;
+    size_t len;
+
+    (void)state;
+    world_ready(&w, 2, 6);
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(30), any_page));
+    own = w.script.signer;
+    assert_int_equal(c->keypair(c->ctx, MU_ALG_ES256, &own.priv, pub, &len),
+                     0);
+    assert_int_equal(mu_cancel_create(c, &own, w.script.campaign.id, &o), 0);
+    assert_int_equal(gateway_says(&w, 0, "ann", mu_written(&o)), MU_ERR_AUTH);
+    o.len = 0;
+    assert_int_equal(mu_cancel_create(c, &w.script.signer,
+                                      (const uint8_t *)"another!", &o), 0);
+    world_run(&w, MU_MS(10), NULL);
+    assert_int_equal(gateway_says(&w, 0, "ann", mu_written(&o)), 0);
+    assert_int_equal(w.devices[0].device->campaign.phase,
+                     MU_DEVICE_RECEIVING);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+static int hand_false_key(struct world *w, uint64_t generation)
+{
+    const struct mu_device_area *area = &w->devices[0].device->area[0];
+    struct mu_area_group_key m = {
+        .kid = {MU_KEY_KB, SCRIPT_GROUP, generation}};
+    uint8_t raw[128];
+    struct mu_writer out = mu_writer(raw, sizeof raw);
+
+    assert_int_equal(mu_secret_set(&m.kb, mu_bytes(area->kg.bytes, 32)), 0);
+    assert_int_equal(mu_area_group_key_create(mu_crypto_openssl(), &area->kg,
+                                              &m, &out), 0);
+    return gateway_says(w, 0, "kb", mu_written(&out));
+}
+
+/* A key of its own under the highest number there is would shut the device off
+ * from every later one, for ever: no epoch is taken from a gateway. */
+static void test_gateway_hands_a_false_key(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_ready(&w, 2, 7);
+    assert_int_equal(hand_false_key(&w, UINT64_MAX), MU_ERR_FORBIDDEN);
+    assert_int_equal(hand_false_key(&w, (uint64_t)(w.script.epoch + 1) << 32),
+                     MU_ERR_FORBIDDEN);
+    /* In the present epoch it is taken; what is under the true one goes on, */
+    assert_int_equal(hand_false_key(&w, (uint64_t)w.script.epoch << 32 |
+                                            0xfffffff0u), 0);
+    push(&w, 1);
+    assert_all_run(&w, MU_SECONDS(60));
+    /* and the next epoch, which the server takes when it sees it, is newer. */
+    script_rotate(&w.script, true);
+    for (size_t i = 0; i < 2; i++)
+        w.script.devices[i].state = 0;
+    push(&w, 2);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* ---- more of a member ---------------------------------------------------- */
+
+static struct mu_crypto counted;
+static unsigned verifies;
+
+static int count_verify(void *ctx, enum mu_alg alg, struct mu_bytes pub,
+                        const struct mu_bytes *parts, size_t parts_len,
+                        const uint8_t sig[64])
+{
+    verifies++;
+    return mu_crypto_openssl()->verify(ctx, alg, pub, parts, parts_len, sig);
+}
+
+/* A signature check is dear: good tags around bad signatures bring about one a
+ * second, and no more. */
+static void test_member_announces(void **state)
+{
+    const struct mu_crypto *c = mu_crypto_openssl();
+    struct world w;
+    struct mu_secret kann;
+
+    (void)state;
+    world_ready(&w, 2, 8);
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(30), any_page));
+    script_command(&w.script, MU_WIDE_PAUSE);
+    world_run(&w, MU_SECONDS(2), NULL);
+    counted = *c;
+    counted.verify = count_verify;
+    verifies = 0;
+    w.devices[0].device->conf.crypto = &counted;
+    assert_int_equal(mu_kdf(c, &w.script.kb, "announce", mu_bytes(NULL, 0), 16,
+                            &kann), 0);
+    for (uint32_t i = 0; i < 200; i++) {
+        uint8_t object[MU_ANNOUNCE_MAX], packet[MU_PACKET_MAX];
+        size_t len = w.script.campaign.object_len;
+        uint8_t n = mu_announce_fragments(len, common_shape.payload);
+
+        memcpy(object, w.script.campaign.object, len);
+        object[len - 1 - i % 60] ^= (uint8_t)(1 + i / 60);
+        for (uint8_t k = 0; k < n; k++) {
+            struct mu_writer p = mu_writer(packet, sizeof packet);
+
+            assert_int_equal(mu_announce_packet(c, &kann, NULL,
+                                                mu_bytes(object, len),
+                                                common_shape.payload, 77, k,
+                                                &p), 0);
+            world_inject(&w, MU_CHANNEL_AREA, &w.devices[0], mu_written(&p));
+        }
+        world_run(&w, MU_MS(50), NULL);
+    }
+    assert_in_range(verifies, 5, 13); /* in ten seconds */
+    script_command(&w.script, MU_WIDE_RUN);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* Polls of its own, each as far ahead as will be believed: the area is slower
+ * while that goes on, the sender is not made to repeat without end, and then
+ * all is well. */
+static void test_member_polls(void **state)
+{
+    struct world w;
+    const struct mu_cast_counts *n;
+    struct mu_device_area area;
+
+    (void)state;
+    world_ready(&w, 3, 9);
+    w.loss_permille = 50;
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(30), any_page));
+    area = w.devices[2].device->area[0];
+    n = &w.gateway.gateway->sessions[0].tx.counts;
+    for (int i = 0; i < 200; i++) {
+        for (size_t d = 0; d < 2; d++) {
+            if (w.devices[d].device->campaign.receiving)
+                assert_int_equal(poll_try(&w, &area, d, 32), 0);
+        }
+        world_run(&w, MU_MS(20), NULL);
+    }
+    assert_true(n->data + n->parity + n->repair < 5 * (SIZE / 200));
+    assert_all_run(&w, MU_SECONDS(60));
+    assert_int_equal(w.script.conflicts, 0);
+    world_clear(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -206,6 +425,11 @@ int main(void)
         cmocka_unit_test(test_gateway_relays),
         cmocka_unit_test(test_leaver_polls),
         cmocka_unit_test(test_leaver_relays),
+        cmocka_unit_test(test_stranger_renames),
+        cmocka_unit_test(test_gateway_cancels),
+        cmocka_unit_test(test_gateway_hands_a_false_key),
+        cmocka_unit_test(test_member_announces),
+        cmocka_unit_test(test_member_polls),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
