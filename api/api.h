@@ -33,7 +33,7 @@ struct api_request {
     /* the answer: */
     unsigned status;      /* 0: none yet */
     json_t *answer;       /* owned; NULL: {} */
-    bool waiting;         /* for durability */
+    struct api_wait *wait; /* for durability; NULL: not waiting */
     bool pushed;
 };
 
@@ -50,6 +50,11 @@ struct mu_server *api_server(struct api_request *r);
 struct mu_serve *api_serve(struct api_request *r);
 /* A value of the query; NULL when absent. */
 const char *api_query(struct api_request *r, const char *name);
+/* true or false of the query or `otherwise`; answers 400 and false when bad. */
+bool api_query_flag(struct api_request *r, const char *name, bool otherwise,
+                    bool *out);
+/* The `after` of a list of identities, cut to fit. */
+void api_query_after(struct api_request *r, char after[MU_ID_MAX + 1]);
 /* A number of the query or `otherwise`; answers 400 and false when bad. */
 bool api_query_number(struct api_request *r, const char *name, uint64_t max,
                       uint64_t otherwise, uint64_t *out);
@@ -59,6 +64,11 @@ void api_error(struct api_request *r, unsigned status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The answer for an engine's error. */
 void api_refuse(struct api_request *r, int err, const char *what);
+/* For wishes that are all taken or none: begin, the engine's calls with
+ * api_taken after each, then api_when_durable, or undo. */
+void api_begin(struct api_request *r);
+void api_taken(struct api_request *r);
+void api_undo(struct api_request *r);
 /* Answers once everything the engine was just told is durable. */
 void api_when_durable(struct api_request *r, unsigned status, json_t *answer);
 /* The body as a JSON object (borrowed until the end of the handler), or NULL
@@ -87,6 +97,13 @@ void api_campaigns_targets(struct api_request *r);
 void api_campaigns_pause(struct api_request *r);
 void api_campaigns_resume(struct api_request *r);
 void api_campaigns_cancel(struct api_request *r);
+
+/* The group of that name; answers 404 and false when there is none. */
+bool api_group_find(struct api_request *r, const char *name,
+                    struct mu_group_view *out);
+/* {name: rows, "next": next or null}; takes over both. */
+void api_answer_list(struct api_request *r, const char *name, json_t *rows,
+                     json_t *next);
 
 /* "1.2.3" or "7": up to four parts of 16 bits each, the first highest. */
 MU_MUST int api_version_parse(const char *text, uint64_t *version);

@@ -69,7 +69,7 @@ void api_campaigns_list(struct api_request *r)
         !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
         return;
     json_t *rows = json_array();
-    json_t *next = json_null();
+    json_t *next = NULL;
     while (mu_server_campaign_next(api_server(r), after, &v) == 0) {
         if (json_array_size(rows) == limit) {
             next = json_integer((json_int_t)after);
@@ -78,8 +78,7 @@ void api_campaigns_list(struct api_request *r)
         json_array_append_new(rows, campaign_json(&v));
         after = v.number;
     }
-    api_answer(r, 200, json_pack("{s:o,s:o}", "campaigns", rows, "next",
-                                 next));
+    api_answer_list(r, "campaigns", rows, next);
 }
 
 /* The campaign of the path; answers 404 when there is none. */
@@ -155,15 +154,13 @@ void api_campaigns_targets(struct api_request *r)
     uint64_t limit;
     struct mu_campaign_view v;
     struct mu_target_view t;
-    const char *from = api_query(r, "after");
-    char after[MU_ID_MAX + 1] = "";
+    char after[MU_ID_MAX + 1];
     if (!campaign_find(r, &v) ||
         !api_query_number(r, "limit", API_PAGE_MAX, API_PAGE_MAX, &limit))
         return;
-    if (from != NULL)
-        snprintf(after, sizeof after, "%s", from);
+    api_query_after(r, after);
     json_t *rows = json_array();
-    json_t *next = json_null();
+    json_t *next = NULL;
     while (mu_server_target_next(api_server(r), v.campaign,
                                  mu_bytes_str(after), &t) == 0) {
         if (json_array_size(rows) == limit) {
@@ -173,7 +170,7 @@ void api_campaigns_targets(struct api_request *r)
         json_array_append_new(rows, target_json(&t));
         snprintf(after, sizeof after, "%s", t.identity);
     }
-    api_answer(r, 200, json_pack("{s:o,s:o}", "targets", rows, "next", next));
+    api_answer_list(r, "targets", rows, next);
 }
 
 /* ---- push -------------------------------------------------------------- */
@@ -188,7 +185,8 @@ static uint64_t version_next(struct api_request *r, const char *name)
             highest = v.version;
         after = v.number;
     }
-    return ((highest >> 48) + 1) << 48;
+    /* The next first part, or when that is at its end just the next. */
+    return highest >> 48 == 0xffff ? highest + 1 : ((highest >> 48) + 1) << 48;
 }
 
 static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
@@ -204,7 +202,7 @@ static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
         shape->payload = (uint16_t)payload;
     if (data != 0)
         shape->page_data = (uint8_t)data;
-    if (parity != 0 || data != 0)
+    if (api_query(r, "page_parity") != NULL)
         shape->page_parity = (uint8_t)parity;
     if (hash != 0)
         shape->hash_len = (uint8_t)hash;
@@ -223,8 +221,6 @@ static bool push_read(struct api_request *r, struct mu_push *push)
     const char *group = api_query(r, "group");
     const char *name = api_query(r, "name");
     const char *version = api_query(r, "version");
-    const char *downgrade = api_query(r, "downgrade");
-    const char *rekey = api_query(r, "rekey_on_revoke");
     if (name == NULL)
         name = "firmware";
     if (group == NULL) {
@@ -244,35 +240,56 @@ static bool push_read(struct api_request *r, struct mu_push *push)
     }
     if (!api_query_number(r, "quorum_permille", 1000, 1000, &quorum) ||
         !api_query_number(r, "deadline_s", 315360000, 86400, &deadline) ||
+        !api_query_flag(r, "downgrade", false, &push->downgrade) ||
+        !api_query_flag(r, "rekey_on_revoke", true, &push->rekey_on_revoke) ||
         !push_shape(r, &push->shape))
         return false;
+    if (quorum == 0 || deadline == 0) {
+        api_error(r, 400, "%s: at least 1 is wanted",
+                  quorum == 0 ? "quorum_permille" : "deadline_s");
+        return false;
+    }
     push->group = mu_bytes_str(group);
     push->name = mu_bytes_str(name);
-    push->downgrade = downgrade != NULL && strcmp(downgrade, "true") == 0;
-    push->rekey_on_revoke = rekey == NULL || strcmp(rekey, "false") != 0;
     push->size = r->upload_size;
     push->quorum_permille = (uint32_t)quorum;
     push->deadline_s = (uint32_t)deadline;
     return true;
 }
 
+/* Why an object cannot be pushed, in the operator's words. */
+static void push_refuse(struct api_request *r, int rc)
+{
+    if (rc == MU_ERR_TOO_LARGE)
+        api_error(r, 413, "no member of the group can hold so large an object");
+    else if (rc == MU_ERR_FULL)
+        api_error(r, 503, "as many campaigns are at work as there may be: wait "
+                          "for one to end, or cancel it");
+    else
+        api_refuse(r, rc, "push");
+}
+
 void api_campaigns_push(struct api_request *r)
 {
     struct mu_push push = {.size = 0};
+    struct mu_group_view group;
     char id[2 * MU_CAMPAIGN_ID + 1], version[32];
     if (r->upload_at != r->upload_size) {
         api_error(r, 400, "the object ends too early");
         return;
     }
-    if (!push_read(r, &push))
+    if (!push_read(r, &push) ||
+        !api_group_find(r, api_query(r, "group"), &group))
         return;
+    if (group.members == 0) {
+        api_error(r, 400, "group '%s' is empty", group.name);
+        return;
+    }
     int rc = r->object.sync(r->object.ctx);
     if (rc == 0)
         rc = mu_server_push(api_server(r), r->campaign, &push);
     if (rc != 0) {
-        api_refuse(r, rc, rc == MU_ERR_NOT_FOUND ? "group"
-                          : rc == MU_ERR_USAGE   ? "the group is empty"
-                                                 : "push");
+        push_refuse(r, rc);
         return;
     }
     r->pushed = true;

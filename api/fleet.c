@@ -5,10 +5,7 @@
 #include <string.h>
 
 #include "api/api.h"
-
-#ifndef MUSTER_VERSION
-#define MUSTER_VERSION "0.1.0"
-#endif
+#include "muster/version.h"
 
 static struct mu_bytes text_of(const json_t *v)
 {
@@ -29,21 +26,12 @@ static long body_key(struct api_request *r, const json_t *body,
     return len;
 }
 
-static void list_answer(struct api_request *r, const char *name, json_t *rows,
-                        json_t *next)
-{
-    json_t *answer = json_object();
-    json_object_set_new(answer, name, rows);
-    json_object_set_new(answer, "next", next == NULL ? json_null() : next);
-    api_answer(r, 200, answer);
-}
-
 void api_status(struct api_request *r)
 {
     const struct mu_serve *s = api_serve(r);
     api_answer(r, 200,
                json_pack("{s:s,s:s,s:I}", "identity", s->conf.identity,
-                         "version", MUSTER_VERSION, "epoch",
+                         "version", MU_VERSION, "epoch",
                          (json_int_t)mu_server_epoch(s->engine)));
 }
 
@@ -69,7 +57,7 @@ void api_gateways_list(struct api_request *r)
                             v.linked, "devices", (json_int_t)v.devices));
         after = v.number;
     }
-    list_answer(r, "gateways", rows, next);
+    api_answer_list(r, "gateways", rows, next);
 }
 
 void api_gateways_add(struct api_request *r)
@@ -112,12 +100,10 @@ void api_devices_list(struct api_request *r)
 {
     uint64_t limit;
     struct mu_device_view v;
-    const char *from = api_query(r, "after");
-    char after[MU_ID_MAX + 1] = "";
+    char after[MU_ID_MAX + 1];
     if (!api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
         return;
-    if (from != NULL)
-        snprintf(after, sizeof after, "%s", from);
+    api_query_after(r, after);
     json_t *rows = json_array();
     json_t *next = NULL;
     while (mu_server_device_next(api_server(r), mu_bytes_str(after), &v) == 0) {
@@ -128,7 +114,7 @@ void api_devices_list(struct api_request *r)
         json_array_append_new(rows, device_row(&v));
         snprintf(after, sizeof after, "%s", v.identity);
     }
-    list_answer(r, "devices", rows, next);
+    api_answer_list(r, "devices", rows, next);
 }
 
 void api_devices_add(struct api_request *r)
@@ -167,11 +153,18 @@ static const char *const modes[] = {"end-to-end", "option-1", "option-2"};
 
 void api_groups_list(struct api_request *r)
 {
+    uint64_t after, limit;
     struct mu_group_view v;
-    uint32_t after = 0;
+    if (!api_query_number(r, "after", UINT32_MAX, 0, &after) ||
+        !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+        return;
     json_t *rows = json_array();
-    while (json_array_size(rows) < API_PAGE_MAX &&
-           mu_server_group_next(api_server(r), after, &v) == 0) {
+    json_t *next = NULL;
+    while (mu_server_group_next(api_server(r), (uint32_t)after, &v) == 0) {
+        if (json_array_size(rows) == limit) {
+            next = json_integer((json_int_t)after);
+            break;
+        }
         json_array_append_new(
             rows,
             json_pack("{s:I,s:s,s:s,s:I,s:I,s:I}", "number",
@@ -182,7 +175,7 @@ void api_groups_list(struct api_request *r)
                       (json_int_t)v.current));
         after = v.number;
     }
-    list_answer(r, "groups", rows, NULL);
+    api_answer_list(r, "groups", rows, next);
 }
 
 void api_groups_create(struct api_request *r)
@@ -192,11 +185,14 @@ void api_groups_create(struct api_request *r)
     if (body == NULL)
         return;
     const char *mode = json_string_value(json_object_get(body, "mode"));
+    const char *name = json_string_value(json_object_get(body, "name"));
     uint8_t m = 0;
     while (mode != NULL && m < 3 && strcmp(mode, modes[m]) != 0)
         m++;
     if (m == 3) {
         api_error(r, 400, "mode: end-to-end, option-1 or option-2");
+    } else if (name == NULL || strchr(name, '/') != NULL) {
+        api_error(r, 400, "name: 1 to %d bytes without a slash", MU_NAME_MAX);
     } else {
         int rc = mu_server_group_create(
             api_server(r), text_of(json_object_get(body, "name")), m, &number);
@@ -209,35 +205,31 @@ void api_groups_create(struct api_request *r)
     json_decref(body);
 }
 
-/* The number of a group; answers 404 and returns 0 when there is none. */
-static uint32_t group_number(struct api_request *r, const char *name)
+bool api_group_find(struct api_request *r, const char *name,
+                    struct mu_group_view *out)
 {
-    struct mu_group_view v;
     uint32_t after = 0;
-    while (mu_server_group_next(api_server(r), after, &v) == 0) {
-        if (strcmp(v.name, name) == 0)
-            return v.number;
-        after = v.number;
+    while (mu_server_group_next(api_server(r), after, out) == 0) {
+        if (strcmp(out->name, name) == 0)
+            return true;
+        after = out->number;
     }
-    api_error(r, 404, "group '%s': not found", name);
-    return 0;
+    api_error(r, 404, "there is no group '%s'", name);
+    return false;
 }
 
 void api_groups_members(struct api_request *r)
 {
     uint64_t limit;
-    char identity[MU_ID_MAX + 1];
-    char after[MU_ID_MAX + 1] = "";
-    const char *from = api_query(r, "after");
-    uint32_t number = group_number(r, r->args[0]);
-    if (number == 0 ||
+    struct mu_group_view g;
+    char identity[MU_ID_MAX + 1], after[MU_ID_MAX + 1];
+    if (!api_group_find(r, r->args[0], &g) ||
         !api_query_number(r, "limit", API_PAGE_MAX, API_PAGE_MAX, &limit))
         return;
-    if (from != NULL)
-        snprintf(after, sizeof after, "%s", from);
+    api_query_after(r, after);
     json_t *rows = json_array();
     json_t *next = NULL;
-    while (mu_server_member_next(api_server(r), number, mu_bytes_str(after),
+    while (mu_server_member_next(api_server(r), g.number, mu_bytes_str(after),
                                  identity) == 0) {
         if (json_array_size(rows) == limit) {
             next = json_string(after);
@@ -246,45 +238,49 @@ void api_groups_members(struct api_request *r)
         json_array_append_new(rows, json_string(identity));
         snprintf(after, sizeof after, "%s", identity);
     }
-    list_answer(r, "members", rows, next);
+    api_answer_list(r, "members", rows, next);
 }
 
-/* Adds each of {"devices": [...]}, or every device with {"all": true}. The
- * first that fails is named; those before it are in. */
+/* False after having answered what is wrong with it. */
+static bool group_add_one(struct api_request *r, const char *id, size_t *added)
+{
+    int rc = mu_server_group_add(api_server(r), mu_bytes_str(r->args[0]),
+                                 mu_bytes_str(id));
+    api_taken(r);
+    if (rc != 0)
+        api_refuse(r, rc, id);
+    *added += rc == 0;
+    return rc == 0;
+}
+
+/* Adds each of {"devices": [...]}, or every device with {"all": true}: all of
+ * them or none; the first that fails is named. */
 void api_groups_add(struct api_request *r)
 {
     size_t i, added = 0;
     json_t *id, *body = api_body(r);
-    int rc = 0;
-    const char *failed = "";
     char after[MU_ID_MAX + 1] = "";
+    struct mu_group_view g;
     struct mu_device_view v;
     if (body == NULL)
         return;
-    struct mu_bytes group = mu_bytes_str(r->args[0]);
+    bool good = api_group_find(r, r->args[0], &g);
+    if (good)
+        api_begin(r);
     json_array_foreach(json_object_get(body, "devices"), i, id) {
-        failed = json_string_value(id) == NULL ? "" : json_string_value(id);
-        rc = mu_server_group_add(api_server(r), group, mu_bytes_str(failed));
-        if (rc != 0)
-            break;
-        mu_node_drain(&api_serve(r)->body.node);
-        added++;
+        const char *text = json_string_value(id);
+        good = good && group_add_one(r, text == NULL ? "" : text, &added);
     }
-    while (rc == 0 && json_is_true(json_object_get(body, "all")) &&
+    while (good && json_is_true(json_object_get(body, "all")) &&
            mu_server_device_next(api_server(r), mu_bytes_str(after), &v) == 0) {
         snprintf(after, sizeof after, "%s", v.identity);
-        if (v.revoked)
-            continue;
-        failed = after;
-        rc = mu_server_group_add(api_server(r), group, mu_bytes_str(after));
-        mu_node_drain(&api_serve(r)->body.node);
-        added += rc == 0;
+        good = v.revoked || group_add_one(r, after, &added);
     }
-    if (rc != 0)
-        api_refuse(r, rc, *failed == 0 ? "group" : failed);
-    else
+    if (good)
         api_when_durable(r, 200, json_pack("{s:I}", "added",
                                            (json_int_t)added));
+    else if (added > 0)
+        api_undo(r);
     json_decref(body);
 }
 
@@ -309,17 +305,47 @@ void api_groups_rotate(struct api_request *r)
 
 /* ---- keys: ids and kinds, never a secret ------------------------------- */
 
+static void kid_text(const struct mu_kid *kid, char out[2 * MU_KID_LEN + 1])
+{
+    snprintf(out, 2 * MU_KID_LEN + 1, "%02x%08" PRIx32 "%016" PRIx64,
+             (unsigned)kid->kind, kid->scope, kid->generation);
+}
+
+/* The `after` of a list of keys; answers 400 and false when it is none. */
+static bool query_kid(struct api_request *r, struct mu_kid *after)
+{
+    uint8_t raw[MU_KID_LEN];
+    const char *text = api_query(r, "after");
+    struct mu_reader reader = mu_reader(MU_BYTES(raw));
+    if (text == NULL)
+        return true;
+    if (api_hex(text, strlen(text), raw, sizeof raw) != (long)sizeof raw) {
+        api_error(r, 400, "after: the kid of a key is wanted");
+        return false;
+    }
+    *after = mu_kid_read(&reader);
+    return true;
+}
+
 void api_keys_list(struct api_request *r)
 {
     static const char *const phases[] = {"dormant", "active", "retired"};
+    uint64_t limit;
     struct mu_kid after = {.kind = MU_KEY_NONE};
     struct mu_key_view v;
     char kid[2 * MU_KID_LEN + 1];
+    if (!api_query_number(r, "limit", API_PAGE_MAX, 100, &limit) ||
+        !query_kid(r, &after))
+        return;
     json_t *rows = json_array();
-    while (json_array_size(rows) < API_PAGE_MAX &&
-           mu_server_key_next(api_server(r), &after, &v) == 0) {
-        snprintf(kid, sizeof kid, "%02x%08" PRIx32 "%016" PRIx64, v.kid.kind,
-                 v.kid.scope, v.kid.generation);
+    json_t *next = NULL;
+    while (mu_server_key_next(api_server(r), &after, &v) == 0) {
+        kid_text(&after, kid);
+        if (json_array_size(rows) == limit) {
+            next = json_string(kid);
+            break;
+        }
+        kid_text(&v.kid, kid);
         json_array_append_new(
             rows, json_pack("{s:s,s:s,s:I,s:I,s:s,s:I}", "kid", kid, "kind",
                             v.kind_name, "scope", (json_int_t)v.kid.scope,
@@ -328,5 +354,5 @@ void api_keys_list(struct api_request *r)
                             (json_int_t)v.holders));
         after = v.kid;
     }
-    list_answer(r, "keys", rows, NULL);
+    api_answer_list(r, "keys", rows, next);
 }

@@ -20,6 +20,15 @@ struct api {
     uv_poll_t poll;
     uv_timer_t timer;
     int handles; /* libuv handles still open */
+    struct api_wait *waits;
+};
+
+/* A request that waits until its records are durable. It may end before: when
+ * the server does. */
+struct api_wait {
+    struct api_wait *next;
+    struct api *api;
+    struct api_request *r; /* NULL: it ended */
 };
 
 struct mu_serve *api_serve(struct api_request *r)
@@ -96,28 +105,70 @@ static void api_on_readable(uv_poll_t *poll, int status, int events)
     api_run(poll->data);
 }
 
+static void wait_end(struct api_wait *w)
+{
+    struct api_wait **at = &w->api->waits;
+    while (*at != w)
+        at = &(*at)->next;
+    *at = w->next;
+    w->r->wait = NULL;
+    MHD_resume_connection(w->r->connection);
+    w->r = NULL;
+}
+
 static void api_durable(void *arg, int result)
 {
-    struct api_request *r = arg;
-    r->waiting = false;
+    struct api_wait *w = arg;
+    struct api_request *r = w->r;
+    if (r == NULL) { /* the server ends; so does w->api */
+        free(w);
+        return;
+    }
+    wait_end(w);
+    free(w);
     if (result != 0) {
         json_decref(r->answer);
         r->answer = NULL;
         r->status = 0;
         api_refuse(r, result, "the records could not be stored");
     }
-    MHD_resume_connection(r->connection);
     uv_timer_start(&r->api->timer, api_on_timer, 0, 0);
 }
 
 void api_when_durable(struct api_request *r, unsigned status, json_t *answer)
 {
+    struct api_wait *w = calloc(1, sizeof *w);
+    if (w == NULL) {
+        json_decref(answer);
+        api_error(r, 503, "no memory to wait until it is stored");
+        return;
+    }
     api_answer(r, status, answer);
-    r->waiting = true;
+    *w = (struct api_wait){r->api->waits, r->api, r};
+    r->api->waits = r->wait = w;
     MHD_suspend_connection(r->connection);
-    int rc = mu_node_when_durable(&r->api->serve->body.node, api_durable, r);
+    int rc = mu_node_when_durable(&r->api->serve->body.node, api_durable, w);
     if (rc != 0)
-        api_durable(r, rc);
+        api_durable(w, rc);
+}
+
+void api_begin(struct api_request *r)
+{
+    mu_node_begin(&r->api->serve->body.node);
+}
+
+void api_taken(struct api_request *r)
+{
+    mu_node_drain(&r->api->serve->body.node);
+}
+
+void api_undo(struct api_request *r)
+{
+    mu_node_undo(&r->api->serve->body.node);
+    int rc = mu_server_rollback(api_server(r));
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "undo", "error=%s", mu_err_name(rc));
+    api_taken(r);
 }
 
 static enum MHD_Result api_send(struct api_request *r)
@@ -169,6 +220,30 @@ bool api_query_number(struct api_request *r, const char *name, uint64_t max,
     }
     *out = v;
     return true;
+}
+
+bool api_query_flag(struct api_request *r, const char *name, bool otherwise,
+                    bool *out)
+{
+    const char *text = api_query(r, name);
+    *out = text == NULL ? otherwise : strcmp(text, "true") == 0;
+    if (text == NULL || *out || strcmp(text, "false") == 0)
+        return true;
+    api_error(r, 400, "%s: true or false is wanted", name);
+    return false;
+}
+
+void api_query_after(struct api_request *r, char after[MU_ID_MAX + 1])
+{
+    const char *from = api_query(r, "after");
+    snprintf(after, MU_ID_MAX + 1, "%s", from == NULL ? "" : from);
+}
+
+void api_answer_list(struct api_request *r, const char *name, json_t *rows,
+                     json_t *next)
+{
+    api_answer(r, 200, json_pack("{s:o,s:o}", name, rows, "next",
+                                 next == NULL ? json_null() : next));
 }
 
 json_t *api_body(struct api_request *r)
@@ -289,11 +364,16 @@ static void request_take(struct api_request *r, const char *data, size_t len)
     }
     if (r->body_len + len + 1 > r->body_cap) { /* with a final zero */
         r->body_cap = 2 * (r->body_len + len + 1);
-        char *body = realloc(r->body, r->body_cap);
+        char *body = malloc(r->body_cap);
         if (body == NULL) {
             api_error(r, 503, "no memory");
             return;
         }
+        if (r->body != NULL) { /* realloc leaves keys behind */
+            memcpy(body, r->body, r->body_len);
+            mu_wipe(r->body, r->body_len);
+        }
+        free(r->body);
         r->body = body;
     }
     memcpy(r->body + r->body_len, data, len);
@@ -327,7 +407,7 @@ static enum MHD_Result api_handle(void *cls, struct MHD_Connection *connection,
         r->route->handle(r);
     if (r->status == 0)
         api_error(r, 500, "no answer");
-    return r->waiting ? MHD_YES : api_send(r);
+    return r->wait != NULL ? MHD_YES : api_send(r);
 }
 
 static void api_completed(void *cls, struct MHD_Connection *connection,
@@ -435,6 +515,10 @@ static void api_close(struct mu_serve *serve)
         return;
     serve->extension = NULL;
     uv_poll_stop(&api->poll);
+    while (api->waits != NULL) { /* it may be stored or not */
+        api->waits->r->status = MHD_HTTP_SERVICE_UNAVAILABLE;
+        wait_end(api->waits);
+    }
     uv_timer_stop(&api->timer);
     MHD_stop_daemon(api->daemon);
     api->daemon = NULL;

@@ -149,6 +149,10 @@ static bool import_read(struct import *im)
 {
     unsigned number = 0;
     char *line = im->r->body;
+    if (line != NULL && strlen(line) != im->r->body_len)
+        return import_bad(im, 0, "there is a zero byte in the file");
+    if (line != NULL && strncmp(line, "\xef\xbb\xbf", 3) == 0)
+        line += 3; /* the mark some spreadsheets begin with */
     while (line != NULL && *line != 0) {
         char *end = strchr(line, '\n');
         number++;
@@ -183,6 +187,7 @@ static bool import_unique(struct import *im)
     return true;
 }
 
+/* Refused though the row is good: the gateway is full, the store is. */
 static int import_take(struct import *im, const struct row *row)
 {
     uint8_t key[64];
@@ -192,12 +197,12 @@ static int import_take(struct import *im, const struct row *row)
                                   mu_bytes(key, (size_t)len),
                                   mu_bytes_str(row->field[2]));
     mu_wipe(key, sizeof key);
-    mu_node_drain(&api_serve(im->r)->body.node);
+    api_taken(im->r);
     for (const char *g = row->field[3]; rc == 0 && *g != 0;) {
         size_t n = strcspn(g, ";");
         rc = mu_server_group_add(server, mu_bytes(g, n),
                                  mu_bytes_str(row->field[0]));
-        mu_node_drain(&api_serve(im->r)->body.node);
+        api_taken(im->r);
         g += n + (g[n] == ';');
     }
     return rc;
@@ -208,13 +213,19 @@ void api_devices_import(struct api_request *r)
     struct import im = {.r = r};
     int rc = 0;
     if (import_gateway(&im) && import_read(&im) && import_unique(&im)) {
-        for (size_t i = 0; i < im.len && rc == 0; i++)
+        size_t i;
+        api_begin(r);
+        for (i = 0; i < im.len && rc == 0; i++)
             rc = import_take(&im, &im.rows[i]);
-        if (rc != 0)
-            api_refuse(r, rc, "import");
-        else
+        if (rc != 0) { /* what cannot be told from the rows alone */
+            api_undo(r);
+            import_bad(&im, im.rows[i - 1].line,
+                       rc == MU_ERR_FULL ? "its gateway has no room for it"
+                                         : mu_err_text(rc));
+        } else {
             api_when_durable(r, 201, json_pack("{s:I}", "imported",
                                                (json_int_t)im.len));
+        }
     }
     free(im.rows);
 }

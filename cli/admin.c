@@ -52,7 +52,8 @@ struct admin {
     struct cli_client client;
     const char *id, *key_file, *gateway, *mode;
     bool all, help, bad;
-    int argc;     /* words after the options */
+    const char *word; /* "list" */
+    int argc;         /* words after it */
     char **argv;
 };
 
@@ -86,6 +87,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
             break;
         }
     }
+    a->word = optind < argc ? argv[optind++] : "";
     a->argc = argc - optind;
     a->argv = argv + optind;
 }
@@ -229,9 +231,10 @@ static int device_revoke(struct admin *a)
 int verb_admin_device(int argc, char **argv)
 {
     struct admin a;
-    const char *word = argc > 1 ? argv[1] : "";
-    int code = CLI_FAILED;
-    admin_options(&a, argc - 1, argv + 1, "device");
+    const char *word;
+    int code;
+    admin_options(&a, argc, argv, "device");
+    word = a.word;
     if (a.help || a.bad)
         code = admin_usage(&a, DEVICE_HELP);
     else if (strcmp(word, "import") == 0 && a.argc == 1)
@@ -251,9 +254,10 @@ int verb_admin_device(int argc, char **argv)
 int verb_admin_gateway(int argc, char **argv)
 {
     struct admin a;
-    const char *word = argc > 1 ? argv[1] : "";
+    const char *word;
     int code;
-    admin_options(&a, argc - 1, argv + 1, "gateway");
+    admin_options(&a, argc, argv, "gateway");
+    word = a.word;
     if (a.help || a.bad)
         code = admin_usage(&a, GATEWAY_HELP);
     else if (strcmp(word, "add") == 0 && a.argc == 0)
@@ -358,10 +362,11 @@ static int group_named(struct admin *a, const char *word)
 int verb_group(int argc, char **argv)
 {
     struct admin a;
-    const char *word = argc > 1 ? argv[1] : "";
+    const char *word;
     int code;
-    admin_options(&a, argc - (argc > 1), argv + (argc > 1), "group");
-    if (a.help || a.bad || *word == '-')
+    admin_options(&a, argc, argv, "group");
+    word = a.word;
+    if (a.help || a.bad)
         code = admin_usage(&a, GROUP_HELP);
     else if (strcmp(word, "create") == 0 && a.argc == 1)
         code = group_create(&a);
@@ -378,10 +383,9 @@ int verb_group(int argc, char **argv)
 int verb_key(int argc, char **argv)
 {
     struct admin a;
-    const char *word = argc > 1 ? argv[1] : "";
     int code;
-    admin_options(&a, argc - (argc > 1), argv + (argc > 1), "key");
-    if (!a.help && !a.bad && strcmp(word, "list") == 0 && a.argc == 0)
+    admin_options(&a, argc, argv, "key");
+    if (!a.help && !a.bad && strcmp(a.word, "list") == 0 && a.argc == 0)
         code = admin_list(&a, "/v1/keys", "keys", key_print);
     else
         code = admin_usage(&a, KEY_HELP);

@@ -185,18 +185,20 @@ static struct curl_slist *call_begin(struct cli_client *c, const char *path,
 static json_t *call_end(struct cli_client *c, struct curl_slist *headers,
                         struct body *answer)
 {
-    long status = 0;
     json_t *out = NULL;
+    c->status = 0;
     curl_easy_setopt(c->curl, CURLOPT_HTTPHEADER, headers);
     CURLcode rc = curl_easy_perform(c->curl);
-    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &c->status);
     curl_slist_free_all(headers);
     if (rc == CURLE_OK)
         out = json_loads(answer->text == NULL ? "" : answer->text, 0, NULL);
     if (rc != CURLE_OK) {
-        cli_error(c, "%s: %s; is `muster serve` running there?", c->url,
-                  curl_easy_strerror(rc));
-    } else if (status < 200 || status > 299) {
+        c->status = 0; /* half an answer is none */
+        if (!c->quiet)
+            cli_error(c, "%s: %s; is `muster serve` running there?", c->url,
+                      curl_easy_strerror(rc));
+    } else if (c->status < 200 || c->status > 299) {
         const char *why = cli_text(out, "error");
         cli_error(c, "%s", *why != 0 ? why : "the server refused");
         json_decref(out);

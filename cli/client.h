@@ -23,6 +23,8 @@ struct cli_client {
     const char *token_file;
     bool json;              /* one JSON value on standard output */
     bool bars;              /* standard error is a terminal */
+    bool quiet;             /* nothing is said of a server out of reach */
+    long status;            /* HTTP's, of the last call; 0: out of reach */
     void *curl;
 };
 

@@ -15,6 +15,7 @@
 #include "muster/cbor.h"
 #include "muster/coap.h"
 #include "muster/cose.h"
+#include "muster/keys.h"
 
 #define INPUT_MAX (1u << 20)
 
@@ -54,6 +55,15 @@ static void show_text(struct mu_bytes b)
             putchar(b.data[i]);
     }
     putchar('"');
+}
+
+/* n stands for -1 - n, which may have 65 bits. */
+static void show_negative(uint64_t n)
+{
+    if (n == UINT64_MAX)
+        fputs("-18446744073709551616", stdout);
+    else
+        printf("-%" PRIu64, n + 1);
 }
 
 static void show_item(struct mu_reader *r, int depth);
@@ -97,7 +107,7 @@ static void show_item(struct mu_reader *r, int depth)
     }
     switch (mu_cbor_peek(r)) {
     case MU_CBOR_UINT: printf("%" PRIu64, mu_cbor_get_uint(r)); break;
-    case MU_CBOR_NINT: printf("-1 - %" PRIu64, mu_cbor_get_nint(r)); break;
+    case MU_CBOR_NINT: show_negative(mu_cbor_get_nint(r)); break;
     case MU_CBOR_BSTR: show_hex(mu_cbor_get_bstr(r)); break;
     case MU_CBOR_TSTR: show_text(mu_cbor_get_tstr(r)); break;
     case MU_CBOR_ARRAY: show_array(r, depth); break;
@@ -135,16 +145,44 @@ static void show_cbor(struct mu_bytes in)
 
 /* ---- announce objects --------------------------------------------------- */
 
-static void show_field(int64_t key, struct mu_reader *r)
+struct names {
+    const char *const *of; /* by key; NULL: none */
+    int64_t len;
+};
+
+/* docs/wire-format.md s.5.1, s.5.2, s.3 */
+static const char *const manifest_names[] = {
+    "kind",       "campaign", "group",   "version",        "size",
+    "digest",     "shape",    "roots",   "session",        "kid",
+    "content key, wrapped",   "name",    "Kb is to be had", "server epoch",
+    "downgrade",  "edition",  "may be re-protected",
+};
+static const char *const relay_names[] = {
+    NULL, "manifest as signed", NULL, NULL, NULL, NULL, "shape", "roots",
+    "session", "kid", "content key, wrapped",
+};
+static const char *const connect_names[] = {
+    NULL, "nonce of the node", "highest epoch seen", "capabilities",
+    "gateway",
+};
+
+#define NAMES(a) ((struct names){a, (int64_t)(sizeof a / sizeof a[0])})
+
+/* Message 1 of connect and the relay manifest are both COSE_Mac0; the key id
+ * of the one is an identity, of the other a kid. */
+static struct names names_of(const struct mu_cose *m)
 {
-    static const char *const names[] = {
-        "kind",       "campaign", "group",   "version",        "size",
-        "digest",     "shape",    "roots",   "session",        "kid",
-        "content key, wrapped",   "name",    "Kb is to be had", "server epoch",
-        "downgrade",  "edition",  "may be re-protected",
-    };
-    if (key >= 0 && key < (int64_t)(sizeof names / sizeof names[0]))
-        printf("  %-22s ", names[key]);
+    if (m->kind == MU_COSE_SIGN1)
+        return NAMES(manifest_names);
+    if (m->kid.len == MU_KID_LEN && m->kid.data[0] == MU_KEY_KG)
+        return NAMES(relay_names);
+    return NAMES(connect_names);
+}
+
+static void show_field(struct names names, int64_t key, struct mu_reader *r)
+{
+    if (key >= 0 && key < names.len && names.of[key] != NULL)
+        printf("  %-22s ", names.of[key]);
     else
         printf("  field %-16" PRId64 " ", key);
     show_item(r, 1);
@@ -182,7 +220,7 @@ static void show_cose(struct mu_bytes in)
     int64_t key;
     puts("payload");
     while (mu_cbor_map_next(&r, &map, &key))
-        show_field(key, &r);
+        show_field(names_of(&m), key, &r);
 }
 
 /* ---- cast packets ------------------------------------------------------- */
@@ -234,8 +272,8 @@ static void show_poll(struct mu_reader *r)
     printf("page      %u\n", mu_read_u16(r));
     printf("round     %u\n", mu_read_u8(r));
     unsigned flags = mu_read_u8(r);
-    printf("flags     %02x%s%s\n", flags, flags & 1 ? " everybody" : "",
-           flags & 2 ? " with-bitmap" : "");
+    printf("flags     %02x%s%s%s\n", flags, flags & 1 ? " everybody" : "",
+           flags & 2 ? " with-bitmap" : "", flags & 4 ? " who-asked" : "");
     printf("sent      %u\n", mu_read_u8(r));
     printf("window    %u ms\n", mu_read_u16(r));
     printf("kg        %u\n", mu_read_u8(r));

@@ -24,6 +24,8 @@ static const char PUSH_HELP[] =
     "  --no-wait          do not watch it to its end\n" CLI_OPTIONS_HELP
     "\nexit code: 0 every member runs it, 2 the quorum does, 1 failed\n";
 
+#define SILENT_MAX 60 /* seconds without an answer before watching ends */
+
 static void nap(long ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
@@ -84,20 +86,27 @@ static json_t *campaign_watch(struct cli_client *c, const char *id)
     char last[256] = "";
     char *path = cli_path("/v1/campaigns/%s", id);
     json_t *v = NULL;
-    int refused = 0;
-    for (;;) {
+    for (int silent = 0; silent < SILENT_MAX;) {
         json_decref(v);
         v = cli_get(c, path);
-        if (v == NULL && ++refused > 60)
-            break; /* the server may be restarting: try for a while */
         if (v != NULL) {
-            refused = 0;
+            silent = 0;
+            c->quiet = false;
             progress_show(c, v, last, sizeof last);
             if (campaign_ended(v))
                 break;
+        } else if (c->status != 0) {
+            break; /* it has said why */
+        } else {
+            silent++; /* it may be restarting: said once */
+            c->quiet = true;
         }
         nap(v == NULL ? 1000 : 300);
     }
+    if (c->quiet && v == NULL)
+        cli_error(c, "no answer for %d s, the campaign goes on without being "
+                     "watched", SILENT_MAX);
+    c->quiet = false;
     if (c->bars)
         fputc('\n', stderr);
     free(path);
@@ -155,7 +164,8 @@ static void report_targets(const json_t *targets)
     }
 }
 
-static void report_text(const json_t *v, const json_t *targets)
+static void report_text(const json_t *v, const json_t *targets,
+                        const json_t *missing)
 {
     const json_t *wide = json_object_get(v, "wide");
     printf("campaign   %s (number %lld): %s\n", cli_text(v, "id"),
@@ -188,6 +198,10 @@ static void report_text(const json_t *v, const json_t *targets)
                cli_number(v, "reports_refused"));
     puts("devices");
     report_targets(targets);
+    fputs("missing   ", stdout);
+    for (i = 0; i < json_array_size(missing); i++)
+        printf(" %s", json_string_value(json_array_get(missing, i)));
+    puts(i == 0 ? " none" : "");
 }
 
 static int report_print(struct cli_client *c, json_t *v)
@@ -196,16 +210,16 @@ static int report_print(struct cli_client *c, json_t *v)
     size_t i;
     if (targets == NULL)
         return CLI_FAILED;
-    if (c->json) {
-        json_t *missing = json_array();
-        json_array_foreach(targets, i, t)
-            target_add(missing, t);
-        json_object_set_new(v, "missing", missing);
-        json_object_set(v, "targets", targets);
+    json_t *missing = json_array();
+    json_array_foreach(targets, i, t)
+        target_add(missing, t);
+    json_object_set(v, "missing", missing);
+    json_object_set(v, "targets", targets);
+    if (c->json)
         cli_print_json(v);
-    } else {
-        report_text(v, targets);
-    }
+    else
+        report_text(v, targets, missing);
+    json_decref(missing);
     json_decref(targets);
     return campaign_exit(v);
 }
@@ -419,6 +433,9 @@ static int campaign_verb(int argc, char **argv, const char *verb,
             printf("muster %s - %s\n\nusage: muster %s %s [options]\n"
                    CLI_OPTIONS_HELP, verb, what, verb,
                    newest ? "[ID]" : "ID");
+            if (newest)
+                puts("\nexit code: 0 every member runs it, 2 the quorum does, "
+                     "1 failed");
             return CLI_ALL;
         }
         if (!cli_client_option(&c, o, optarg))
@@ -461,30 +478,34 @@ static int action_report(struct cli_client *c, const char *id)
 }
 
 static int campaign_tell(struct cli_client *c, const char *id,
-                         const char *command)
+                         const char *command, const char *done)
 {
     char *path = cli_path("/v1/campaigns/%s/%s", id, command);
     json_t *v = cli_send(c, "POST", path, NULL);
     free(path);
-    if (v != NULL && c->json)
+    if (v == NULL)
+        return CLI_FAILED;
+    if (c->json)
         cli_print_json(v);
+    else
+        puts(done);
     json_decref(v);
-    return v == NULL ? CLI_FAILED : CLI_ALL;
+    return CLI_ALL;
 }
 
 static int action_pause(struct cli_client *c, const char *id)
 {
-    return campaign_tell(c, id, "pause");
+    return campaign_tell(c, id, "pause", "paused");
 }
 
 static int action_resume(struct cli_client *c, const char *id)
 {
-    return campaign_tell(c, id, "resume");
+    return campaign_tell(c, id, "resume", "running again");
 }
 
 static int action_cancel(struct cli_client *c, const char *id)
 {
-    return campaign_tell(c, id, "cancel");
+    return campaign_tell(c, id, "cancel", "cancelled");
 }
 
 int verb_watch(int argc, char **argv)
