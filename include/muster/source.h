@@ -103,16 +103,21 @@ struct mu_source_slot {
 };
 
 /*
- * When it is full, each packet that comes has the same chance to stay: who
- * floods it with n forgeries leaves every genuine message slots / n, instead
- * of none.
+ * Each interval whose key is still to come has its share of the slots (a lane),
+ * and may borrow what is free. When all is full, who came for an interval keeps
+ * a place by chance, each the same: with n forgeries for a genuine message,
+ * slots / n of the genuine ones stay, instead of none.
  */
 struct mu_source_buffer {
     struct mu_source_slot slots[MU_SOURCE_SLOTS_MAX];
     uint8_t *bytes; /* slots_len times message_max */
     uint8_t slots_len;
+    uint8_t lanes; /* slot s is of lane s % lanes, and so is interval s */
     uint16_t message_max;
-    uint32_t seen; /* that came for what waits now */
+    struct {
+        uint32_t index; /* the interval that came last */
+        uint32_t seen;  /* packets of it */
+    } lane[MU_SOURCE_SLOTS_MAX];
     uint32_t random;
 };
 

@@ -93,6 +93,7 @@ struct mu_sign_conf {
     enum mu_alg alg;              /* of the sources */
     uint16_t signatures;          /* a second at most, genuine or not */
     uint16_t directory_max;       /* bytes of the filter that fit */
+    uint32_t seed; /* for which of too many are looked at: unforeseeable */
 };
 
 struct mu_sign_receiver {
@@ -102,6 +103,9 @@ struct mu_sign_receiver {
     struct mu_sign_source sources[MU_SOURCES_MAX];
     uint32_t allowance; /* 1/1000 signatures */
     mu_time allowed_at;
+    mu_time second_at;     /* of the second being counted */
+    uint32_t wanted[2];    /* signatures that came up: this second, the last */
+    uint32_t random;
     struct mu_bytes ready;
     uint32_t ready_id;
     uint64_t ready_counter;

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* Messages that wait for the key of their interval, in a bounded place. */
 #include "source/buffer.h"
 
 void mu_source_buffer_init(struct mu_source_buffer *b, uint8_t slots,
@@ -6,8 +7,13 @@ void mu_source_buffer_init(struct mu_source_buffer *b, uint8_t slots,
 {
     *b = (struct mu_source_buffer){
         .bytes = bytes, .slots_len = slots, .message_max = message_max,
-        .random = seed == 0 ? 1 : seed,
+        .random = seed == 0 ? 1 : seed, .lanes = 1,
     };
+}
+
+void mu_source_buffer_lanes(struct mu_source_buffer *b, uint32_t lanes)
+{
+    b->lanes = lanes < b->slots_len ? (uint8_t)lanes : b->slots_len;
 }
 
 static uint32_t buffer_random(struct mu_source_buffer *b)
@@ -34,21 +40,59 @@ uint32_t mu_source_buffer_waiting(const struct mu_source_buffer *b)
     return n;
 }
 
-/* A free slot, or the one that chance (1 in `seen`, each) gives away. */
-static int buffer_slot(struct mu_source_buffer *b,
-                       struct mu_source_counts *counts)
+/* Free: of the lane if there is one. */
+static int buffer_free(const struct mu_source_buffer *b, size_t lane)
 {
-    uint32_t pick;
+    int found = -1;
 
     for (size_t i = 0; i < b->slots_len; i++) {
-        if (b->slots[i].state == MU_SLOT_FREE)
+        if (b->slots[i].state != MU_SLOT_FREE)
+            continue;
+        if (i % b->lanes == lane)
             return (int)i;
+        if (found < 0)
+            found = (int)i;
     }
+    return found;
+}
+
+/* The n-th slot that holds a message of this interval, if there are so many. */
+static void buffer_of(const struct mu_source_buffer *b, uint32_t index,
+                      uint32_t n, int *slot)
+{
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < b->slots_len; i++) {
+        if (b->slots[i].state != MU_SLOT_WAITING || b->slots[i].index != index)
+            continue;
+        if (count++ == n)
+            *slot = (int)i;
+    }
+}
+
+/* Where a message of this interval goes; -1: nowhere, chance was against it. */
+static int buffer_slot(struct mu_source_buffer *b, uint32_t index,
+                       struct mu_source_counts *counts)
+{
+    size_t lane = index % b->lanes;
+    int slot = buffer_free(b, lane);
+    uint32_t pick;
+
+    if (b->lane[lane].index != index) {
+        b->lane[lane].index = index;
+        b->lane[lane].seen = 0;
+    }
+    b->lane[lane].seen++;
+    if (slot >= 0)
+        return slot;
     counts->dropped++;
-    pick = buffer_random(b) % b->seen;
-    if (pick >= b->slots_len || b->slots[pick].state != MU_SLOT_WAITING)
-        return -1;
-    return (int)pick;
+    for (size_t i = lane; i < b->slots_len; i += b->lanes) {
+        if (b->slots[i].state == MU_SLOT_WAITING && b->slots[i].index != index)
+            return (int)i; /* borrowed, or its key is overdue */
+    }
+    pick = buffer_random(b) % b->lane[lane].seen;
+    buffer_of(b, index, pick, &slot);
+    return slot;
 }
 
 int mu_source_buffer_put(struct mu_source_buffer *b, uint32_t index,
@@ -68,13 +112,7 @@ int mu_source_buffer_put(struct mu_source_buffer *b, uint32_t index,
             mu_bytes_eq(mu_source_buffer_bytes(b, i), message))
             return MU_ERR_REPLAY;
     }
-    waiting = mu_source_buffer_waiting(b);
-    if (waiting == 0)
-        b->seen = 0;
-    b->seen++;
-    if (b->seen < waiting + 1)
-        b->seen = waiting + 1;
-    at = buffer_slot(b, counts);
+    at = buffer_slot(b, index, counts);
     if (at < 0)
         return MU_ERR_FULL;
     slot = &b->slots[at];

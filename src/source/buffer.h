@@ -7,6 +7,8 @@
 
 void mu_source_buffer_init(struct mu_source_buffer *b, uint8_t slots,
                            uint16_t message_max, void *bytes, uint32_t seed);
+/* So many intervals can wait at once. */
+void mu_source_buffer_lanes(struct mu_source_buffer *b, uint32_t lanes);
 /* 0; MU_ERR_REPLAY for one that waits already, MU_ERR_FULL when it was its
  * turn to go. *dropped counts who had to make room. */
 MU_MUST int mu_source_buffer_put(struct mu_source_buffer *b, uint32_t index,

@@ -83,6 +83,7 @@ int mu_sign_receiver_init(struct mu_sign_receiver *r,
         return MU_ERR_NO_SPACE;
     *r = (struct mu_sign_receiver){.conf = *conf, .bits = work};
     r->allowance = conf->signatures * 1000u;
+    r->random = conf->seed == 0 ? 1 : conf->seed;
     return 0;
 }
 
@@ -167,6 +168,28 @@ static bool sign_member(struct mu_sign_receiver *r,
     return mu_merkle_has(c, &r->directory, p->id, p->pub, p->index, p->path);
 }
 
+/* When more come than may be looked at, each has the same chance: who sends
+ * his forgeries first must not have all of it. */
+static bool sign_lucky(struct mu_sign_receiver *r, mu_time now)
+{
+    uint64_t seconds = (now - r->second_at) / MU_SECONDS(1);
+
+    if (now < r->second_at || seconds > 0) {
+        r->wanted[1] = seconds == 1 ? r->wanted[0] : 0;
+        r->wanted[0] = 0;
+        r->second_at = now < r->second_at
+                           ? now : r->second_at + seconds * MU_SECONDS(1);
+    }
+    r->wanted[0]++;
+    if (r->wanted[1] <= r->conf.signatures)
+        return true;
+    /* xorshift32, Marsaglia 2003 */
+    r->random ^= r->random << 13;
+    r->random ^= r->random >> 17;
+    r->random ^= r->random << 5;
+    return r->random % r->wanted[1] < r->conf.signatures;
+}
+
 /* A bucket of signatures: a second's worth, filled as time goes by. */
 static bool sign_allowed(struct mu_sign_receiver *r, mu_time now)
 {
@@ -180,7 +203,7 @@ static bool sign_allowed(struct mu_sign_receiver *r, mu_time now)
                                       ? most : r->allowance + more);
         r->allowed_at = now;
     }
-    if (r->allowance < 1000)
+    if (!sign_lucky(r, now) || r->allowance < 1000)
         return false;
     r->allowance -= 1000;
     return true;

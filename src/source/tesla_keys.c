@@ -5,6 +5,8 @@
 /* RFC 4082 s.3.2, 3.4: F(k) = f_k(0), F'(k) = f'_k(1); one octet each. */
 enum { ARG_CHAIN = 0, ARG_MAC = 1, ARG_LOW = 2 };
 
+#define CHAIN_MAX (1u << 24)
+
 int mu_tesla_check(const struct mu_tesla_params *p)
 {
     uint8_t most = p->prf == MU_TESLA_SHA1 ? MU_SHA1_LEN : MU_SHA256_LEN;
@@ -13,7 +15,10 @@ int mu_tesla_check(const struct mu_tesla_params *p)
         p->key_len < MU_TESLA_KEY_MIN || p->key_len > most ||
         p->tag_len < 4 || p->tag_len > MU_SOURCE_TAG_MAX ||
         p->interval < 1000 || p->interval > MU_SECONDS(86400) ||
-        p->length == 0 || p->length > 1u << 24 || p->delay < 2 ||
+        p->length == 0 || p->delay < 2 ||
+        /* keys of the chain that is made at the start */
+        p->length / (p->low == 0 ? 1 : p->low) > CHAIN_MAX ||
+        p->length > UINT32_MAX - 65536 ||
         p->start > UINT64_MAX / 4)
         return MU_ERR_MALFORMED;
     if (p->low != 0 && (p->low < p->delay || p->low > 4096))

@@ -148,6 +148,7 @@ int mu_tesla_sync_take(struct mu_tesla_receiver *r, mu_time now,
     }
     r->params = s.params;
     r->synced = true;
+    mu_source_buffer_lanes(&r->buffer, r->params.delay + 1u);
     r->gap = MU_TESLA_GAP_MAX;
     r->gap_at = mu_tesla_interval(&r->params, receive_upper(r, now));
     if (s.at >= r->verified) {

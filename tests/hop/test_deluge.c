@@ -481,6 +481,15 @@ static void test_rekey(void **state)
         ;
     for (size_t i = 0; i < NODES; i += 2)
         mu_deluge_control(&w.nodes[i].d, &next, 2);
+    send_adv(60, 1, 1, w.nodes[0].d.id, 10, 0); /* under the one before */
+    assert_int_equal(w.nodes[0].d.counts.forged, 0);
+    for (size_t i = 0; i < NODES; i++) {
+        bool known = false;
+
+        for (size_t p = 0; p < MU_DELUGE_PEERS_MAX; p++)
+            known = known || w.nodes[i].d.peers[p].node == 60;
+        assert_true(known);
+    }
     run(1);
     for (size_t i = 1; i < NODES; i += 2)
         mu_deluge_control(&w.nodes[i].d, &next, 2);

@@ -253,6 +253,33 @@ static void test_hop_forger(void **state)
     assert_int_equal(mu_source_hop.packet(&hops[0], 0, mu_written(&to)), 0);
 }
 
+/* A member of the same group knows the last key, and not the next: one of its
+ * own making does not lead back to it. */
+static void test_hop_member(void **state)
+{
+    enum { HEAD = 7, SEGMENT = 24, GROUP = 1 };
+    const uint8_t about[6] = {5, GROUP, 0, 0, 0, 1};
+    uint8_t p[HEAD + GROUPS * SEGMENT + 4] = {
+        MU_SOURCE_HOP, 5, 0, 0, 0, 1, GROUPS,
+    };
+    uint8_t own[MU_HOP_KEY] = {0x33}, mac[32], *segment = p + HEAD + SEGMENT;
+    struct mu_bytes parts[3] = {mu_bytes_str("update"), MU_BYTES(about)};
+
+    (void)state;
+    memcpy(p + sizeof(p) - 4, "evil", 4);
+    assert_int_equal(mu_hmac(w.crypto, MU_BYTES(hops[GROUP].key), parts, 2,
+                             mac), 0);
+    for (size_t i = 0; i < MU_HOP_KEY; i++)
+        segment[i] = own[i] ^ mac[i];
+    parts[0] = mu_bytes_str("packet");
+    parts[1] = mu_bytes(p, HEAD);
+    parts[2] = mu_bytes_str("evil");
+    assert_int_equal(mu_hmac(w.crypto, MU_BYTES(own), parts, 3, mac), 0);
+    memcpy(segment + MU_HOP_KEY, mac, MU_HOP_TAG);
+    assert_int_equal(mu_source_hop.packet(&hops[GROUP], 0, MU_BYTES(p)),
+                     MU_ERR_AUTH);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 #define H(f) cmocka_unit_test_setup(f, hop_setup)
 
@@ -261,6 +288,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_in_order), T(test_formula), T(test_tampered), T(test_sender),
         H(test_hop), H(test_hop_relay), H(test_hop_forger),
+        H(test_hop_member),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

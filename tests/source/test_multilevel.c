@@ -191,6 +191,36 @@ static void test_false_cdm(void **state)
     assert_true(w.receiver.counts.forged > 100);
 }
 
+/* A false CDM alone, none foreseen: it waits for its key, and is thrown out. */
+static void test_false_cdm_alone(void **state)
+{
+    uint8_t out[MU_PACKET_MAX], bad[MU_PACKET_MAX];
+    bool heard = false;
+    size_t len;
+
+    (void)state;
+    while (!heard) {
+        w.now += MU_MS(5);
+        while ((len = scheme->next(&w.sender, w.now, out)) > 0) {
+            if (out[0] != MU_SOURCE_CDM || heard)
+                continue;
+            memcpy(bad, out, len);
+            bad[6] ^= 1;  /* the commitment */
+            bad[22] ^= 1; /* the hash of the next */
+            assert_int_equal(scheme->packet(&w.receiver, w.now,
+                                            mu_bytes(bad, len)), 0);
+            heard = true;
+        }
+    }
+    assert_false(w.receiver.foreseen);
+    pass(1000, LOSE_CDM);
+    pass(400, LOSE_NONE); /* the high key comes, and the true ones */
+    assert_true(w.receiver.counts.forged > 0);
+    for (size_t i = 0; i < 3; i++)
+        assert_memory_not_equal(w.receiver.lows[i].key, bad + 6, 16);
+    assert_memory_not_equal(w.receiver.foreseen_hash, bad + 22, 16);
+}
+
 /* Each bit of CDM and key packets. */
 static void test_tampered(void **state)
 {
@@ -233,13 +263,38 @@ static void test_late(void **state)
     assert_int_equal(taken("word"), 1);
 }
 
+/* Ten years of half-second intervals, in a chain of 154,000 keys. */
+static void test_years(void **state)
+{
+    struct mu_tesla_params p = {
+        .prf = MU_TESLA_SHA256, .key_len = 16, .tag_len = 8,
+        .interval = MU_MS(500), .length = 630720000, .delay = 2, .low = 4096,
+    };
+    static uint8_t work[32768];
+    const uint8_t last[32] = {1};
+    struct mu_tesla_sender s;
+    uint8_t out[128];
+    struct mu_writer to = mu_writer(out, sizeof(out));
+
+    (void)state;
+    assert_int_equal(mu_tesla_check(&p), 0);
+    assert_true(mu_tesla_sender_work(&p) <= sizeof(work));
+    assert_int_equal(mu_tesla_sender_init(&s, w.crypto, &p, false, last, work,
+                                          sizeof(work)), 0);
+    assert_int_equal(mu_source_multilevel.seal(&s, MU_SECONDS(315000000),
+                                               mu_bytes_str("x"), &to), 0);
+    p.low = 0;
+    assert_int_equal(mu_tesla_check(&p), MU_ERR_MALFORMED);
+}
+
 #define T(f) cmocka_unit_test_setup(f, setup)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_delivers), T(test_keys_lost), T(test_cdm_lost),
-        T(test_false_cdm), T(test_tampered), T(test_late),
+        T(test_false_cdm), T(test_false_cdm_alone), T(test_tampered), T(test_late),
+        T(test_years),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

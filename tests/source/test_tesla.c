@@ -384,6 +384,21 @@ static void test_guard(void **state)
     assert_int_equal(taken("still"), 1);
 }
 
+/* A key of an interval that, by the clock, is not over yet costs nothing. */
+static void test_key_too_early(void **state)
+{
+    uint8_t bad[22] = {MU_SOURCE_KEY, 4};
+    uint64_t hashes = w.receiver.counts.hashes;
+
+    (void)state;
+    for (uint8_t i = 2; i < 12; i++) {
+        bad[5] = i;
+        assert_int_equal(hear(MU_BYTES(bad)), MU_ERR_UNEXPECTED);
+    }
+    assert_int_equal(w.receiver.counts.hashes, hashes);
+    assert_int_equal(w.receiver.gap, MU_TESLA_GAP_MAX);
+}
+
 /* With no loss beside it, the flood of false keys changes nothing. */
 static void test_guard_follows(void **state)
 {
@@ -557,7 +572,8 @@ int main(void)
         cmocka_unit_test(test_delay_and_safe),
         BOTH(test_delivers), BOTH(test_waits), BOTH(test_unsafe),
         BOTH(test_future), BOTH(test_tampered), BOTH(test_keys_lost),
-        BOTH(test_guard), BOTH(test_guard_follows), BOTH(test_flood), BOTH(test_replay),
+        BOTH(test_guard), BOTH(test_key_too_early),
+        BOTH(test_guard_follows), BOTH(test_flood), BOTH(test_replay),
         BOTH(test_sync), BOTH(test_lost), BOTH(test_chain), BOTH(test_end),
     };
 
