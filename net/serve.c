@@ -133,6 +133,7 @@ static int serve_engine(struct serve_run *r)
         .campaigns_max = (uint16_t)c->campaigns_max,
         .gateways_max = (uint16_t)c->gateways_max,
         .connections_max = c->connections_max,
+        .rekey_s = c->rekey_s,
         .wide_address = "unicast",
         .wide_port = 0,
         .wide_up_port = mu_addr_port(&r->wide_up),

@@ -29,6 +29,8 @@ struct mu_server_conf {
     uint16_t wide_overhead, wide_window_ms, wide_loss_permille;
     struct mu_cast_shape shape;     /* defaults for push; page size is cut down
                                        to the least page memory of the members */
+    uint32_t rekey_s;               /* every group's key is made anew so often,
+                                       in running time; 0: when need be only */
     uint32_t seed;
 };
 

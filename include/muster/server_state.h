@@ -141,6 +141,8 @@ struct mu_server {
     bool groups_fresh; /* a mark that no step has seen yet */
     mu_time groups_since, groups_at; /* first mark; not before */
     uint32_t groups_after;
+    mu_time expire_at;     /* next periodic rekey; 0: not set yet */
+    uint64_t expire_below; /* generations below this have expired */
     uint64_t campaigns_version;
     uint8_t session;  /* last one given */
     uint32_t exchange;

@@ -332,5 +332,7 @@ mu_time mu_server_deadline(const struct mu_server *s)
     /* With no counter block at hand, its report wakes us up. */
     if (s->groups_due && s->generations.next != s->generations.reserved)
         at = mu_time_min(at, s->groups_at);
+    if (s->conf.rekey_s != 0)
+        at = mu_time_min(at, s->expire_at);
     return at;
 }

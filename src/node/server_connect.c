@@ -273,7 +273,7 @@ static int fetch_group(struct mu_server *s, struct mu_device_group *entry,
         !mu_srv_group_may_have(&g, entry))
         return 0;
     k->kid = mu_srv_kb_kid(entry->number, g.generation);
-    k->valid_s = 0;
+    k->valid_s = mu_srv_key_valid_s(s);
     rc = mu_srv_key_get(s, &k->kid, &k->key);
     if (rc != 0)
         return rc;

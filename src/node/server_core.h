@@ -162,6 +162,8 @@ bool mu_srv_group_may_have(const struct mu_group_record *g,
 void mu_srv_groups_mark(struct mu_server *s, bool at_once);
 /* Makes due keys anew; false when there is more to do in the next step. */
 bool mu_srv_groups_work(struct mu_server *s);
+/* Seconds until the keys of groups expire; 0: they do not. */
+uint32_t mu_srv_key_valid_s(const struct mu_server *s);
 /* Takes a device out of a group: its record is changed, not put. */
 MU_MUST int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
                                struct mu_device_record *d, uint32_t number);

@@ -24,7 +24,17 @@ enum mu_group_wish mu_srv_group_wish(const struct mu_server *s,
         return MU_GROUP_KEEP;
     if (g->generation == 0 || g->generation >> 32 != s->epoch)
         return MU_GROUP_NOW;
+    if (g->generation < s->expire_below && g->wish == MU_GROUP_KEEP)
+        return MU_GROUP_LATER;
     return g->wish;
+}
+
+uint32_t mu_srv_key_valid_s(const struct mu_server *s)
+{
+    if (s->conf.rekey_s == 0)
+        return 0;
+    return s->expire_at > s->now + MU_SECONDS(1)
+               ? (uint32_t)((s->expire_at - s->now) / MU_SECONDS(1)) : 1;
 }
 
 bool mu_srv_group_may_have(const struct mu_group_record *g,
@@ -148,6 +158,21 @@ static bool group_due(const struct mu_server *s, uint32_t number,
             !mu_srv_campaign_casts(s, number, g->generation));
 }
 
+/* The keys there are expire together: what is made from now on is newer. */
+static void groups_expire(struct mu_server *s)
+{
+    mu_time period = MU_SECONDS((mu_time)s->conf.rekey_s);
+
+    if (period == 0 || s->now < s->expire_at)
+        return;
+    if (s->expire_at != 0) {
+        s->expire_below = (uint64_t)s->epoch << 32 | s->generations.next;
+        mu_srv_groups_mark(s, true);
+        mu_srv_trace(s, "keys-expire", s->expire_below, 0);
+    }
+    s->expire_at = s->now + period;
+}
+
 bool mu_srv_groups_work(struct mu_server *s)
 {
     struct mu_record_key k = mu_record_key_number(s->groups_after);
@@ -155,6 +180,7 @@ bool mu_srv_groups_work(struct mu_server *s)
     struct mu_bytes value;
     struct mu_reader r;
 
+    groups_expire(s);
     if (!s->groups_due)
         return true;
     if (s->groups_fresh)
