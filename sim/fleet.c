@@ -14,7 +14,7 @@
 #include "air.h"
 #include "checker.h"
 
-enum { DO_SETTLED, DO_TROUBLE, DO_LOOK };
+enum { DO_SETTLED, DO_TROUBLE, DO_RESTARTS, DO_LOOK };
 
 struct story {
     uint8_t campaign[MU_CAMPAIGN_ID];
@@ -160,6 +160,13 @@ static void fleet_trouble(struct sim_world *w, struct story *s)
         sim_world_trace(w, n, "revoked", 0, 0);
         sim_world_drain(w, &w->nodes[0]);
     }
+    /* A revocation is in force in an area once its gateway has heard of it. */
+    sim_world_at(w, w->now + (c->revoke > 0 ? MU_SECONDS(1) : 0), DO_RESTARTS);
+}
+
+static void fleet_restarts(struct sim_world *w)
+{
+    const struct sim_conf *c = &w->conf;
     for (uint32_t i = 0; i < c->restarts; i++) {
         sim_world_crash(w, fleet_pick(w, i, c->restarts + 3), MU_SECONDS(5));
         sim_world_crash(w, &w->nodes[1 + i % c->gateways], MU_SECONDS(8));
@@ -218,6 +225,9 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
             fleet_trouble(w, s);
         else if (!s->ended)
             sim_world_at(w, w->now + MU_MS(20), DO_TROUBLE);
+        break;
+    case DO_RESTARTS:
+        fleet_restarts(w);
         break;
     default:
         fleet_look(w, s);

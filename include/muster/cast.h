@@ -249,6 +249,7 @@ MU_MUST int mu_cast_crypt(const struct mu_crypto *c,
 /* flags of a POLL */
 #define MU_POLL_ALL 0x01    /* everybody answers, need 0 too */
 #define MU_POLL_BITMAP 0x02 /* answers name the data symbols still missing */
+#define MU_POLL_ASKED 0x04  /* who asked for more of this page answers, too */
 
 struct mu_poll {
     uint8_t session;

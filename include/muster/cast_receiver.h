@@ -31,6 +31,7 @@ struct mu_cast_receiver {
     bool bitmap;         /* which has to name the missing symbols */
     uint8_t repeats;     /* times the answer may still be sent again */
     uint8_t hurries;     /* NEEDs because the page after ours was heard */
+    uint16_t asked_page; /* last one that more was asked of, plus one; 0: none */
     uint16_t answer_page;
     mu_time answer_at;
     mu_time hurry_at;    /* the next of those, at the earliest */

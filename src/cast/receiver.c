@@ -315,6 +315,7 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
                          struct mu_bytes packet)
 {
     struct mu_poll p;
+    bool called;
     const struct mu_secret *key;
     enum mu_cast_kind kind;
     uint8_t session;
@@ -343,13 +344,11 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
     r->answer = false;
     r->hurries = 0;
     receiver_alive(r, now);
-    if (p.page < r->page.index || receiver_missing(r) == 0) {
-        /* We have that page, or wait for room to store it. */
-        if ((p.flags & MU_POLL_ALL) != 0)
-            receiver_answer_in(r, now, true);
-    } else {
-        receiver_answer_in(r, now, (p.flags & MU_POLL_ALL) != 0);
-    }
+    called = (p.flags & MU_POLL_ALL) != 0 ||
+             ((p.flags & MU_POLL_ASKED) != 0 && r->asked_page == p.page + 1u);
+    /* Silent: who has that page, or waits for room to store it. */
+    if (called || (p.page >= r->page.index && receiver_missing(r) != 0))
+        receiver_answer_in(r, now, called);
     return 0;
 }
 
@@ -404,6 +403,8 @@ static size_t receiver_need(struct mu_cast_receiver *r, bool polled,
     if (mu_need_create(r->conf.crypto, r->conf.kfb, &n, &w) != 0)
         return 0;
     r->heard.asked++;
+    if (n.need > 0)
+        r->asked_page = (uint16_t)(n.page + 1u);
     return w.len;
 }
 

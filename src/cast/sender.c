@@ -21,9 +21,11 @@ enum {
     ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
     REGRESS_MAX = 3,    /* restarts of a receiver that lost its state */
     GAP_NEAR = 4,       /* pages behind that are made good at once */
+    CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
     CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
     WINDOW_MS_MIN = 4,
+    NEED_BYTES = 16,    /* of an answer without a bitmap */
     WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
 };
 
@@ -359,7 +361,8 @@ static void sender_note_absent(struct mu_cast_sender *s)
 /* The window of a poll is over, or all have answered. */
 static void sender_close_round(struct mu_cast_sender *s)
 {
-    bool asked_all = (s->flags & MU_POLL_ALL) != 0;
+    /* Once more for who was called and did not answer; but not for ever. */
+    bool deaf = s->unanswered > 0 && s->job.rounds <= CALLS_MAX;
 
     sender_learn(s);
     if (s->job.rounds >= s->conf.rounds_max) {
@@ -367,7 +370,7 @@ static void sender_close_round(struct mu_cast_sender *s)
         sender_go_on(s);
     } else if (s->want > 0) {
         sender_repair(s);
-    } else if (s->job.doubtful || (asked_all && s->unanswered > 0)) {
+    } else if (s->job.doubtful || deaf) {
         /* Once more, only for who needs something. Where much is lost, an
          * answer may be lost too, and leaving somebody behind costs a page. */
         s->job.doubtful = false;
@@ -386,6 +389,30 @@ static uint8_t sender_poll_copies(const struct mu_cast_sender *s)
     return s->loss > MU_LOSS_ONE / 100 ? 2 : 1;
 }
 
+/* Did it ask for more of this page, as far as we know? */
+static bool sender_asked(const struct mu_cast_sender *s,
+                         const struct mu_sender_peer *p)
+{
+    return (p->flags & PEER_KNOWN) != 0 && p->need > 0 &&
+           p->page == s->job.page;
+}
+
+/* Where few receive, those from whom an answer is due are counted, and the last
+ * answer ends the round: first from all, then from who asked for more. */
+static void sender_call(struct mu_cast_sender *s)
+{
+    bool all = s->job.rounds == 0;
+
+    if (!sender_answer_all(s))
+        return;
+    s->flags |= all ? MU_POLL_ALL : MU_POLL_ASKED;
+    for (uint16_t i = 0; i < s->conf.receivers; i++) {
+        if ((s->peers[i].flags & PEER_ABSENT) == 0 && sender_member(s, i) &&
+            (all || sender_asked(s, &s->peers[i])))
+            s->unanswered++;
+    }
+}
+
 /* A new round, up to its first poll packet. */
 static void sender_open_round(struct mu_cast_sender *s, mu_time now)
 {
@@ -393,13 +420,7 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->flags = 0;
     s->want = 0;
     s->unanswered = 0;
-    if (s->job.rounds == 0 && sender_answer_all(s)) {
-        s->flags |= MU_POLL_ALL;
-        for (uint16_t i = 0; i < s->conf.receivers; i++) {
-            if ((s->peers[i].flags & PEER_ABSENT) == 0 && sender_member(s, i))
-                s->unanswered++;
-        }
-    }
+    sender_call(s);
     if (!sender_parity_left(s))
         s->flags |= MU_POLL_BITMAP;
     s->job.rounds++;
@@ -409,6 +430,19 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
 }
 
 /* ---- packets out ---- */
+
+/* The window that a poll tells. Those who are called spread their answers over a
+ * quarter of it: twice the time that all of them take on the medium. */
+static uint16_t sender_window(const struct mu_cast_sender *s)
+{
+    uint64_t answers = (uint64_t)s->members * (NEED_BYTES + s->conf.overhead);
+    uint64_t ms = s->conf.rate == 0 ? 0 : answers * 8 * 1000 / s->conf.rate;
+
+    if ((s->flags & (MU_POLL_ALL | MU_POLL_ASKED)) == 0 ||
+        ms > s->conf.window_ms)
+        return s->conf.window_ms;
+    return ms > WINDOW_MS_MIN ? (uint16_t)ms : WINDOW_MS_MIN;
+}
 
 static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
                               uint8_t *to)
@@ -420,7 +454,7 @@ static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
         .round = s->round,
         .flags = s->flags,
         .sent = (uint8_t)(s->job.sent < 255 ? s->job.sent : 255),
-        .window_ms = s->conf.window_ms,
+        .window_ms = sender_window(s),
         .kg = s->kg,
     };
     int rc = mu_poll_create(s->conf.crypto, &s->kctl, &p, &w);
@@ -694,7 +728,8 @@ static void sender_hasten(struct mu_cast_sender *s, mu_time now)
 {
     mu_time soon = now + MU_MS(s->conf.window_ms) / 8;
 
-    if ((s->flags & MU_POLL_ALL) == 0 && soon < s->wait_until)
+    if ((s->flags & (MU_POLL_ALL | MU_POLL_ASKED)) == 0 &&
+        soon < s->wait_until)
         s->wait_until = soon;
 }
 
@@ -784,6 +819,7 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
         return 0;
     }
     if (polled && (!known || p->round != s->round) && !absent &&
+        ((s->flags & MU_POLL_ALL) != 0 || sender_asked(s, p)) &&
         s->unanswered > 0)
         s->unanswered--;
     if (n->need > 0)
@@ -791,7 +827,8 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
     p->round = n->round;
     p->need = n->need;
     p->flags |= PEER_KNOWN;
-    if (polled && (s->flags & MU_POLL_ALL) != 0 && s->unanswered == 0)
+    if (polled && (s->flags & (MU_POLL_ALL | MU_POLL_ASKED)) != 0 &&
+        s->unanswered == 0)
         s->wait_until = now; /* all have answered */
     return rc;
 }

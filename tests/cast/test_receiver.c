@@ -355,8 +355,12 @@ static void test_polls(void **state)
     assert_int_equal(answer(&f, 13, 0, 0, &n), -1);
     assert_int_equal(answer(&f, 14, MU_POLL_ALL, 0, &n), 0);
     assert_int_equal(n.page, 0);
+    /* It asked for more of page 0 before, and is called by that. */
+    assert_int_equal(answer(&f, 15, MU_POLL_ASKED, 0, &n), 0);
+    r->asked_page = 0;
+    assert_int_equal(answer(&f, 16, MU_POLL_ASKED, 0, &n), -1);
     /* New packets of the page silence an answer that waits. */
-    assert_int_equal(answer(&f, 15, 0, 1, &n), 8);
+    assert_int_equal(answer(&f, 17, 0, 1, &n), 8);
     r->answer = true;
     r->answer_at = f.now + 5000;
     assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(

@@ -14,9 +14,10 @@ static struct sim_conf small(uint64_t seed)
     sim_conf_default(&c);
     c.devices = 60;
     c.gateways = 3;
-    c.size = 40000;
+    c.size = 80000;
     c.payload = 512;
-    c.page_memory = 32768;
+    c.page_memory = 16384;
+    c.area_rate = 40000; /* so that a revocation can overtake the object */
     c.deadline_s = 3600;
     c.seed = seed;
     return c;
@@ -50,8 +51,8 @@ static void test_everybody_runs_it(void **state)
     assert_int_equal(r.devices, 60);
     assert_int_equal(r.running, 60);
     assert_int_equal(r.received, 60);
-    assert_true(r.packets > 3 * 40000 / 512);
-    assert_true(r.area_bytes > 3 * 40000);
+    assert_true(r.packets > 3 * 80000 / 512);
+    assert_true(r.area_bytes > 3 * 80000);
     assert_true(r.packet_ratio > 0.9 && r.packet_ratio < 4);
 }
 
