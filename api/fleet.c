@@ -347,11 +347,12 @@ void api_keys_list(struct api_request *r)
         }
         kid_text(&v.kid, kid);
         json_array_append_new(
-            rows, json_pack("{s:s,s:s,s:I,s:I,s:s,s:I}", "kid", kid, "kind",
+            rows, json_pack("{s:s,s:s,s:I,s:I,s:s,s:I,s:I}", "kid", kid, "kind",
                             v.kind_name, "scope", (json_int_t)v.kid.scope,
                             "generation", (json_int_t)v.kid.generation,
                             "phase", phases[v.phase % 3], "holders",
-                            (json_int_t)v.holders));
+                            (json_int_t)v.holders, "valid_s",
+                            (json_int_t)v.valid_s));
         after = v.kid;
     }
     api_answer_list(r, "keys", rows, next);

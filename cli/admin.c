@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "muster/keys.h"
 
 static const char DEVICE_HELP[] =
     "muster device - the devices of the fleet\n"
@@ -46,7 +47,10 @@ static const char GROUP_HELP[] =
 static const char KEY_HELP[] =
     "muster key - ids of keys: kind, scope, generation, holders\n"
     "\n"
-    "usage: muster key list\n" CLI_OPTIONS_HELP;
+    "usage: muster key list\n"
+    "       muster key kinds   what each kind is made from, who may hold it,\n"
+    "                          how it gets there and how long it lasts\n"
+    CLI_OPTIONS_HELP;
 
 struct admin {
     struct cli_client client;
@@ -301,6 +305,29 @@ static void key_print(const json_t *row)
                cli_text(row, "phase"), cli_number(row, "holders"));
 }
 
+/* The table of kinds that the program works by; needs no server. */
+static int key_kinds(struct admin *a)
+{
+    json_t *rows = json_array();
+    for (int kind = MU_KEY_NONE + 1; kind < MU_KEY_KIND_COUNT; kind++) {
+        const struct mu_key_info *k = mu_key_info((enum mu_key_kind)kind);
+        if (!a->client.json)
+            printf("%-5s %2u bytes from %s\n      held by   %s\n"
+                   "      delivered %s\n      lasts     %s\n",
+                   k->name, k->len, k->from, k->holders, k->delivery,
+                   k->lifetime);
+        json_array_append_new(
+            rows, json_pack("{s:s,s:i,s:i,s:s,s:s,s:s,s:s}", "kind", k->name,
+                            "number", kind, "bytes", (int)k->len, "from",
+                            k->from, "held_by", k->holders, "delivered",
+                            k->delivery, "lasts", k->lifetime));
+    }
+    if (a->client.json)
+        cli_print_json(rows);
+    json_decref(rows);
+    return CLI_ALL;
+}
+
 static int group_create(struct admin *a)
 {
     json_t *body = json_pack("{s:s,s:s}", "name", a->argv[0], "mode",
@@ -387,6 +414,8 @@ int verb_key(int argc, char **argv)
     admin_options(&a, argc, argv, "key");
     if (!a.help && !a.bad && strcmp(a.word, "list") == 0 && a.argc == 0)
         code = admin_list(&a, "/v1/keys", "keys", key_print);
+    else if (!a.help && !a.bad && strcmp(a.word, "kinds") == 0 && a.argc == 0)
+        code = key_kinds(&a);
     else
         code = admin_usage(&a, KEY_HELP);
     cli_client_clear(&a.client);

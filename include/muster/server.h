@@ -207,6 +207,7 @@ struct mu_key_view {
     const char *kind_name;
     enum mu_key_phase phase;
     uint32_t holders;
+    uint32_t valid_s; /* 0: until it is rotated, or its campaign ends */
 };
 MU_MUST int mu_server_key_next(struct mu_server *s, const struct mu_kid *after,
                                struct mu_key_view *out);

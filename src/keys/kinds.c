@@ -20,7 +20,7 @@ static const struct mu_key_info key_infos[MU_KEY_KIND_COUNT] = {
                    32},
     [MU_KEY_KG] = {MU_KEY_KG, "Kg", "random, gateway",
                    "gateway, its devices", "inside DTLS under Khop",
-                   "until the area is rotated; retired for one rotation more",
+                   "until a device leaves the area; five seconds more",
                    32},
     [MU_KEY_KHOP] = {MU_KEY_KHOP, "Khop", "Kmr", "node, server, that peer",
                      "derived by node and server; to the peer inside DTLS",

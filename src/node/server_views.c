@@ -354,5 +354,7 @@ int mu_server_key_next(struct mu_server *s, const struct mu_kid *after,
     info = mu_key_info(out->kid.kind);
     out->kind_name = info != NULL ? info->name : "?";
     out->holders = key_holders(s, &out->kid);
+    if (out->kid.kind == MU_KEY_KB && out->phase == MU_PHASE_ACTIVE)
+        out->valid_s = mu_srv_key_valid_s(s);
     return 0;
 }

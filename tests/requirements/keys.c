@@ -160,6 +160,21 @@ static void push_and_hear(struct fleet *f)
     assert_true(area_done(&f->gw[0]));
 }
 
+/* What a list of keys says of the active key of the group. */
+static uint32_t listed_valid_s(struct rig *r)
+{
+    struct mu_kid after = {.kind = MU_KEY_NONE};
+    struct mu_key_view v;
+
+    while (mu_server_key_next(&r->server, &after, &v) == 0) {
+        if (v.kid.kind == MU_KEY_KB && v.phase == MU_PHASE_ACTIVE)
+            return v.valid_s;
+        after = v.kid;
+    }
+    fail_msg("no such key");
+    return 0;
+}
+
 /* By the clock: at expiry, all that is not on the air; that, when it ends. */
 static void periodic(void)
 {
@@ -173,6 +188,7 @@ static void periodic(void)
     last = generation(f);
     (void)fleet_key(f, 0);
     assert_in_range(peer_key(&f->devices[0], 1)->valid_s, 3500, 3600);
+    assert_in_range(listed_valid_s(r), 3500, 3600);
     rig_run(r, MU_SECONDS(3500));
     assert_int_equal(generation(f), last);
     rig_run(r, MU_SECONDS(110));

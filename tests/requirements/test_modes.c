@@ -62,6 +62,11 @@ static void test_chain(void **state)
     json_t *out = NULL;
 
     lab_fleet(lab, 2);
+    /* The kinds of keys need no server; the keys there are, do. */
+    assert_int_equal(lab_verb(lab, &out, "key", "kinds", NULL), 0);
+    assert_int_equal(json_array_size(out), 11);
+    json_decref(out);
+    assert_int_equal(lab_verb(lab, NULL, "key", "list", NULL), 0);
     lab_file(file, 20000, 22);
     assert_int_equal(lab_verb(lab, &out, "push", file, "--group", "all",
                               "--page", "1", "--parity", "0", "--deadline",
