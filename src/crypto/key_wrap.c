@@ -3,7 +3,7 @@
  * AES key wrap (RFC 3394) over the back end's single-block AES, by the index
  * method of s.2.2: one register A, the rest shuffled in the output buffer.
  */
-#include "muster/crypto.h"
+#include "muster/crypto_wrap.h"
 
 #define HALF 8 /* bytes of one RFC 3394 register */
 
@@ -19,8 +19,8 @@ static void wrap_count(uint8_t a[HALF], uint64_t t)
         a[i] ^= (uint8_t)t;
 }
 
-int mu_key_wrap(const struct mu_crypto *c, const struct mu_secret *kek,
-                struct mu_bytes in, uint8_t *out)
+int mu_key_wrap_iv(const struct mu_crypto *c, const struct mu_secret *kek,
+                   const uint8_t iv[8], struct mu_bytes in, uint8_t *out)
 {
     uint8_t block[MU_AES_BLOCK];
     const size_t n = in.len / HALF;
@@ -29,7 +29,7 @@ int mu_key_wrap(const struct mu_crypto *c, const struct mu_secret *kek,
 
     if (in.len % HALF != 0 || n < 2)
         return MU_ERR_USAGE;
-    mu_copy(block, wrap_iv, HALF);
+    mu_copy(block, iv, HALF);
     mu_copy(out + HALF, in.data, in.len);
     for (int j = 0; j < 6 && rc == 0; j++) {
         for (size_t i = 1; i <= n && rc == 0; i++) {
@@ -46,8 +46,8 @@ int mu_key_wrap(const struct mu_crypto *c, const struct mu_secret *kek,
     return rc;
 }
 
-int mu_key_unwrap(const struct mu_crypto *c, const struct mu_secret *kek,
-                  struct mu_bytes in, uint8_t *out)
+int mu_key_unwrap_iv(const struct mu_crypto *c, const struct mu_secret *kek,
+                     const uint8_t iv[8], struct mu_bytes in, uint8_t *out)
 {
     uint8_t block[MU_AES_BLOCK];
     const size_t n = in.len / HALF - 1;
@@ -67,10 +67,22 @@ int mu_key_unwrap(const struct mu_crypto *c, const struct mu_secret *kek,
             mu_copy(out + i * HALF, block + HALF, HALF);
         }
     }
-    if (rc == 0 && !mu_ct_eq(block, wrap_iv, HALF))
+    if (rc == 0 && !mu_ct_eq(block, iv, HALF))
         rc = MU_ERR_AUTH; /* RFC 3394 s.2.2.3: nothing of the key is given */
     mu_wipe(block, sizeof(block));
     if (rc != 0)
         mu_wipe(out, in.len - HALF);
     return rc;
+}
+
+int mu_key_wrap(const struct mu_crypto *c, const struct mu_secret *kek,
+                struct mu_bytes in, uint8_t *out)
+{
+    return mu_key_wrap_iv(c, kek, wrap_iv, in, out);
+}
+
+int mu_key_unwrap(const struct mu_crypto *c, const struct mu_secret *kek,
+                  struct mu_bytes in, uint8_t *out)
+{
+    return mu_key_unwrap_iv(c, kek, wrap_iv, in, out);
 }
