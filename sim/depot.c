@@ -121,8 +121,10 @@ static int slot_write(void *ctx, uint64_t at, const uint8_t *from, size_t len)
         return MU_ERR_TOO_LARGE;
     if (memcmp(s->world->truth + at, from, len) != 0)
         s->differs = true;
-    if (at <= s->whole && at + len > s->whole)
+    if (at <= s->whole && at + len > s->whole) {
         s->whole = at + len;
+        s->whole_at = s->world->now;
+    }
     return 0;
 }
 

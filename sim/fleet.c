@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "muster/device_state.h"
+#include "muster/gateway_state.h"
 #include "muster/server_state.h"
 
 #include "air.h"
@@ -194,9 +195,28 @@ static bool fleet_settled(struct sim_world *w)
     return view.members == w->conf.devices && view.current == view.members;
 }
 
+/* From when on is a revocation in force? When the gateway's list says so. */
+static void fleet_shut(struct sim_world *w)
+{
+    for (uint32_t i = 0; i < w->conf.revoke; i++) {
+        struct sim_node *n = fleet_pick(w, i, w->conf.revoke);
+        struct sim_node *up = &w->nodes[n->above];
+        struct mu_secret psk;
+        uint32_t link;
+        if (!n->revoked || n->shut_at != 0 || !up->up)
+            continue;
+        if (mu_gateway_psk_down(up->engine, mu_bytes_str(n->identity), &psk,
+                                &link) != 0)
+            n->shut_at = w->now;
+        else
+            mu_secret_clear(&psk);
+    }
+}
+
 static void fleet_look(struct sim_world *w, struct story *s)
 {
     struct mu_campaign_view view;
+    fleet_shut(w);
     if (!w->nodes[0].up ||
         mu_server_campaign_get(world_server(w), s->campaign, &view) != 0)
         return;
@@ -232,7 +252,7 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
     default:
         fleet_look(w, s);
         if (!s->ended)
-            sim_world_at(w, w->now + MU_MS(100), DO_LOOK);
+            sim_world_at(w, w->now + MU_MS(20), DO_LOOK);
         break;
     }
 }
@@ -268,9 +288,12 @@ static void result_device(struct sim_world *w, struct sim_node *n,
         return;
     mu_device_status(n->engine, &status);
     if (n->revoked) {
+        /* What came before its gateway could know is no breach. */
         r->revoked++;
-        if (whole || (status.state & MU_STATE_VERIFIED) != 0)
+        if (whole && n->shut_at != 0 && n->slot.whole_at > n->shut_at)
             r->revoked_opened++;
+        else if (whole)
+            r->revoked_before++;
         return;
     }
     r->devices++;

@@ -13,6 +13,7 @@ struct sim_result {
     uint32_t devices;  /* that count: not revoked */
     uint32_t received, verified, installed, running, failed;
     uint32_t revoked, revoked_opened;
+    uint32_t revoked_before; /* had it all before their gateway could know */
     uint64_t forged, forged_accepted, replayed;
     uint64_t packets;  /* data, parity and repair put on area networks */
     uint64_t control, feedback; /* polls, announces, censuses; answers */

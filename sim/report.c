@@ -9,11 +9,12 @@ void sim_result_json(const struct sim_result *r, FILE *out)
     fprintf(out,
             "{\"devices\":%u,\"received\":%u,\"verified\":%u,"
             "\"installed\":%u,\"running\":%u,\"failed\":%u,"
-            "\"revoked\":%u,\"revoked_opened\":%u,"
+            "\"revoked\":%u,\"revoked_opened\":%u,\"revoked_before\":%u,"
             "\"forged\":%" PRIu64 ",\"forged_accepted\":%" PRIu64
             ",\"replayed\":%" PRIu64 ",",
             r->devices, r->received, r->verified, r->installed, r->running,
-            r->failed, r->revoked, r->revoked_opened, r->forged,
+            r->failed, r->revoked, r->revoked_opened, r->revoked_before,
+            r->forged,
             r->forged_accepted, r->replayed);
     fprintf(out,
             "\"packets\":%" PRIu64 ",\"bound_packets\":%.2f,"
@@ -41,8 +42,9 @@ void sim_result_text(const struct sim_result *r, FILE *out)
     fprintf(out, "devices    %u: %u verified, %u installed, %u running, "
                  "%u failed\n",
             r->devices, r->verified, r->installed, r->running, r->failed);
-    fprintf(out, "revoked    %u, of which %u opened the object\n", r->revoked,
-            r->revoked_opened);
+    fprintf(out, "revoked    %u, of which %u opened the object, %u had it "
+                 "before\n",
+            r->revoked, r->revoked_opened, r->revoked_before);
     fprintf(out, "forged     %" PRIu64 " packets, %" PRIu64
                  " accepted; %" PRIu64 " replayed\n",
             r->forged, r->forged_accepted, r->replayed);

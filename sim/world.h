@@ -54,6 +54,7 @@ struct sim_engine {
 struct sim_slot { /* a device's image slot, held as "equal to the truth" */
     struct sim_world *world;
     uint64_t whole;   /* bytes from the start that were all written */
+    mu_time whole_at; /* when the last of them was */
     bool differs;     /* something was written that is not the truth */
 };
 
@@ -74,6 +75,7 @@ struct sim_node {
     bool burst_bad;       /* Gilbert-Elliott: in a burst of losses */
     bool linked;
     bool revoked;         /* by the scenario; it keeps listening */
+    mu_time shut_at;      /* its gateway has heard of that; 0: not yet */
     uint32_t above;       /* node index of gateway or server */
     uint32_t above_link;  /* our link number there */
     mu_time boot_at;
