@@ -122,7 +122,7 @@ static void put_body(struct mu_writer *w, const struct mu_mikey_payload *p)
         put_mac(w, p->kemac.mac_alg, p->kemac.mac);
         break;
     case MU_MIKEY_PKE:
-        mu_write_u16(w, (uint16_t)(p->pke.cache << 14 | p->pke.data.len));
+        mu_write_u16(w, (uint16_t)((size_t)p->pke.cache << 14 | p->pke.data.len));
         if (p->pke.cache > MU_MIKEY_CACHE_CSB)
             mu_writer_fail(w);
         put_sized(w, p->pke.data, 0x3fff);
@@ -172,7 +172,7 @@ void mu_mikey_payload_write(struct mu_writer *w,
     if (p->type == MU_MIKEY_SIGN) {
         /* s.6.5: the only one without a successor, so without its field. */
         mu_write_u16(w,
-                     (uint16_t)(p->sign.scheme << 12 | p->sign.signature.len));
+                     (uint16_t)((size_t)p->sign.scheme << 12 | p->sign.signature.len));
         if (p->sign.scheme > MU_MIKEY_RSA_PSS || next != MU_MIKEY_LAST)
             mu_writer_fail(w);
         put_sized(w, p->sign.signature, 0xfff);
