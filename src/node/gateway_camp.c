@@ -78,7 +78,6 @@ const char *mu_gateway_move_name(enum mu_gateway_move move)
 
 /* ---- a session's life --------------------------------------------------- */
 
-/* Everything but identity, list position and memory. */
 /* What earlier editions put on the air counts as well. */
 static void session_keep_counts(struct mu_gateway_session *s)
 {
@@ -95,6 +94,7 @@ static void session_keep_counts(struct mu_gateway_session *s)
     s->own.rejected += c->rejected;
 }
 
+/* Everything but identity, list position and memory. */
 static void session_forget(struct mu_gateway_session *s)
 {
     struct mu_gateway *g = s->gateway;

@@ -42,6 +42,7 @@ void script_init(struct script *s, const struct mu_crypto *c)
     random_secret(s, &s->kb, 32);
     s->area_version = 1;
     s->camp_version = 1;
+    s->number = SCRIPT_GATEWAY;
 }
 
 static void campaign_clear(struct script_campaign *k)
@@ -152,7 +153,7 @@ static void on_hello(struct script *s, const struct mu_event *ev)
     struct mu_wide_hello in;
     struct mu_wide_welcome m = {
         .server = s->identity,
-        .number = SCRIPT_GATEWAY,
+        .number = s->number,
         .kid = s->kw_kid,
         .kw = s->kw,
         .address = mu_bytes_str("239.1.2.3"),
@@ -162,7 +163,7 @@ static void on_hello(struct script *s, const struct mu_event *ev)
         .alg = s->signer.alg,
         .pub = mu_bytes(s->signer.pub, s->signer.pub_len),
         .campaigns_version = s->camp_version,
-        .index = 0,
+        .index = s->index,
     };
 
     must(mu_wide_hello_consume(ev->message.payload, &in));
@@ -178,6 +179,11 @@ static void on_area(struct script *s, const struct mu_event *ev)
     uint64_t first, end = s->devices_len;
 
     must(mu_wide_ask_consume(ev->message.payload, &first));
+    s->area_pages++;
+    if (s->area_moves > 0) {
+        s->area_moves--;
+        page.version = ++s->area_version;
+    }
     if (s->area_paged && first + 1 < s->devices_len) {
         end = first + 1;
         page.next = end;
@@ -303,7 +309,9 @@ static void on_report(struct script *s, const struct mu_event *ev)
             last = i;
         }
     }
-    assert(named > 0);
+    /* Failures go one by one. */
+    if (named == 0 || ((m.state & 0x80) != 0 && named != 1))
+        abort();
     if (memcmp(acks, m.acks, sizeof acks) != 0) {
         s->conflicts++;
         s->devices[last].refused += named == 1;
@@ -395,7 +403,7 @@ static void on_protected(struct script *s, struct script_device *d,
 
     mu_coap_put_opt(&opts, MU_COAP_OSCORE, ev->message.oscore);
     in.options = mu_coap_opts_written(&opts);
-    if (!d->oscore_set || !d->listed ||
+    if (!d->oscore_set || !d->listed || s->amnesia ||
         mu_oscore_unprotect_request(&d->oscore, s->crypto, &in, &pw, &inner,
                                     &req) != 0) {
         answer(s, ev, MU_COAP_UNAUTHORIZED, (struct mu_bytes){NULL, 0});
@@ -560,8 +568,9 @@ static void push_prepare(struct script *s, struct script_campaign *k)
 
 static bool peer_member(void *ctx, uint16_t receiver)
 {
-    (void)ctx;
-    return receiver == 0;
+    const struct script *s = ctx;
+
+    return receiver == s->index;
 }
 
 static int peer_key(void *ctx, uint16_t receiver, struct mu_secret *kfb)
@@ -569,7 +578,7 @@ static int peer_key(void *ctx, uint16_t receiver, struct mu_secret *kfb)
     struct script *s = ctx;
     struct mu_secret khop;
 
-    if (receiver != 0)
+    if (receiver != s->index)
         return MU_ERR_NOT_FOUND;
     must(mu_khop_derive(s->crypto, &s->gateway_kmr, s->identity, &khop));
     return mu_kdf(s->crypto, &khop, "feedback", (struct mu_bytes){NULL, 0}, 16,
@@ -585,7 +594,7 @@ static void push_sender(struct script *s, struct script_campaign *k)
         .session = k->session,
         .prepared = &s->prepared_port,
         .peers = &s->peers,
-        .receivers = 1,
+        .receivers = 8,
         .rate = 500000,
         .window_ms = 40,
         .answer_all_max = 8,
@@ -627,6 +636,7 @@ void script_push(struct script *s, const struct script_push *p)
         k->m.size = p->size;
         k->m.shape = p->shape;
         k->m.downgrade = p->downgrade;
+        k->deadline_s = p->deadline_s;
         k->m.reprotect = p->mode == MU_WIDE_REPROTECT;
     }
     k->session = (uint8_t)(k->number * 8 + p->edition);
@@ -674,7 +684,11 @@ void script_command(struct script *s, enum mu_wide_command command)
     if (command == MU_WIDE_CANCEL) {
         struct mu_writer w = mu_writer(k->cancel, sizeof k->cancel);
 
-        must(mu_cancel_create(s->crypto, &s->signer, k->id, &w));
+        uint8_t id[MU_CAMPAIGN_ID];
+
+        memcpy(id, k->id, sizeof id);
+        id[0] ^= s->cancel_other;
+        must(mu_cancel_create(s->crypto, &s->signer, id, &w));
         k->cancel_len = w.len;
         k->sending = false;
     }

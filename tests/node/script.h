@@ -80,7 +80,12 @@ struct script {
     struct script_campaign campaign;
     struct mu_cast_peers peers;
     struct mu_object prepared_port;
-    uint32_t reports, conflicts, tallies;
+    uint32_t reports, conflicts, tallies, area_pages;
+    uint32_t number; /* of the gateway */
+    uint16_t index;  /* of the gateway in the wide-area cast */
+    uint32_t area_moves; /* so many pages more change the area's version */
+    bool amnesia; /* knows no connection */
+    bool cancel_other; /* cancels name another campaign */
     bool mute_reports; /* does not answer /r */
     uint32_t false_ack; /* 1 + device whose acks it holds to be false */
 
@@ -103,6 +108,7 @@ struct script_push {
     struct mu_cast_shape shape;
     bool downgrade;
     uint32_t edition; /* > 0: the campaign before, protected anew */
+    uint32_t deadline_s;
 };
 void script_push(struct script *s, const struct script_push *p);
 void script_command(struct script *s, enum mu_wide_command command);

@@ -188,7 +188,7 @@ static void test_reports_lost(void **state)
     push(&w, 1);
     world_run(&w, MU_SECONDS(60), NULL);
     assert_true(w.script.reports > 2);
-    assert_true(w.script.reports < 20);
+    assert_true(w.script.reports < 10);
     assert_false(world_all_run(&w));
     w.script.mute_reports = false;
     assert_all_run(&w, MU_SECONDS(120));

@@ -135,6 +135,8 @@ static int object_read(void *ctx, uint64_t at, uint8_t *to, size_t len)
 {
     struct world_object *o = ctx;
 
+    if (o->broken)
+        return MU_ERR_IO;
     if (at > o->len || len > o->len - at)
         return MU_ERR_TOO_LARGE;
     memcpy(to, o->data + at, len);
@@ -209,6 +211,51 @@ static void depot_remove(void *ctx, const uint8_t campaign[MU_CAMPAIGN_ID],
     }
 }
 
+/* The store of a node: in memory, with what a test does to it. */
+static int node_get(void *ctx, uint8_t table, struct mu_bytes key,
+                    uint8_t *value, size_t *len)
+{
+    struct world_node *n = ctx;
+
+    if (n->corrupt != NULL && mu_bytes_eq(key, mu_bytes_str(n->corrupt)))
+        return MU_ERR_CORRUPT;
+    return n->memory_store.get(n->memory_store.ctx, table, key, value, len);
+}
+
+static int node_walk(void *ctx, uint8_t table, struct mu_bytes after,
+                     uint8_t *key, size_t *key_len, uint8_t *value,
+                     size_t *value_len)
+{
+    struct world_node *n = ctx;
+
+    return n->memory_store.next(n->memory_store.ctx, table, after, key,
+                                key_len, value, value_len);
+}
+
+static int node_put(void *ctx, uint8_t table, struct mu_bytes key,
+                    struct mu_bytes value)
+{
+    struct world_node *n = ctx;
+
+    if (n->store_full || (n->fail_table != 0 && n->fail_table == table))
+        return MU_ERR_IO;
+    return n->memory_store.put(n->memory_store.ctx, table, key, value);
+}
+
+static int node_commit(void *ctx)
+{
+    struct world_node *n = ctx;
+
+    return n->memory_store.commit(n->memory_store.ctx);
+}
+
+static void node_rollback(void *ctx)
+{
+    struct world_node *n = ctx;
+
+    n->memory_store.rollback(n->memory_store.ctx);
+}
+
 /* ---- life --------------------------------------------------------------- */
 
 static void node_init(struct world *w, struct world_node *n,
@@ -224,7 +271,9 @@ static void node_init(struct world *w, struct world_node *n,
     assert(mu_secret_set(&n->kmr, MU_BYTES(raw)) == 0);
     if (kind == WORLD_SERVER)
         return;
-    assert(mu_memory_open(&n->memory, &n->store) == 0);
+    assert(mu_memory_open(&n->memory, &n->memory_store) == 0);
+    n->store = (struct mu_store){n,        node_get,    node_walk,
+                                 node_put, node_commit, node_rollback};
     n->slot.data = calloc(1, WORLD_SLOT);
     n->installed = calloc(1, WORLD_SLOT);
     assert(n->slot.data != NULL && n->installed != NULL);
@@ -238,6 +287,7 @@ void world_init(struct world *w, size_t devices, uint64_t seed)
     memset(w, 0, sizeof *w);
     w->seed = seed;
     w->now = MU_SECONDS(1);
+    w->crypto = mu_crypto_openssl();
     script_init(&w->script, mu_crypto_openssl());
     node_init(w, &w->server, WORLD_SERVER, "server");
     node_init(w, &w->gateway, WORLD_GATEWAY, "gw");
@@ -283,7 +333,7 @@ static void gateway_conf(struct world_node *n, struct mu_gateway_conf *conf)
 static void device_conf(struct world_node *n, struct mu_device_conf *conf)
 {
     *conf = (struct mu_device_conf){
-        .crypto = mu_crypto_openssl(),
+        .crypto = n->world->crypto,
         .identity = mu_bytes_str(n->name),
         .kmr = &n->kmr,
         .store = &n->store,
@@ -332,6 +382,7 @@ void world_start(struct world *w, struct world_node *n)
     n->up = true;
     n->life++;
     n->joined = false;
+    n->held.len = 0;
     node_new(n);
     world_step(w, n, &ev);
 }
@@ -514,6 +565,8 @@ static void do_send(struct world *w, struct world_node *n,
         }
         return;
     }
+    n->hellos += mu_bytes_eq(e->message.path, mu_bytes_str("hello"));
+    n->anns += mu_bytes_eq(e->message.path, mu_bytes_str("ann"));
     ev = event_new(w, n, MU_EV_NO_ANSWER, TIMEOUT_US);
     ev->event.link = e->link;
     ev->event.message.exchange = e->message.exchange;
@@ -559,6 +612,7 @@ static void do_packet(struct world *w, struct world_node *n,
         w->on_packet(e);
     if (e->up) {
         n->status_packets += e->packet.data[0] == MU_CAST_STATUS;
+        n->need_packets += e->packet.data[0] == MU_CAST_NEED;
         packet_to(w, &w->gateway, e);
         return;
     }
@@ -603,16 +657,17 @@ static void do_store(struct world *w, struct world_node *n,
                      const struct mu_effect *e)
 {
     struct world_event *ev;
-    int rc = MU_ERR_IO;
+    int rc = n->store.put(n->store.ctx, e->table, e->key, e->value);
 
-    if (!n->store_full) {
-        rc = n->store.put(n->store.ctx, e->table, e->key, e->value);
-        if (rc == 0)
-            rc = n->store.commit(n->store.ctx);
-        if (rc != 0)
-            n->store.rollback(n->store.ctx);
-    }
+    if (rc == 0)
+        rc = n->store.commit(n->store.ctx);
+    if (rc != 0)
+        n->store.rollback(n->store.ctx);
     n->stores++;
+    if (e->before_send) {
+        assert(n->held.len < sizeof n->held.tickets / sizeof(uint32_t));
+        n->held.tickets[n->held.len++] = e->ticket;
+    }
     ev = event_new(w, n, MU_EV_STORED, 300);
     ev->event.ticket = e->ticket;
     ev->event.result = rc;
@@ -677,6 +732,15 @@ static bool node_next(struct world *w, struct world_node *n,
     return script_next(&w->script, e);
 }
 
+/* A barrier is let down when its STORE is reported. */
+static void node_release(struct world_node *n, uint32_t ticket)
+{
+    for (size_t i = 0; i < n->held.len; i++) {
+        if (n->held.tickets[i] == ticket)
+            n->held.tickets[i] = n->held.tickets[--n->held.len];
+    }
+}
+
 int world_step(struct world *w, struct world_node *n, struct mu_event *ev)
 {
     struct mu_effect e;
@@ -684,6 +748,8 @@ int world_step(struct world *w, struct world_node *n, struct mu_event *ev)
 
     ev->now = w->now;
     w->steps++;
+    if (ev->kind == MU_EV_STORED)
+        node_release(n, ev->ticket);
     if (n->kind == WORLD_GATEWAY)
         rc = mu_gateway_step(n->gateway, ev);
     else if (n->kind == WORLD_DEVICE)
@@ -692,6 +758,8 @@ int world_step(struct world *w, struct world_node *n, struct mu_event *ev)
         rc = script_step(&w->script, ev);
     while (n->up && node_next(w, n, &e)) {
         assert(++effects < 10000); /* it comes to an end */
+        assert(n->held.len == 0 ||
+               (e.kind != MU_DO_SEND && e.kind != MU_DO_PACKET));
         do_effect(w, n, &e);
         if (n->die_at != 0 && n->stores == n->die_at) {
             n->die_at = 0;
@@ -784,6 +852,30 @@ bool world_run(struct world *w, mu_time span, bool (*done)(struct world *))
             world_step(w, n, &ev);
         }
     }
+}
+
+uint8_t world_ask_gateway(struct world *w, uint32_t link, const char *path,
+                          struct mu_bytes payload)
+{
+    struct mu_gateway *g = w->gateway.gateway;
+    struct mu_event ev = {.kind = MU_EV_REQUEST, .now = w->now, .link = link};
+    struct mu_effect e;
+    uint8_t code = 0;
+
+    ev.message.code = MU_COAP_POST;
+    ev.message.path = mu_bytes_str(path);
+    ev.message.payload = payload;
+    ev.message.exchange = 0x30000000u;
+    if (mu_gateway_step(g, &ev) != 0)
+        code = 0;
+    while (mu_gateway_next(g, &e)) {
+        if (e.kind == MU_DO_SEND && e.response && e.link == link &&
+            e.message.exchange == ev.message.exchange)
+            code = e.message.code;
+        else
+            do_effect(w, &w->gateway, &e);
+    }
+    return code;
 }
 
 void world_inject(struct world *w, enum mu_channel channel,

@@ -15,7 +15,7 @@
 #include "tests/node/script.h"
 
 #define WORLD_DEVICES_MAX 8
-#define WORLD_SLOT 65536
+#define WORLD_SLOT 524288
 
 enum world_kind { WORLD_SERVER, WORLD_GATEWAY, WORLD_DEVICE };
 
@@ -26,6 +26,7 @@ struct world_object { /* bytes that survive restarts */
     size_t len;
     bool used;
     bool full; /* writes fail: the disk is full */
+    bool broken; /* reads fail */
     uint8_t campaign[MU_CAMPAIGN_ID];
     uint8_t part;
     struct world *world;
@@ -41,7 +42,14 @@ struct world_node {
     struct mu_secret kmr;
     struct mu_memory *memory;
     struct mu_store store;
+    struct mu_store memory_store; /* behind it */
     bool store_full; /* every write fails */
+    uint8_t fail_table; /* writes to this one fail */
+    const char *corrupt; /* the record of this key reads as damaged */
+    struct {
+        uint32_t tickets[16];
+        size_t len;
+    } held; /* STOREs that hold back what is sent */
     uint32_t stores; /* STORE effects that were applied */
     uint32_t die_at; /* stop after that many; 0: never */
     void *work;
@@ -59,7 +67,8 @@ struct world_node {
     int install_result, confirm_result;
     uint32_t installs;
     uint8_t *installed; /* what the install hook saw last */
-    uint64_t status_packets;
+    uint64_t status_packets, need_packets;
+    uint32_t hellos, anns; /* requests it made */
 };
 
 struct world {
@@ -84,6 +93,7 @@ struct world {
     uint64_t area_packets, area_bytes;
     void (*on_packet)(const struct mu_effect *e); /* of the area */
     uint32_t page_memory; /* of devices; 0: enough */
+    const struct mu_crypto *crypto; /* of devices */
     uint64_t steps;
 };
 
@@ -101,6 +111,9 @@ bool world_run(struct world *w, mu_time span, bool (*done)(struct world *));
 void world_inject(struct world *w, enum mu_channel channel,
                   struct world_node *to, struct mu_bytes packet);
 /* A step of a node outside the queue; its effects are taken. */
+/* A request that came to the gateway out of nothing; its answer, or 0. */
+uint8_t world_ask_gateway(struct world *w, uint32_t link, const char *path,
+                          struct mu_bytes payload);
 int world_step(struct world *w, struct world_node *n, struct mu_event *ev);
 uint32_t world_random(struct world *w);
 
