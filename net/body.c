@@ -293,6 +293,29 @@ static void body_link_open(struct mu_body *b, uint32_t link)
     mu_coap_open(b->coap, link, &to);
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t len = strlen(text), end_len = strlen(end);
+
+    return len >= end_len && strcmp(text + len - end_len, end) == 0;
+}
+
+/* What the engine tells of itself. Of its names those that end in "-failed"
+ * come with an error, and with "-damaged" they speak of a record: an operator
+ * wants to know. */
+static void body_trace(const struct mu_body *b, const struct mu_effect *e)
+{
+    if (ends_with(e->trace, "-failed") && strcmp(e->trace, "hook-failed") != 0)
+        mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " why=\"%s\"",
+               b->identity, e->a, mu_err_text(-(int)(e->b & INT8_MAX)));
+    else if (ends_with(e->trace, "-damaged"))
+        mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " of=%" PRIu64,
+               b->identity, e->a, e->b);
+    else
+        mu_log(MU_LOG_DEBUG, "trace", "id=%s what=%s a=%" PRIu64 " b=%" PRIu64,
+               b->identity, e->trace, e->a, e->b);
+}
+
 static void body_effect(void *ctx, const struct mu_effect *e)
 {
     struct mu_body *b = ctx;
@@ -322,8 +345,7 @@ static void body_effect(void *ctx, const struct mu_effect *e)
         body_hook(b, e);
         break;
     case MU_DO_TRACE:
-        mu_log(MU_LOG_DEBUG, "trace", "id=%s what=%s a=%" PRIu64 " b=%" PRIu64,
-               b->identity, e->trace, e->a, e->b);
+        body_trace(b, e);
         break;
     case MU_DO_STORE: /* the driver's */
     case MU_DO_COUNT:

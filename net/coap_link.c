@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "muster/assert.h"
+#include "net/coap_clock.h"
 #include "net/coap_session.h"
 #include "net/log.h"
 
@@ -546,6 +547,7 @@ struct mu_coap *mu_coap_new(uv_loop_t *uv, const struct mu_coap_conf *conf)
     coap_set_log_level(mu_log_on(MU_LOG_TRACE) ? LOG_INFO : LOG_CRIT);
     c->conf = *conf;
     c->uv = uv;
+    mu_coap_clock();
     c->context = coap_new_context(NULL);
     any = coap_resource_unknown_init(NULL);
     if (c->context == NULL || any == NULL)

@@ -288,8 +288,9 @@ static bool node_commit(struct mu_node *n)
             rc = n->store->commit(n->store->ctx);
         if (rc != 0) {
             n->store->rollback(n->store->ctx);
-            mu_log(MU_LOG_ERROR, "store-commit", "node=%s writes=%zu error=%s",
-                   n->name, len, mu_err_name(rc));
+            mu_log(MU_LOG_ERROR, "store-commit",
+                   "node=%s writes=%zu why=\"%s\"", n->name, len,
+                   mu_err_text(rc));
         }
     }
     node_wake_waiters(n, rc);

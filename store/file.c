@@ -52,6 +52,12 @@ int store_file_lock(int fd)
     return errno == EWOULDBLOCK ? MU_ERR_BUSY : MU_ERR_IO;
 }
 
+int store_io_error(void)
+{
+    return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? MU_ERR_FULL
+                                                                : MU_ERR_IO;
+}
+
 int store_file_write(int fd, const void *from, size_t len, uint64_t at)
 {
     const uint8_t *next = from;

@@ -9,6 +9,9 @@
 int store_why(struct mu_why *why, int rc, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* What errno says: MU_ERR_FULL, or MU_ERR_IO. */
+int store_io_error(void);
+
 /* Opens for reading and writing, makes it with mode 0600 when it is not there,
  * takes the mode of others away when it is. Negative: errno says why. */
 int store_file_open(const char *path, int flags);

@@ -39,14 +39,14 @@ static int object_write(void *ctx, uint64_t at, const uint8_t *from,
 
     if (!object_inside(f, at, len))
         return MU_ERR_TOO_LARGE;
-    return store_file_write(f->fd, from, len, at) == 0 ? 0 : MU_ERR_IO;
+    return store_file_write(f->fd, from, len, at) == 0 ? 0 : store_io_error();
 }
 
 static int object_sync(void *ctx)
 {
     const struct mu_file_object *f = ctx;
 
-    return fdatasync(f->fd) == 0 ? 0 : MU_ERR_IO;
+    return fdatasync(f->fd) == 0 ? 0 : store_io_error();
 }
 
 int mu_file_object_open(struct mu_file_object **f, const char *path,

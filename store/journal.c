@@ -73,7 +73,9 @@ static int journal_append(struct mu_journal *j, int fd, struct mu_bytes in,
         long n = j->io.write(j->io.ctx, fd, in.data, in.len, at);
         if (n < 0 && errno == EINTR)
             continue;
-        if (n <= 0 || (size_t)n > in.len)
+        if (n < 0)
+            return store_io_error();
+        if (n == 0 || (size_t)n > in.len)
             return MU_ERR_IO;
         in = mu_bytes(in.data + n, in.len - (size_t)n);
         at += (uint64_t)n;
@@ -83,7 +85,7 @@ static int journal_append(struct mu_journal *j, int fd, struct mu_bytes in,
 
 static int journal_sync(struct mu_journal *j, int fd)
 {
-    return j->io.sync(j->io.ctx, fd) == 0 ? 0 : MU_ERR_IO;
+    return j->io.sync(j->io.ctx, fd) == 0 ? 0 : store_io_error();
 }
 
 /* ---- the open transaction --------------------------------------------- */
@@ -174,7 +176,7 @@ static int journal_commit_group(struct mu_journal *j)
     if (rc == 0)
         rc = journal_sync(j, j->fd);
     if (rc != 0)
-        return MU_ERR_IO;
+        return rc;
     j->tail_dirty = false;
     j->end += j->group.len;
     return 0;
@@ -183,14 +185,16 @@ static int journal_commit_group(struct mu_journal *j)
 static int journal_commit(void *ctx)
 {
     struct mu_journal *j = ctx;
+    int rc;
 
     if (j->broken)
         return MU_ERR_IO;
     if (j->group.len == 0)
         return 0;
-    if (journal_commit_group(j) != 0) {
+    rc = journal_commit_group(j);
+    if (rc != 0) {
         j->broken = true;
-        return MU_ERR_IO;
+        return rc;
     }
     group_clear(j);
     store_table_commit(&j->table);

@@ -53,7 +53,7 @@ struct mu_store_sqlite {
     sqlite3 *db;
     sqlite3_stmt *queries[QUERY_COUNT];
     bool open;   /* a transaction is */
-    bool broken; /* a put or commit failed: until rollback */
+    int broken;  /* why a put or commit failed: until rollback */
 };
 
 static int sqlite_error(int code)
@@ -66,6 +66,8 @@ static int sqlite_error(int code)
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return MU_ERR_CORRUPT;
+    case SQLITE_FULL:
+        return MU_ERR_FULL;
     default:
         return MU_ERR_IO;
     }
@@ -174,7 +176,7 @@ static int sqlite_do(struct mu_store_sqlite *s, sqlite3_stmt *q)
 
     sqlite_finish(q, 0);
     if (rc != 0)
-        s->broken = true;
+        s->broken = rc;
     return rc;
 }
 
@@ -187,8 +189,8 @@ static int sqlite_put(void *ctx, uint8_t table, struct mu_bytes key,
 
     if (rc != 0)
         return rc;
-    if (s->broken)
-        return MU_ERR_IO;
+    if (s->broken != 0)
+        return s->broken;
     if (!s->open) {
         rc = sqlite_do(s, s->queries[QUERY_BEGIN]);
         if (rc != 0)
@@ -209,8 +211,8 @@ static int sqlite_commit(void *ctx)
     struct mu_store_sqlite *s = ctx;
     int rc;
 
-    if (s->broken)
-        return MU_ERR_IO;
+    if (s->broken != 0)
+        return s->broken;
     if (!s->open)
         return 0;
     rc = sqlite_do(s, s->queries[QUERY_COMMIT]);
@@ -227,7 +229,7 @@ static void sqlite_rollback(void *ctx)
     if (s->open && sqlite3_get_autocommit(s->db) == 0)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     s->open = sqlite3_get_autocommit(s->db) == 0;
-    s->broken = s->open;
+    s->broken = s->open ? MU_ERR_IO : 0;
 }
 
 static int sqlite_exec(struct mu_store_sqlite *s, const char *sql,

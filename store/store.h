@@ -9,8 +9,8 @@
  *     others are MU_ERR_USAGE or MU_ERR_TOO_LARGE, and nothing has changed;
  *   - a get or next whose buffer is too small gives MU_ERR_NO_SPACE and the
  *     length that is needed;
- *   - after MU_ERR_IO from put or commit every put and commit fails until
- *     rollback: what a transaction lost cannot be committed by half;
+ *   - put and commit give MU_ERR_FULL when the disk has no room, MU_ERR_IO for
+ *     other trouble; after either every put and commit fails until rollback: what a transaction lost cannot be committed by half;
  *   - MU_ERR_CORRUPT from next still gives the key, so that a walk goes on
  *     behind it; a put to that key heals it.
  * One handle is used by one thread. A file is opened by one process at a time:
@@ -50,7 +50,7 @@ struct mu_store_sqlite;
 MU_MUST int mu_store_sqlite_open(struct mu_store_sqlite **s, const char *path,
                                  struct mu_store *store, struct mu_why *why);
 void mu_store_sqlite_close(struct mu_store_sqlite *s);
-/* The file grows no larger than this; then put or commit is MU_ERR_IO. */
+/* The file grows no larger than this; then put or commit is MU_ERR_FULL. */
 MU_MUST int mu_store_sqlite_limit(struct mu_store_sqlite *s, uint64_t bytes);
 
 /* ---- journal: one append-only file, for devices and gateways ------------ */

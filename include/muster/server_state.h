@@ -118,6 +118,7 @@ struct mu_server {
     struct mu_server_conf conf;
     int failed; /* sticky, but for errors that say: try again */
     mu_time reload_at;
+    mu_time rest_until; /* after a failed write: nothing is begun by itself */
     mu_time now;
 
     struct mu_server_ring stores, sends;

@@ -186,6 +186,9 @@ static int server_back(struct mu_server *s)
     s->failed = server_load(s);
     s->reload_at = s->now + RELOAD_WAIT;
     for (uint32_t n = 1; n <= s->gateways_len; n++) {
+        /* What was on its way to be sent is not: ask again. */
+        mu_ask_lost(&s->gateways[n - 1].notice);
+        mu_ask_lost(&s->gateways[n - 1].poke);
         mu_srv_notice(s, n);
         mu_srv_poke(s, n);
     }
@@ -209,6 +212,7 @@ static void stored(struct mu_server *s, const struct mu_event *ev)
         mu_srv_trace(s, "store-failed", ev->ticket,
                      (uint64_t)-(int64_t)ev->result);
         (void)server_back(s);
+        s->rest_until = s->now + RELOAD_WAIT;
         return;
     }
     /* A ticket from before a rollback says nothing. */
@@ -250,7 +254,7 @@ static void dispatch(struct mu_server *s, const struct mu_event *ev)
  * left still holds. */
 static void keys_work(struct mu_server *s)
 {
-    if (mu_srv_room(s) != 0)
+    if (mu_srv_room(s) != 0 || s->now < s->rest_until)
         return;
     (void)mu_srv_keys_work(s);
     (void)mu_srv_groups_work(s);
@@ -271,7 +275,8 @@ int mu_server_step(struct mu_server *s, const struct mu_event *ev)
     if (s->failed != 0)
         return s->failed;
     keys_work(s);
-    mu_srv_campaigns_work(s);
+    if (s->now >= s->rest_until)
+        mu_srv_campaigns_work(s);
     mu_srv_asks_work(s);
     return 0;
 }
@@ -334,5 +339,5 @@ mu_time mu_server_deadline(const struct mu_server *s)
         at = mu_time_min(at, s->groups_at);
     if (s->conf.rekey_s != 0)
         at = mu_time_min(at, s->expire_at);
-    return at;
+    return at > s->rest_until ? at : s->rest_until;
 }

@@ -22,8 +22,13 @@ int real_setup(void **state)
     return 0;
 }
 
+static char mounted[256];
+
 int real_teardown(void **state)
 {
+    if (mounted[0] != '\0')
+        umount2(mounted, MNT_DETACH);
+    mounted[0] = '\0';
     lab_close(*state);
     free(*state);
     return 0;
@@ -331,7 +336,10 @@ bool real_disk(const char *path, unsigned kib)
     snprintf(size, sizeof(size), "size=%uk,mode=0700", kib);
     if (mkdir(path, 0700) != 0 || !own_mounts())
         return false;
-    return mount("small", path, "tmpfs", 0, size) == 0;
+    if (mount("small", path, "tmpfs", 0, size) != 0)
+        return false;
+    snprintf(mounted, sizeof(mounted), "%s", path);
+    return true;
 }
 
 void real_fill(const char *path, size_t leave)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Programs that are away at the start, in the middle, or killed at any point:
- * the campaign goes on from where it was. */
+/* Gateways and devices that are away at the start, or in the middle: the
+ * campaign goes on from where it was. */
 #include "real.h"
 
 static void test_gateway_late(void **state)
@@ -91,70 +91,6 @@ static void test_device_resumes(void **state)
     assert_true(real_number(heard, "accepted") > 0);
 }
 
-/* From the moment that the push is taken to the last acknowledgement: whatever
- * the server is doing when it is killed, it goes on. */
-static void test_server_killed_anywhere(void **state)
-{
-    struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
-    static const char *const points[] = {
-        "{'event': 'status', 'receiving': true}",
-        "{'event': 'status', 'page': 1}",
-        "{'event': 'status', 'page': 3}",
-        "{'event': 'status', 'states': ['received', 'verified']}",
-    };
-    char id[32];
-
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 5);
-    real_push(lab, id, file, NULL);
-    for (size_t i = 0; i <= sizeof(points) / sizeof(points[0]); i++) {
-        if (i > 0)
-            lab_wait(lab->dev, points[i - 1]);
-        lab_end(lab->serve, SIGKILL);
-        lab_serve(lab, NULL);
-    }
-    real_ends(lab, id, 0);
-    lab_got(lab, 2, file);
-    /* Nothing of it is left over, and the next one works. */
-    lab_end(lab->serve, SIGKILL);
-    lab_serve(lab, NULL);
-    lab_file(file, 3000, 6);
-    real_push(lab, id, file, NULL);
-    real_ends(lab, id, 0);
-    lab_got(lab, 2, file);
-}
-
-/* A wish that was answered is there after a kill, any of them. */
-static void test_answered_is_durable(void **state)
-{
-    struct lab *lab = *state;
-    json_t *out = NULL;
-
-    lab_keys(lab, 2);
-    lab_serve(lab, NULL);
-    assert_int_equal(lab_verb(lab, NULL, "gateway", "add", "--id", "gw-1",
-                              "--key-file", lab_path(lab, "gw.key"), NULL), 0);
-    lab_end(lab->serve, SIGKILL);
-    lab_serve(lab, NULL);
-    assert_int_equal(lab_verb(lab, NULL, "group", "create", "all", NULL), 0);
-    lab_end(lab->serve, SIGKILL);
-    lab_serve(lab, NULL);
-    assert_int_equal(lab_verb(lab, NULL, "device", "import",
-                              lab_path(lab, "devices.csv"), NULL), 0);
-    lab_end(lab->serve, SIGKILL);
-    lab_serve(lab, NULL);
-    assert_int_equal(lab_verb(lab, &out, "group", "show", "all", NULL), 0);
-    assert_int_equal(json_array_size(out), 2);
-    json_decref(out);
-    assert_int_equal(lab_verb(lab, NULL, "device", "revoke", "dev-2", NULL), 0);
-    lab_end(lab->serve, SIGKILL);
-    lab_serve(lab, NULL);
-    assert_int_equal(lab_verb(lab, &out, "group", "show", "all", NULL), 0);
-    assert_int_equal(json_array_size(out), 1);
-    json_decref(out);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -162,8 +98,6 @@ int main(void)
         REAL_TEST(test_gateway_away_in_the_middle),
         REAL_TEST(test_gateway_ends_in_the_middle),
         REAL_TEST(test_device_resumes),
-        REAL_TEST(test_server_killed_anywhere),
-        REAL_TEST(test_answered_is_durable),
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */

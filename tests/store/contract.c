@@ -300,10 +300,10 @@ static void fault_transaction(int k, int *failures)
         if (rc == 0 && committed == 0)
             return;
         (*failures)++;
-        assert_int_equal(committed, MU_ERR_IO);
+        assert_true(committed == MU_ERR_IO || committed == MU_ERR_FULL);
         /* Nothing more is taken until rollback. */
-        assert_int_equal(put(7, "x", "x"), MU_ERR_IO);
-        assert_int_equal(store.commit(store.ctx), MU_ERR_IO);
+        assert_int_not_equal(put(7, "x", "x"), 0);
+        assert_int_not_equal(store.commit(store.ctx), 0);
         if (tries > 0)
             back->fault(0, FAULT_ONCE); /* there is room again */
         store.rollback(store.ctx);

@@ -92,7 +92,7 @@ static void test_object_full(void **state)
     int second = o.write(o.ctx, 4096, bytes, sizeof bytes);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
     assert_int_equal(first, 0);
-    assert_int_equal(second, MU_ERR_IO);
+    assert_int_equal(second, MU_ERR_FULL);
     assert_int_equal(o.read(o.ctx, 0, got, sizeof got), 0);
     assert_memory_equal(got, bytes, sizeof got);
     assert_int_equal(o.write(o.ctx, 4096, bytes, sizeof bytes), 0);

@@ -303,7 +303,7 @@ static void test_full(void **state)
         assert_int_equal(committed, rc);
         in += rc == 0;
     }
-    assert_int_equal(rc, MU_ERR_IO);
+    assert_int_equal(rc, MU_ERR_FULL);
     assert_in_range(in, 3, 20);
     store.rollback(store.ctx);
     snprintf(name, sizeof name, "big%d", in - 1);
