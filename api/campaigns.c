@@ -40,7 +40,7 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
         "version", version, "size", (json_int_t)v->size, "digest", digest,
         "phase", phases[v->phase]);
     json_t *more = json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "members",
+        "{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "members",
         (json_int_t)v->members, "received", (json_int_t)v->received,
         "verified", (json_int_t)v->verified, "installed",
         (json_int_t)v->installed, "running", (json_int_t)v->running, "failed",
@@ -48,7 +48,8 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
         "quorum_permille", (json_int_t)v->quorum_permille, "deadline_s",
         (json_int_t)v->deadline_s, "elapsed_s", (json_int_t)v->elapsed_s,
         "page", (json_int_t)v->page, "pages", (json_int_t)v->pages,
-        "reports_refused", (json_int_t)v->reports_refused);
+        "reports_refused", (json_int_t)v->reports_refused, "edition",
+        (json_int_t)v->edition);
     json_object_update(out, more);
     json_decref(more);
     json_object_set_new(
