@@ -195,7 +195,8 @@ struct mu_gateway_session {
     struct mu_cast_peers peers;
     struct mu_cast_sender tx;
     uint8_t *tx_work;
-    uint32_t tx_page; /* stored */
+    uint32_t tx_pages;
+    uint32_t tx_page; /* the furthest begun; stored */
     bool tx_idle;
     uint8_t announce_next; /* fragment */
     uint8_t announce_left; /* rounds */
@@ -295,6 +296,7 @@ struct mu_gateway {
     bool dirty_any;
     struct mu_gateway_key kg[2]; /* in force, one before */
     struct mu_gateway_key kg_next; /* being stored; kind 0: none */
+    uint64_t kg_last; /* generation given out; kept beside the keys, too */
     bool rotate_due;
     uint8_t attention[MU_GATEWAY_SET]; /* devices with an answer due */
     bool attention_any;

@@ -153,8 +153,7 @@ int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k)
 int mu_gateway_kg_run(struct mu_gateway *g)
 {
     struct mu_gateway_key *k = &g->kg_next;
-    uint64_t last = g->kg[0].kid.generation;
-    uint64_t epoch = last >> 32;
+    uint64_t last = g->kg[0].kid.generation, epoch;
     uint8_t raw[MU_SECRET_MAX];
     int rc;
 
@@ -170,6 +169,9 @@ int mu_gateway_kg_run(struct mu_gateway *g)
         rc = mu_gateway_control_key(g, k);
     if (rc != 0)
         return rc;
+    if (last < g->kg_last)
+        last = g->kg_last; /* the record of the keys was damaged */
+    epoch = last >> 32;
     if (epoch < g->server.epoch)
         epoch = g->server.epoch;
     g->rotate_due = false;
@@ -178,7 +180,9 @@ int mu_gateway_kg_run(struct mu_gateway *g)
         .scope = g->server.number,
         .generation = epoch << 32 | ((uint32_t)last + 1u),
     };
+    g->kg_last = k->kid.generation;
     g->records[MU_GATEWAY_REC_KG].dirty = true;
+    g->records[MU_GATEWAY_REC_SERVER].dirty = true;
     return 0;
 }
 

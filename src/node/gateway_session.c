@@ -161,6 +161,7 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
     if (rc != 0)
         return rc;
     s->sending = true;
+    s->tx_pages = mu_cast_pages(&conf.shape, conf.size);
     mu_cast_sender_ready(&s->tx, s->mode == MU_WIDE_REPROTECT ? UINT32_MAX
                                                               : s->pages_seen);
     if (s->tx_page > 0)
@@ -246,7 +247,7 @@ bool mu_gateway_session_active(const struct mu_gateway_session *s)
 
 static void session_progress(struct mu_gateway *g, struct mu_gateway_session *s)
 {
-    uint32_t pages = mu_cast_receiver_pages(&s->rx);
+    uint32_t pages = mu_cast_receiver_pages(&s->rx), page;
 
     if (pages != s->pages_seen) {
         s->pages_seen = pages;
@@ -257,8 +258,10 @@ static void session_progress(struct mu_gateway *g, struct mu_gateway_session *s)
     }
     if (!s->sending)
         return;
-    if (mu_cast_sender_page(&s->tx) != s->tx_page) {
-        s->tx_page = mu_cast_sender_page(&s->tx);
+    /* A sender that has to wait says the number of pages. */
+    page = mu_cast_sender_page(&s->tx);
+    if (page > s->tx_page && page < s->tx_pages) {
+        s->tx_page = page;
         s->progress.dirty = true;
     }
     if (mu_cast_sender_idle(&s->tx) != s->tx_idle) {

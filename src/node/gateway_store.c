@@ -41,8 +41,10 @@ void mu_gateway_device_dirty(struct mu_gateway *g, uint16_t index)
 static void store_key_write(const struct mu_gateway_key *k,
                             struct mu_writer *w)
 {
-    mu_kid_write(w, &k->kid);
     mu_write_u8(w, k->key.len);
+    if (k->key.len == 0)
+        return; /* no key here */
+    mu_kid_write(w, &k->kid);
     mu_write_bytes(w, mu_secret_view(&k->key));
 }
 
@@ -64,6 +66,7 @@ static void store_server_write(const struct mu_gateway *g,
     mu_write_u8(w, s->signer.pub_len);
     mu_write_bytes(w, mu_bytes(s->signer.pub, s->signer.pub_len));
     mu_write_u16(w, s->index);
+    mu_write_u64(w, g->kg_last);
 }
 
 static void store_single_write(const struct mu_gateway *g, size_t which,
@@ -290,20 +293,19 @@ mu_time mu_gateway_store_deadline(const struct mu_gateway *g)
 
 static void store_key_read(struct mu_reader *r, struct mu_gateway_key *k)
 {
-    uint8_t len;
+    uint8_t len = mu_read_u8(r);
 
-    *k = (struct mu_gateway_key){.kid = mu_kid_read(r)};
-    len = mu_read_u8(r);
-    if (len == 0) {
-        k->kid.kind = 0;
+    *k = (struct mu_gateway_key){.kid = {0, 0, 0}};
+    if (len == 0)
         return;
-    }
+    k->kid = mu_kid_read(r);
     if (mu_secret_set(&k->key, mu_read_bytes(r, len)) != 0)
         mu_reader_fail(r);
 }
 
-static void store_server_read(struct mu_reader *r, struct mu_gateway_server *s)
+static void store_server_read(struct mu_reader *r, struct mu_gateway *g)
 {
+    struct mu_gateway_server *s = &g->server;
     uint8_t version = mu_read_u8(r);
 
     s->id_len = mu_read_u8(r);
@@ -327,6 +329,7 @@ static void store_server_read(struct mu_reader *r, struct mu_gateway_server *s)
     }
     mu_read_copy(r, s->signer.pub, s->signer.pub_len);
     s->index = mu_read_u16(r);
+    g->kg_last = mu_read_u64(r);
 }
 
 static int load_single(struct mu_gateway *g, size_t which, struct mu_reader *r)
@@ -350,10 +353,11 @@ static int load_server(struct mu_gateway *g)
 
     if (rc != 0)
         return rc == MU_ERR_NOT_FOUND ? 0 : rc;
-    store_server_read(&r, &g->server);
+    store_server_read(&r, g);
     if (mu_reader_end(&r) != 0 || g->server.kw.kid.kind != MU_KEY_KW) {
         mu_gateway_trace(g, "record-damaged", MU_GATEWAY_REC_SERVER, 1);
         mu_wipe(&g->server, sizeof g->server);
+        g->kg_last = 0;
         return 0;
     }
     return g->server.id_len != 0 ? mu_gateway_server_keys(g) : 0;

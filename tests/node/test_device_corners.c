@@ -160,11 +160,22 @@ static void test_announce_after_key(void **state)
     world_clear(&w);
 }
 
-static void cancel_out(struct world *w, size_t i)
+/* Who comes when all is sent hears of it at its hello, and asks at once. */
+static void test_announce_at_hello(void **state)
 {
-    world_run(w, MU_MS(20), NULL);
-    assert_true(all_fetched(w));
-    assert_int_equal(w->devices[i].device->campaign.phase, MU_DEVICE_IDLE);
+    struct world w;
+
+    (void)state;
+    world_ready(&w, 2, 26);
+    world_stop(&w, &w.devices[1]);
+    push(&w, 1);
+    world_run(&w, MU_SECONDS(60), NULL);
+    world_start(&w, &w.devices[1]);
+    world_run(&w, MU_SECONDS(1), NULL);
+    assert_int_equal(w.devices[1].anns, 1);
+    assert_true(w.devices[1].device->campaign.receiving);
+    assert_all_run(&w, MU_SECONDS(30));
+    world_clear(&w);
 }
 
 /* Whoever is in the area but not in the group installs nothing, though under
@@ -187,7 +198,7 @@ static void test_not_a_member(void **state)
     assert_all_run(&w, MU_SECONDS(60));
     world_run(&w, MU_SECONDS(60), NULL);
     assert_int_equal(w.devices[1].installs, 0);
-    cancel_out(&w, 1);
+    assert_int_equal(w.devices[1].device->campaign.phase, MU_DEVICE_IDLE);
     /* A link again: it is not even told of the session. */
     world_cut(&w, &w.devices[1]);
     world_run(&w, MU_SECONDS(10), NULL);
@@ -256,7 +267,7 @@ static uint32_t trace_count(const struct world *w, const char *line)
  * over, and who comes later can read it. */
 static void test_relay_again(void **state)
 {
-    struct script_push p = {.size = 100000,
+    struct script_push p = {.size = 450000, /* still sent when it comes */
                             .version = 1,
                             .shape = common_shape,
                             .mode = MU_WIDE_REPROTECT};
@@ -273,6 +284,26 @@ static void test_relay_again(void **state)
     assert_int_equal(trace_count(&w, "dev-0 offer"), 1);
     world_start(&w, &w.devices[2]);
     assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* A cancel that passed it by reaches the one who still asks. */
+static void test_cancel_missed(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_ready(&w, 1, 27);
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(30), receiving));
+    world_run(&w, MU_MS(5), NULL);
+    world_stop(&w, &w.devices[0]);
+    script_command(&w.script, MU_WIDE_CANCEL);
+    world_run(&w, MU_SECONDS(20), NULL);
+    world_start(&w, &w.devices[0]);
+    assert_int_equal(w.devices[0].device->campaign.phase, MU_DEVICE_RECEIVING);
+    world_run(&w, MU_SECONDS(30), NULL);
+    assert_int_equal(w.devices[0].device->campaign.phase, MU_DEVICE_IDLE);
     world_clear(&w);
 }
 
@@ -707,10 +738,12 @@ int main(void)
         cmocka_unit_test(test_stranger_announces),
         cmocka_unit_test(test_announce_by_packets),
         cmocka_unit_test(test_announce_after_key),
+        cmocka_unit_test(test_announce_at_hello),
         cmocka_unit_test(test_not_a_member),
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_silent),
         cmocka_unit_test(test_relay_again),
+        cmocka_unit_test(test_cancel_missed),
         cmocka_unit_test(test_resume_page),
         cmocka_unit_test(test_resume_at_end),
         cmocka_unit_test(test_slot_full),

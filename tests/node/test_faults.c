@@ -340,8 +340,33 @@ static void test_gateway_records_damaged(void **state)
                    MU_BYTES(w.script.campaign.id));
         world_start(&w, &w.gateway);
         assert_all_run(&w, MU_SECONDS(200));
+        /* No number of a Kg is given out twice. */
+        assert_int_equal((uint32_t)w.gateway.gateway->kg[0].kid.generation,
+                         i == 1 ? 2 : 1);
         world_clear(&w);
     }
+}
+
+/* Without any damage everything is as it was. */
+static void test_gateway_restart(void **state)
+{
+    struct world w;
+    struct mu_gateway_key before[2];
+
+    (void)state;
+    world_ready(&w, 3, 56);
+    for (int i = 0; i < 2; i++) {
+        mu_copy(before, w.gateway.gateway->kg, sizeof before);
+        world_stop(&w, &w.gateway);
+        world_start(&w, &w.gateway);
+        assert_memory_equal(before, w.gateway.gateway->kg, sizeof before);
+        assert_int_equal(w.gateway.gateway->devices_len, 3 - i);
+        world_run(&w, MU_SECONDS(10), NULL);
+        assert_memory_equal(before, w.gateway.gateway->kg, sizeof before);
+        script_remove(&w.script, 2);
+        world_run(&w, MU_SECONDS(10), NULL);
+    }
+    world_clear(&w);
 }
 
 /* ---- the slot and the hooks --------------------------------------------- */
@@ -456,6 +481,7 @@ int main(void)
         cmocka_unit_test(test_gateway_never_any_room),
         cmocka_unit_test(test_records_damaged),
         cmocka_unit_test(test_gateway_records_damaged),
+        cmocka_unit_test(test_gateway_restart),
         cmocka_unit_test(test_digest_once),
         cmocka_unit_test(test_digest_twice),
         cmocka_unit_test(test_hooks),

@@ -29,6 +29,30 @@ static void test_list_moves(void **state)
     world_clear(&w);
 }
 
+/* A notice in the middle of the list: what comes back then is no first page,
+ * and nobody is taken for a leaver. */
+static void test_list_notices(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w, 6, 25);
+    w.script.area_paged = true;
+    w.tracing = true;
+    world_start_all(&w);
+    world_run(&w, MU_SECONDS(20), NULL);
+    for (int i = 0; i < 40; i++) {
+        w.script.area_version++;
+        script_notify(&w.script);
+        world_run(&w, MU_MS(3) + MU_MS(i), NULL);
+    }
+    world_run(&w, MU_SECONDS(5), NULL);
+    assert_int_equal(gw(&w)->devices_len, 6);
+    assert_int_equal(gw(&w)->area_version, w.script.area_version);
+    assert_null(strstr(w.trace, "device-removed"));
+    world_clear(&w);
+}
+
 /* What did not change is not read again. */
 static void test_list_kept(void **state)
 {
@@ -155,6 +179,28 @@ static void test_number_changes(void **state)
     world_clear(&w);
 }
 
+/* A hello that came before there was a Kg to give is answered when there is. */
+static void test_hello_waits(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w, 1, 26);
+    w.gateway.fail_table = MU_TABLE_NODE;
+    world_start(&w, &w.server);
+    world_start(&w, &w.gateway);
+    world_run(&w, MU_MS(300), NULL);
+    world_start(&w, &w.devices[0]);
+    world_run(&w, MU_MS(100), NULL);
+    assert_int_equal(w.devices[0].hellos, 1);
+    assert_false(w.devices[0].device->welcome);
+    w.gateway.fail_table = 0;
+    world_run(&w, MU_SECONDS(3), NULL);
+    assert_true(w.devices[0].device->welcome);
+    assert_int_equal(w.devices[0].hellos, 1);
+    world_clear(&w);
+}
+
 static bool gateway_receives(struct world *w)
 {
     return gw(w)->sessions[0].receiving &&
@@ -211,6 +257,52 @@ static void test_area_page(void **state)
     assert_true(gw(&w)->sessions[0].sending);
     assert_true(gw(&w)->sessions[0].tx_page >= page);
     assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* Under option 1, too, and with what was protected before. */
+static void test_area_page_option_1(void **state)
+{
+    struct script_push p = {.size = SIZE,
+                            .version = 1,
+                            .shape = common_shape,
+                            .mode = MU_WIDE_REPROTECT};
+    struct world w;
+    uint8_t object[MU_ANNOUNCE_MAX];
+    size_t len;
+
+    (void)state;
+    world_ready(&w, 2, 27);
+    script_push(&w.script, &p);
+    assert_true(world_run(&w, MU_SECONDS(30), gateway_sent_some));
+    world_run(&w, MU_MS(2), NULL);
+    len = gw(&w)->sessions[0].relay_len;
+    memcpy(object, gw(&w)->sessions[0].relay_object, len);
+    world_stop(&w, &w.gateway);
+    world_start(&w, &w.gateway);
+    world_run(&w, MU_MS(1), NULL);
+    assert_int_equal(gw(&w)->sessions[0].phase, MU_GATEWAY_LIVE);
+    assert_true(gw(&w)->sessions[0].sending);
+    assert_int_equal(gw(&w)->sessions[0].relay_len, len);
+    assert_memory_equal(gw(&w)->sessions[0].relay_object, object, len);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
+/* A list and a manifest that do not speak of the same session. */
+static void test_other_session(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_ready(&w, 1, 28);
+    push(&w, 1);
+    w.script.campaign.session ^= 1;
+    world_run(&w, MU_SECONDS(20), NULL);
+    assert_int_equal(gw(&w)->sessions[0].phase, MU_GATEWAY_ASKING);
+    w.script.campaign.session ^= 1;
+    script_notify(&w.script);
+    assert_all_run(&w, MU_SECONDS(100));
     world_clear(&w);
 }
 
@@ -360,7 +452,7 @@ static void pace_packet(const struct mu_effect *e)
         return;
     if (pace.bytes == 0)
         pace.first = pace.w->now;
-    allowed = (pace.w->now - pace.first) * 200000 / 1000000;
+    allowed = (pace.w->now - pace.first) * pace.w->area_rate / 1000000;
     if (pace.bytes > allowed && pace.bytes - allowed > pace.ahead)
         pace.ahead = pace.bytes - allowed;
     pace.bytes += e->packet.len + 42;
@@ -373,7 +465,10 @@ static void test_pace(void **state)
     struct world w;
 
     (void)state;
-    world_ready(&w, 3, 16);
+    world_init(&w, 3, 16);
+    w.area_rate = 20000;
+    world_start_all(&w);
+    assert_true(world_run(&w, MU_SECONDS(30), all_fetched));
     pace.w = &w;
     pace.bytes = 0;
     pace.ahead = 0;
@@ -382,7 +477,7 @@ static void test_pace(void **state)
     push(&w, 1);
     assert_all_run(&w, MU_SECONDS(60));
     assert_true(pace.bytes > SIZE);
-    assert_true(pace.ahead <= 1000 + 300); /* 5 ms and a packet */
+    assert_true(pace.ahead <= 100 + 300); /* 5 ms and a packet */
     world_clear(&w);
 }
 
@@ -430,6 +525,13 @@ static void test_not_a_member(void **state)
     assert_int_equal(code, MU_COAP_CONTENT);
     code = world_ask_gateway(&w, 2, "ann", mu_written(&pw));
     assert_int_equal(code, MU_COAP_NOT_FOUND);
+    world_run(&w, MU_SECONDS(10), NULL);
+    world_stop(&w, &w.devices[1]);
+    w.devices[1].anns = 0;
+    world_start(&w, &w.devices[1]);
+    world_run(&w, MU_SECONDS(10), NULL);
+    assert_true(w.devices[1].device->welcome);
+    assert_int_equal(w.devices[1].anns, 0);
     raw[2] ^= 1; /* a session that is none */
     code = world_ask_gateway(&w, 1, "ann", mu_written(&pw));
     assert_int_equal(code, MU_COAP_NOT_FOUND);
@@ -614,14 +716,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_list_moves),
+        cmocka_unit_test(test_list_notices),
         cmocka_unit_test(test_list_kept),
         cmocka_unit_test(test_list_not_stored),
         cmocka_unit_test(test_list_endless),
         cmocka_unit_test(test_leaver_cut),
         cmocka_unit_test(test_place_taken),
         cmocka_unit_test(test_number_changes),
+        cmocka_unit_test(test_hello_waits),
         cmocka_unit_test(test_wide_moves),
         cmocka_unit_test(test_area_page),
+        cmocka_unit_test(test_area_page_option_1),
+        cmocka_unit_test(test_other_session),
         cmocka_unit_test(test_all_removed),
         cmocka_unit_test(test_slot_free),
         cmocka_unit_test(test_depot_broken),

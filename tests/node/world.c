@@ -321,7 +321,7 @@ static void gateway_conf(struct world_node *n, struct mu_gateway_conf *conf)
         .area_address = "239.9.9.9",
         .area_port = 9000,
         .area_up_port = 9001,
-        .area_rate = 200000,
+        .area_rate = n->world->area_rate != 0 ? n->world->area_rate : 200000,
         .area_overhead = 42,
         .area_window_ms = 40,
         .area_loss_permille = 20,
