@@ -10,7 +10,8 @@
  *   - a get or next whose buffer is too small gives MU_ERR_NO_SPACE and the
  *     length that is needed;
  *   - put and commit give MU_ERR_FULL when the disk has no room, MU_ERR_IO for
- *     other trouble; after either every put and commit fails until rollback: what a transaction lost cannot be committed by half;
+ *     other trouble; after either every put and commit fails until rollback:
+ *     what a transaction lost cannot be committed by half;
  *   - MU_ERR_CORRUPT from next still gives the key, so that a walk goes on
  *     behind it; a put to that key heals it.
  * One handle is used by one thread. A file is opened by one process at a time:
