@@ -336,6 +336,44 @@ static void orders(void **state)
     }
 }
 
+/* s.3.3: in a D-H response IDr may be left out, IDi may not. */
+static void one_name(void **state)
+{
+    static const uint8_t value[96];
+    const struct mu_mikey_header h = {.type = MU_MIKEY_DH_RESP};
+    const struct mu_mikey_payload dh = {
+        MU_MIKEY_DH, .dh = {MU_MIKEY_OAKLEY_1, MU_BYTES(value), {0}}};
+    uint8_t buf[512];
+    struct mu_mikey_writer m;
+    struct mu_mikey_message back;
+
+    (void)state;
+    for (int names = 0; names <= 3; names++) {
+        struct mu_writer w = mu_writer(buf, sizeof buf);
+
+        mu_mikey_begin(&m, &w, &h);
+        mu_mikey_put(&m, &(struct mu_mikey_payload){MU_MIKEY_T, .t = {2, 1}});
+        for (int i = 0; i < names; i++)
+            mu_mikey_put(&m, &(struct mu_mikey_payload){
+                                 MU_MIKEY_ID, .id = {0, BYTES("x")}});
+        mu_mikey_put(&m, &dh);
+        mu_mikey_put(&m, &dh);
+        mu_mikey_put(&m, &(struct mu_mikey_payload){.type = MU_MIKEY_SIGN});
+        assert_int_equal(mu_mikey_parse(mu_mikey_made(&m), &back), 0);
+        assert_int_equal(mu_mikey_order(&back),
+                         names == 1 || names == 2 ? 0 : MU_ERR_MALFORMED);
+        if (names == 1) {
+            assert_non_null(back.idi);
+            assert_null(back.idr);
+        } else if (names == 2) {
+            assert_ptr_equal(back.idr, &back.payloads[1]);
+            assert_ptr_equal(back.idi, &back.payloads[2]);
+            assert_ptr_equal(back.dh, &back.payloads[3]);
+            assert_ptr_equal(back.dh_i, &back.payloads[4]);
+        }
+    }
+}
+
 static void key_ids(void **state)
 {
     struct mu_mikey_key_id ids[MU_MIKEY_KEY_IDS_MAX];
@@ -397,7 +435,8 @@ int main(void)
         cmocka_unit_test(payload_bytes), cmocka_unit_test(dh_bytes),
         cmocka_unit_test(unknown),       cmocka_unit_test(headers),
         cmocka_unit_test(chains_end),    cmocka_unit_test(orders),
-        cmocka_unit_test(key_ids),       cmocka_unit_test(writers),
+        cmocka_unit_test(one_name),      cmocka_unit_test(key_ids),
+        cmocka_unit_test(writers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -552,6 +552,17 @@ static void errors(void **state)
         assert_false(proved);
         buf[i] ^= 0x10;
     }
+    /* A V without a MAC, where there is a key to make one. */
+    l.r.mac = MU_MIKEY_MAC_NULL;
+    w = mu_writer(buf, sizeof buf);
+    assert_int_equal(
+        mu_mikey_error_create(crypto, &l.r, MU_MIKEY_E_AUTH, &w), 0);
+    buf[w.len - 4] = MU_MIKEY_V;
+    mu_write_u16(&w, MU_MIKEY_MAC_NULL);
+    assert_int_equal(mu_mikey_error_consume(crypto, &l.i, mu_written(&w),
+                                            &number, &proved),
+                     MU_ERR_FORBIDDEN);
+    assert_false(proved);
     /* Without a key it is a hint. */
     mu_secret_clear(&l.r.auth);
     w = mu_writer(buf, sizeof buf);
@@ -562,6 +573,56 @@ static void errors(void **state)
                      0);
     assert_int_equal(number, MU_MIKEY_E_AUTH);
     assert_false(proved);
+}
+
+/* What a bad sender with the key could put into the padding of AES-KW. */
+static void padding(void **state)
+{
+    static const uint8_t ends[][2] = {{0, 0}, {0, 1}, {1, 0}};
+    struct lab l;
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct mu_mikey_session *s;
+        uint8_t plain[24] = {0, 0, 0, 16};
+        uint8_t data[40];
+        uint8_t mac[MU_MIKEY_MAC_MAX] = {0};
+        size_t len;
+        struct mu_mikey_msg_keys k;
+        struct mu_mikey_writer m;
+        struct mu_bytes text;
+        struct mu_writer w = mu_writer(l.first, sizeof l.first);
+
+        lab_init(&l, LAB_PSK);
+        l.at_r.encr = MU_MIKEY_BIT(MU_MIKEY_ENCR_AES_KW);
+        s = &l.i;
+        const struct mu_mikey_bundle b = {
+            .csb = LAB_CSB, .rand = mu_bytes(s->rand, s->rand_len)};
+        memcpy(plain + 22, ends[i], 2);
+        assert_int_equal(
+            mu_mikey_msg_keys(crypto, &b, MU_BYTES(l.psk), &k), 0);
+        assert_int_equal(mu_mikey_encrypt(crypto, &k, MU_MIKEY_ENCR_AES_KW,
+                                          LAB_CSB, &s->time, MU_BYTES(plain),
+                                          data, &len),
+                         0);
+        mu_mikey_begin(&m, &w, &s->header);
+        mu_mikey_put(&m, &(struct mu_mikey_payload){MU_MIKEY_T, .t = s->time});
+        mu_mikey_put(&m, &(struct mu_mikey_payload){MU_MIKEY_RAND,
+                                                    .rand = b.rand});
+        mu_mikey_put(&m, &(struct mu_mikey_payload){
+                             MU_MIKEY_KEMAC,
+                             .kemac = {MU_MIKEY_ENCR_AES_KW,
+                                       mu_bytes(data, len), MU_MIKEY_MAC_SHA1,
+                                       mu_bytes(mac, 20)}});
+        text = mu_mikey_made(&m);
+        text.len -= 20;
+        assert_int_equal(mu_mikey_mac(crypto, &k.auth, MU_MIKEY_MAC_SHA1,
+                                      &text, 1, mac),
+                         0);
+        memcpy(l.first + text.len, mac, 20);
+        assert_int_equal(lab_first_take(&l, mu_bytes(l.first, w.len)),
+                         i == 0 ? 0 : MU_ERR_MALFORMED);
+    }
 }
 
 static int setup(void **state)
@@ -598,6 +659,7 @@ int main(void)
         cmocka_unit_test(several_protocols),
         cmocka_unit_test(no_verification),
         cmocka_unit_test(errors),
+        cmocka_unit_test(padding),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);

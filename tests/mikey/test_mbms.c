@@ -240,6 +240,42 @@ static void forged(void **state)
     assert_int_equal(mtk_take(&r, &mtk, &wanted), 0);
 }
 
+/* Refused for what it is, before any key is used. */
+static void form(void **state)
+{
+    struct rig r;
+    struct mu_mbms_mtk mtk;
+    struct mu_mbms_wanted wanted;
+    struct mu_mikey_message m;
+    struct mu_mikey_writer out;
+    uint8_t twice[512];
+    struct mu_writer w = mu_writer(twice, sizeof twice);
+    bool deleted;
+
+    (void)state;
+    rig_init(&r);
+    msk_give(&r, &r.msk);
+    assert_int_equal(mtk_make(&r), 0);
+    r.buf[7] ^= 1; /* CSB: of another MSK message */
+    assert_int_equal(mtk_take(&r, &mtk, &wanted), MU_ERR_UNEXPECTED);
+    r.buf[7] ^= 1;
+    assert_int_equal(r.buf[36], MU_MIKEY_ENCR_AES_CM);
+    r.buf[36] = MU_MIKEY_ENCR_NULL;
+    assert_int_equal(mtk_take(&r, &mtk, &wanted), MU_ERR_FORBIDDEN);
+    r.buf[36] = MU_MIKEY_ENCR_AES_CM;
+    assert_int_equal(mtk_take(&r, &mtk, &wanted), 0);
+    /* Key ids twice: which ones count? */
+    msk_make(&r, &r.msk);
+    assert_int_equal(mu_mikey_parse(mu_bytes(r.buf, r.len), &m), 0);
+    mu_mikey_begin(&out, &w, &m.header);
+    mu_mikey_put(&out, &m.payloads[0]);
+    for (size_t i = 0; i < m.payloads_len; i++)
+        mu_mikey_put(&out, &m.payloads[i]);
+    memcpy(r.buf, twice, w.len);
+    r.len = w.len;
+    assert_int_equal(msk_take(&r, &deleted), MU_ERR_MALFORMED);
+}
+
 /* A member of the group has the MSK; it must not get at others' MUKs with it,
  * nor send them an MSK in the server's name. */
 static void member_gone_bad(void **state)
@@ -323,6 +359,14 @@ static void same_id_again(void **state)
     memcpy(r.buf, old, old_len);
     r.len = old_len;
     assert_int_equal(mtk_take(&r, &mtk, &wanted), MU_ERR_REPLAY);
+    /* The window's start moves: what is below is void, taken or not. */
+    k.seq_low = 5;
+    msk_give(&r, &k);
+    r.msk.next = 4;
+    assert_int_equal(mtk_make(&r), 0);
+    assert_int_equal(mtk_take(&r, &mtk, &wanted), MU_ERR_REPLAY);
+    assert_int_equal(mtk_make(&r), 0);
+    assert_int_equal(mtk_take(&r, &mtk, &wanted), 0);
     k.seq_high = 20;
     msk_make(&r, &k);
     assert_int_equal(msk_take(&r, &deleted), MU_ERR_ROLLBACK);
@@ -389,6 +433,15 @@ static void restart(void **state)
                          MU_ERR_CORRUPT);
         assert_int_equal(r.d.msks_len, 0);
     }
+    /* An MTK id below its window, and one above: no device saves that. */
+    saved[w.len - 1] = 0;
+    assert_int_equal(mu_mbms_device_load(&r.d, mu_written(&w)),
+                     MU_ERR_CORRUPT);
+    saved[w.len - 1] = 12;
+    assert_int_equal(mu_mbms_device_load(&r.d, mu_written(&w)),
+                     MU_ERR_CORRUPT);
+    saved[w.len - 1] = 11;
+    assert_int_equal(mu_mbms_device_load(&r.d, mu_written(&w)), 0);
     saved[5] = 9; /* more than there can be */
     assert_int_equal(mu_mbms_device_load(&r.d, mu_written(&w)),
                      MU_ERR_CORRUPT);
@@ -441,7 +494,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ladder),       cmocka_unit_test(reordered),
         cmocka_unit_test(behind),       cmocka_unit_test(forged),
-        cmocka_unit_test(member_gone_bad),
+        cmocka_unit_test(form),         cmocka_unit_test(member_gone_bad),
         cmocka_unit_test(two_per_group), cmocka_unit_test(same_id_again),
         cmocka_unit_test(deletion),     cmocka_unit_test(restart),
         cmocka_unit_test(counters_end), cmocka_unit_test(last_mtk),
