@@ -131,6 +131,7 @@ struct mu_server {
 
     uint32_t epoch;
     uint8_t epoch_leaps; /* in this run */
+    uint64_t generations_base; /* where this run began to count; 0: not yet */
     struct mu_signer signer;
     struct mu_kid kw_kid; /* kind MU_KEY_NONE: none yet */
     struct mu_secret kw, kctl;

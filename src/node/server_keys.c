@@ -10,6 +10,7 @@
 #include "node/server_core.h"
 
 #define GENERATIONS_BLOCK 64
+#define GENERATIONS_SKIP (1u << 20) /* at most, before the first of a run */
 #define NUMBERS_BLOCK 16
 /* An epoch grows by one with every old copy put back, and a copy is put back
  * before a start. So a node that lies can neither burn the number space nor
@@ -148,6 +149,41 @@ static int kw_make(struct mu_server *s)
 
 /* ---- all of them ----------------------------------------------------------- */
 
+/*
+ * An old copy of the store that was put back counts once more what has been
+ * counted. While nobody has connected who remembers, two keys could get one
+ * number, and who holds the first would never ask for the second. So every run
+ * begins to count at another place: it gives out either larger numbers than
+ * those that were lost, or smaller ones, and then the epoch leaps when somebody
+ * claims one of the larger. The first run has nothing before it. Half way
+ * through the numbers an epoch ends.
+ */
+static int generations_begin(struct mu_server *s, uint64_t stored)
+{
+    const struct mu_crypto *c = s->conf.crypto;
+    uint8_t skip[4];
+    struct mu_reader r = mu_reader(MU_BYTES(skip));
+    int rc = c->random(c->ctx, skip, sizeof skip);
+
+    if (rc != 0)
+        return rc;
+    if (stored > UINT32_MAX / 2) {
+        s->epoch++;
+        stored = 1;
+        s->generations_base = 0;
+        (void)mu_srv_number_put(s, "epoch", s->epoch);
+        (void)mu_srv_number_put(s, "generations", stored);
+        mu_srv_trace(s, "epoch", s->epoch, 0);
+    }
+    if (s->generations_base == 0)
+        s->generations_base =
+            stored + (stored > 1 ? mu_read_u32(&r) % GENERATIONS_SKIP : 0);
+    if (stored < s->generations_base)
+        stored = s->generations_base;
+    mu_counter_init(&s->generations, stored, GENERATIONS_BLOCK);
+    return 0;
+}
+
 int mu_srv_keys_load(struct mu_server *s)
 {
     uint64_t epoch, generations, numbers;
@@ -170,7 +206,9 @@ int mu_srv_keys_load(struct mu_server *s)
         (void)mu_srv_number_put(s, "epoch", s->epoch);
         mu_srv_trace(s, "epoch", s->epoch, 0);
     }
-    mu_counter_init(&s->generations, generations, GENERATIONS_BLOCK);
+    rc = generations_begin(s, generations);
+    if (rc != 0)
+        return rc;
     mu_counter_init(&s->numbers, numbers, NUMBERS_BLOCK);
     s->generations_ticket = s->numbers_ticket = 0;
     s->epoch_leaps = 0;

@@ -2,6 +2,7 @@
 /* Devices connect and fetch keys; what must not work does not. */
 #include "rig.h"
 
+#include "crypto_openssl/crypto_openssl.h"
 #include "node/server_core.h"
 
 #include <stdio.h>
@@ -423,6 +424,140 @@ static void test_forgotten_generation(void **state)
     finish(r);
 }
 
+/* ---- an old copy of the same epoch, while nobody tells -------------------- */
+
+#define COPY_MAX 256
+
+struct copy {
+    struct {
+        uint8_t table, key[MU_STORE_KEY_MAX], value[MU_STORE_VALUE_MAX];
+        size_t key_len, value_len;
+    } rows[COPY_MAX];
+    unsigned len;
+};
+
+static void copy_take(struct rig *r, struct copy *c)
+{
+    c->len = 0;
+    for (uint8_t table = 1; table < MU_TABLE_COUNT; table++) {
+        struct mu_bytes after = mu_bytes(NULL, 0);
+        for (;; c->len++) {
+            assert_true(c->len < COPY_MAX);
+            c->rows[c->len].value_len = MU_STORE_VALUE_MAX;
+            int rc = r->store.next(r->store.ctx, table, after,
+                                   c->rows[c->len].key,
+                                   &c->rows[c->len].key_len,
+                                   c->rows[c->len].value,
+                                   &c->rows[c->len].value_len);
+            if (rc == MU_ERR_NOT_FOUND)
+                break;
+            assert_int_equal(rc, 0);
+            c->rows[c->len].table = table;
+            after = mu_bytes(c->rows[c->len].key, c->rows[c->len].key_len);
+        }
+    }
+}
+
+/* The rig is off between the two. */
+static void copy_put_back(struct rig *r, const struct copy *c)
+{
+    struct copy *now = malloc(sizeof *now);
+    assert_non_null(now);
+    r->store.rollback(r->store.ctx);
+    copy_take(r, now);
+    for (unsigned i = 0; i < now->len; i++)
+        assert_int_equal(r->store.put(r->store.ctx, now->rows[i].table,
+                                      mu_bytes(now->rows[i].key,
+                                               now->rows[i].key_len),
+                                      mu_bytes(NULL, 0)), 0);
+    for (unsigned i = 0; i < c->len; i++)
+        assert_int_equal(r->store.put(r->store.ctx, c->rows[i].table,
+                                      mu_bytes(c->rows[i].key,
+                                               c->rows[i].key_len),
+                                      mu_bytes(c->rows[i].value,
+                                               c->rows[i].value_len)), 0);
+    assert_int_equal(r->store.commit(r->store.ctx), 0);
+    free(now);
+}
+
+/* Where a run begins to count is drawn; here it is said. */
+static uint8_t draw;
+
+static int drawn(void *ctx, void *out, size_t len)
+{
+    if (len != 4)
+        return mu_crypto_openssl()->random(ctx, out, len);
+    memset(out, 0, len);
+    ((uint8_t *)out)[2] = draw;
+    return 0;
+}
+
+static void rotate_and_fetch(struct rig *r, uint64_t held,
+                             struct mu_keyfetch_key *key)
+{
+    struct peer_device d;
+    rig_link(r, 1, "gw-1");
+    assert_int_equal(mu_server_group_rotate(&r->server, rig_id("all")), 0);
+    rig_drain(r);
+    rig_run(r, MU_SECONDS(2));
+    peer_device_init(r, &d, "dev-1", "gw-1", 1);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(peer_connect(r, &d), MU_COAP_CHANGED);
+        assert_int_equal(peer_fetch(r, &d, 1, held), MU_COAP_CHANGED);
+        if (peer_key(&d, 1) != NULL)
+            break;
+        rig_run(r, MU_SECONDS(2)); /* it told, and is poked */
+    }
+    assert_non_null(peer_key(&d, 1));
+    *key = *peer_key(&d, 1);
+}
+
+/* What the lost run gave out has no namesake, whichever run counts from higher
+ * up, and though the first to connect is the one who asks for the key. */
+static void test_lost_numbers(void **state)
+{
+    (void)state;
+    struct copy *copy = malloc(sizeof *copy);
+    assert_non_null(copy);
+    for (uint8_t order = 0; order < 2; order++) {
+        struct rig *r = setup();
+        struct mu_keyfetch_key lost, key;
+        copy_take(r, copy);
+        r->crypto.random = drawn;
+        draw = order == 0 ? 9 : 5;
+        assert_int_equal(rig_restart(r), 0);
+        rotate_and_fetch(r, 0, &lost);
+        copy_put_back(r, copy);
+        draw = order == 0 ? 5 : 9;
+        assert_int_equal(rig_restart(r), 0);
+        rotate_and_fetch(r, lost.kid.generation, &key);
+        assert_true(key.kid.generation > lost.kid.generation);
+        assert_int_equal(key.kid.generation >> 32, order == 0 ? 2 : 1);
+        assert_false(mu_secret_eq(&key.key, &lost.key));
+        finish(r);
+    }
+    free(copy);
+}
+
+/* Half way through its numbers an epoch ends, and the keys with it. */
+static void test_epoch_by_count(void **state)
+{
+    (void)state;
+    struct rig *r = setup();
+    struct mu_keyfetch_key key;
+    (void)mu_srv_number_put(&r->server, "generations",
+                            (uint64_t)UINT32_MAX / 2 + 1);
+    rig_drain(r);
+    assert_int_equal(rig_restart(r), 0);
+    assert_int_equal(mu_server_epoch(&r->server), 2);
+    rotate_and_fetch(r, 0, &key);
+    assert_int_equal(key.kid.generation >> 32, 2);
+    assert_true((uint32_t)key.kid.generation < 1000);
+    assert_int_equal(rig_restart(r), 0);
+    assert_int_equal(mu_server_epoch(&r->server), 2);
+    finish(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -439,6 +574,8 @@ int main(void)
         cmocka_unit_test(test_epoch_by_hello),
         cmocka_unit_test(test_epoch_by_generation),
         cmocka_unit_test(test_forgotten_generation),
+        cmocka_unit_test(test_lost_numbers),
+        cmocka_unit_test(test_epoch_by_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
