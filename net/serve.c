@@ -188,7 +188,8 @@ static int serve_open(struct serve_run *r)
     if (rc == 0)
         rc = serve_engine(r);
     if (rc != 0)
-        mu_log(MU_LOG_ERROR, "serve", "error=%s", mu_err_name(rc));
+        mu_log(MU_LOG_ERROR, "serve", "state=%s why=\"%s\"",
+               s->conf.state_dir, mu_err_text(rc));
     return rc;
 }
 
