@@ -311,6 +311,24 @@ bool real_is(const json_t *report, const char *device, const char *state)
                      state);
 }
 
+void real_until(struct lab *lab, const char *id, const char *device,
+                const char *state)
+{
+    long long until = now_ms() + LAB_PATIENCE_MS;
+    bool is = false;
+
+    while (!is && now_ms() < until) {
+        json_t *r = real_report(lab, id);
+
+        is = real_is(r, device, state);
+        json_decref(r);
+        if (!is)
+            (void)lab_wait_for(lab->dev, "{'event': 'status'}", 300);
+    }
+    if (!is)
+        fail_msg("%s was not %s", device, state);
+}
+
 bool real_missing(const json_t *report, const char *device)
 {
     return array_has(json_object_get(report, "missing"), device);

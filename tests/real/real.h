@@ -62,6 +62,9 @@ json_t *real_report(struct lab *lab, const char *id);
 /* The entry of a device in it. */
 const json_t *real_target(const json_t *report, const char *device);
 bool real_is(const json_t *report, const char *device, const char *state);
+/* Waits until the report says so. */
+void real_until(struct lab *lab, const char *id, const char *device,
+                const char *state);
 bool real_missing(const json_t *report, const char *device);
 
 /* A file system of so many KiB at the path, that ends with the process. False:

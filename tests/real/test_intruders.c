@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who should not be there: a device with a wrong key or a stranger's name, two
+ * with one name; and packets that were heard before, cut, made longer, or said
+ * twice. The campaign ends all the same.
+ */
+#include "real.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct lab_prog *device(struct lab *lab, const char *id,
+                               const char *keys, const char *dir)
+{
+    const char *const words[] = {
+        "device", "--id", id, "--key-file", keys, "--gateway", lab->gateway,
+        "--state", lab_path(lab, dir), "--iface", lab->iface, "--handshake-ms",
+        "1200", "--keepalive-ms", "500", "--json", "--log", "debug", NULL,
+    };
+
+    return lab_start(lab, dir, words);
+}
+
+static const char *foreign_key(struct lab *lab)
+{
+    const char *path = lab_path(lab, "foreign.key");
+    char hex[64];
+
+    memset(hex, 'a', sizeof(hex));
+    lab_write(path, hex, sizeof(hex), 0600);
+    return path;
+}
+
+static void never_linked(const struct lab_prog *p)
+{
+    size_t i;
+    json_t *line;
+
+    json_array_foreach(p->lines, i, line) {
+        assert_false(json_is_true(json_object_get(line, "linked")));
+        assert_false(json_is_true(json_object_get(line, "up")));
+    }
+}
+
+/* Neither gets in, the gateway says who tried, and the rest is not touched. */
+static void test_wrong_key_and_stranger(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    struct lab_prog *wrong, *stranger;
+    json_t *r = NULL;
+
+    real_fleet(lab, 2);
+    lab_end(lab->dev, SIGTERM);
+    lab_devices(lab, 1, NULL);
+    wrong = device(lab, "dev-2", foreign_key(lab), "wrong");
+    stranger = device(lab, "nobody", foreign_key(lab), "stranger");
+    lab_wait(wrong, "{'event': 'link', 'up': false}");
+    lab_wait(stranger, "{'event': 'link', 'up': false}");
+    lab_file(file, 30000, 1);
+    assert_int_equal(lab_verb(lab, &r, "push", file, "--group", "all",
+                              "--deadline", "4s", "--quorum", "50", NULL), 2);
+    assert_true(real_missing(r, "dev-2"));
+    assert_null(real_target(r, "nobody"));
+    json_decref(r);
+    lab_got(lab, 1, file);
+    lab_end(wrong, SIGTERM);
+    lab_end(stranger, SIGTERM);
+    never_linked(wrong);
+    never_linked(stranger);
+    real_logged(lab, "wrong", "event=handshake-failed id=dev-2");
+    real_logged(lab, "gateway", "event=peer-refused id=gw-1 peer=nobody");
+}
+
+/* Each takes the link from the other; the gateway says so, and the campaign
+ * ends. */
+static void test_twins(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    struct lab_prog *twin;
+    char id[32];
+
+    real_fleet(lab, 2);
+    twin = device(lab, "dev-1", lab_path(lab, "devices.csv"), "twin");
+    for (int i = 0; i < 3; i++)
+        lab_wait(twin, "{'event': 'link', 'up': true}");
+    lab_file(file, 60000, 2);
+    real_push(lab, id, file, NULL);
+    real_ends(lab, id, 0);
+    assert_true(lab_same(lab_path(lab, "got-dev-2"), file));
+    real_logged(lab, "gateway", "event=two-nodes-one-identity");
+    lab_end(twin, SIGTERM);
+}
+
+/* ---- packets ----------------------------------------------------------- */
+
+#define HEARD_MAX 4000
+
+struct heard {
+    size_t len;
+    uint8_t bytes[1472];
+};
+
+static struct heard *heard;
+static unsigned heard_len;
+
+static struct sockaddr_in group_of(const struct lab *lab)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET };
+    char host[64];
+    const char *colon = strrchr(lab->group, ':');
+
+    snprintf(host, sizeof(host), "%.*s", (int)(colon - lab->group),
+             lab->group);
+    assert_int_equal(inet_pton(AF_INET, host, &to.sin_addr), 1);
+    to.sin_port = htons((uint16_t)atoi(colon + 1));
+    return to;
+}
+
+static int listener(const struct lab *lab)
+{
+    struct sockaddr_in at = group_of(lab);
+    struct ip_mreqn join = { .imr_multiaddr = at.sin_addr };
+    int one = 1, room = 4 << 20, fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    join.imr_address.s_addr = htonl(INADDR_LOOPBACK);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_ADD_MEMBERSHIP, &join,
+                                sizeof(join)), 0);
+    return fd;
+}
+
+/* Takes what is there now. */
+static void listen_now(int fd)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+
+    while (heard_len < HEARD_MAX && poll(&wait, 1, 0) == 1) {
+        struct heard *h = &heard[heard_len];
+        ssize_t n = recv(fd, h->bytes, sizeof(h->bytes), 0);
+
+        if (n > 0) {
+            h->len = (size_t)n;
+            heard_len++;
+        }
+    }
+}
+
+static int speaker(void)
+{
+    struct ip_mreqn by = { .imr_address.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &by,
+                                sizeof(by)), 0);
+    return fd;
+}
+
+/* All that was heard: again, twice, without its end, without its start, with a
+ * tail, with a bit turned, and as long as a datagram may be. */
+static void repeat(int fd, const struct sockaddr_in *to, unsigned first)
+{
+    static uint8_t bytes[60000];
+
+    for (unsigned i = first; i < heard_len; i++) {
+        size_t len = heard[i].len, lens[7] = { len, len, len - 1, len / 2, 2,
+                                               len + 1, 0 };
+
+        lens[6] = i % 64 == 0 ? sizeof(bytes) : len + 64;
+        for (unsigned k = 0; k < 7; k++) {
+            memset(bytes, 0, lens[k] > len ? lens[k] : len);
+            memcpy(bytes, heard[i].bytes, len);
+            sendto(fd, bytes, lens[k], 0, (const struct sockaddr *)to,
+                   sizeof(*to));
+        }
+        bytes[i % len] ^= (uint8_t)(1u << i % 8);
+        sendto(fd, bytes, len, 0, (const struct sockaddr *)to, sizeof(*to));
+    }
+}
+
+static void test_repeated(void **state)
+{
+    struct lab *lab = *state;
+    const char *one = lab_path(lab, "one"), *two = lab_path(lab, "two");
+    const json_t *line, *counts;
+    struct sockaddr_in to;
+    unsigned first;
+    char id[32];
+    int in, out;
+
+    heard = calloc(HEARD_MAX, sizeof(*heard));
+    heard_len = 0;
+    real_fleet(lab, 2);
+    to = group_of(lab);
+    in = listener(lab);
+    out = speaker();
+    lab_file(one, 100000, 3);
+    real_push(lab, id, one, NULL);
+    real_ends(lab, id, 0);
+    listen_now(in);
+    assert_true(heard_len > 100);
+    lab_file(two, REAL_BYTES, 4);
+    real_push(lab, id, two, NULL);
+    for (unsigned page = 1; page < 5; page++) {
+        real_page(lab, "dev-1", page);
+        first = heard_len;
+        listen_now(in);
+        repeat(out, &to, first);       /* of this page, just heard */
+        repeat(out, &to, heard_len / 2); /* and older */
+        if (page == 1)
+            repeat(out, &to, 0); /* and of the campaign before */
+    }
+    real_ends(lab, id, 0);
+    lab_got(lab, 2, two);
+    close(in);
+    close(out);
+    free(heard);
+    lab_end(lab->dev, SIGTERM);
+    lab->dev->seen = 0;
+    line = lab_wait(lab->dev, "{'event': 'counters', 'id': 'dev-1'}");
+    counts = json_object_get(line, "heard");
+    /* All of it was heard; of the 299 packets that there are each was taken
+     * once. */
+    assert_true(real_number(json_object_get(line, "area_group"),
+                            "rx_packets") > 10000);
+    assert_in_range(real_number(counts, "accepted"), 290, 310);
+    assert_true(real_number(counts, "duplicate") > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        REAL_TEST(test_wrong_key_and_stranger),
+        REAL_TEST(test_twins),
+        REAL_TEST(test_repeated),
+    };
+
+    cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
