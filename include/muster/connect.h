@@ -13,6 +13,7 @@
 #ifndef MUSTER_CONNECT_H
 #define MUSTER_CONNECT_H
 
+#include "muster/groups.h"
 #include "muster/keys.h"
 #include "muster/oscore.h"
 
@@ -62,8 +63,7 @@ struct mu_connect2 {
     struct mu_bytes server;
     enum mu_alg alg; /* of the server's signing key */
     struct mu_bytes pub;
-    uint32_t groups[MU_DEVICE_GROUPS_MAX];
-    uint8_t groups_len;
+    struct mu_groups groups;
 };
 
 /* What both ends hold of a connection. */

@@ -165,8 +165,7 @@ struct mu_device {
     struct mu_connect_pending pending;
     uint32_t epoch; /* highest seen */
     struct mu_signer server;
-    uint32_t groups[MU_DEVICE_GROUPS_MAX];
-    uint8_t groups_len;
+    struct mu_groups groups;
     struct mu_keyring keys;
     struct mu_backoff fetch_wait; /* for fetches that strangers can cause */
 

@@ -161,7 +161,7 @@ struct mu_gateway_session {
     mu_time deadline;          /* MU_TIME_NEVER: none */
     uint32_t quorum;
 
-    uint8_t mode; /* enum mu_wide_mode */
+    uint8_t mode; /* enum mu_group_mode */
     struct mu_kid kid;
     struct mu_secret kb;
     uint8_t object[MU_ANNOUNCE_MAX]; /* the server's */

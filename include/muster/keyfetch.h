@@ -6,6 +6,7 @@
 #ifndef MUSTER_KEYFETCH_H
 #define MUSTER_KEYFETCH_H
 
+#include "muster/groups.h"
 #include "muster/keys.h"
 
 /* Bytes of a request and of a response with MU_DEVICE_GROUPS_MAX groups. */
@@ -27,16 +28,15 @@ struct mu_keyfetch_key {
 struct mu_keyfetch_response {
     struct mu_keyfetch_key keys[MU_DEVICE_GROUPS_MAX];
     uint8_t keys_len;
-    uint32_t groups[MU_DEVICE_GROUPS_MAX]; /* of the node, each once */
-    uint8_t groups_len;
+    struct mu_groups groups; /* of the node */
     uint32_t epoch; /* of the server */
 };
 
 /*
  * Create appends to w; MU_ERR_USAGE for what consume would refuse. Consume
  * refuses with MU_ERR_MALFORMED or MU_ERR_TRUNCATED: a kid that is no Kb's, a
- * group twice, a key of another length than 32 or of a group that is not
- * listed, more than MU_DEVICE_GROUPS_MAX of anything.
+ * group twice or in a mode that is none, a key of another length than 32 or of
+ * a group that is not listed, more than MU_DEVICE_GROUPS_MAX of anything.
  */
 MU_MUST int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
                                        struct mu_writer *w);

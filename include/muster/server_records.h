@@ -172,7 +172,7 @@ enum mu_group_wish {
 struct mu_group_record {
     uint8_t name[MU_NAME_MAX];
     uint8_t name_len;
-    uint8_t mode;        /* enum mu_wide_mode */
+    uint8_t mode;        /* enum mu_group_mode */
     enum mu_group_wish wish; /* is its key to be made anew? */
     bool used;           /* something was sent under the present key */
     uint64_t generation; /* of Kb; 0: none yet */

@@ -9,6 +9,7 @@
 #define MUSTER_WIDE_MSG_H
 
 #include "muster/cbor.h"
+#include "muster/groups.h"
 #include "muster/keys.h"
 #include "muster/manifest.h"
 
@@ -105,17 +106,11 @@ MU_MUST int mu_wide_campaign_ask_create(const uint8_t campaign[MU_CAMPAIGN_ID],
 MU_MUST int mu_wide_campaign_ask_consume(struct mu_bytes in,
                                          uint8_t campaign[MU_CAMPAIGN_ID]);
 
-enum mu_wide_mode {
-    MU_WIDE_END_TO_END = 0,
-    MU_WIDE_REPROTECT = 1, /* CAST-8 option 1: the gateway decrypts */
-    MU_WIDE_HAND_KEY = 2,  /* option 2: the gateway hands Kb to devices */
-};
-
 struct mu_wide_campaign {
     struct mu_bytes object;
     uint8_t tags[MU_FRAGMENTS_MAX][MU_TAG_LEN];
     uint8_t tags_len;
-    enum mu_wide_mode mode;
+    enum mu_group_mode mode;
     struct mu_bytes members; /* bitmap of area indexes */
     uint32_t quorum;
     uint32_t deadline_s;

@@ -7,7 +7,7 @@
 #define CONNECT2_AAD "muster connect 2"
 #define CONNECT2_AAD_LEN 16
 #define CONNECT2_IV 13 /* bytes of Ns that are the nonce */
-/* Everything in message 2 with its heads: identity 64, key 65, groups 8 x 5. */
+/* Everything in message 2 with its heads: identity 64, key 65, groups 8 x 7. */
 #define CONNECT2_PAYLOAD_MAX 256
 #define CONNECT2_ALL 0xfe /* bits 1 to 7: the fields that must be there */
 
@@ -55,7 +55,7 @@ static int connect2_check(const struct mu_connect2 *m)
         return MU_ERR_UNSUPPORTED;
     if (m->pub.len != pub_len || m->server.len == 0 ||
         m->server.len > MU_ID_MAX || !mu_utf8_valid(m->server) ||
-        m->groups_len > MU_DEVICE_GROUPS_MAX)
+        !mu_groups_valid(&m->groups))
         return MU_ERR_MALFORMED;
     return 0;
 }
@@ -78,9 +78,7 @@ static void connect2_write(struct mu_writer *w, const struct mu_connect2 *m,
     mu_cbor_put_uint(w, 6);
     mu_cbor_put_bstr(w, mu_bytes(id, MU_CONNECT_ID));
     mu_cbor_put_uint(w, 7);
-    mu_cbor_put_array(w, m->groups_len);
-    for (size_t i = 0; i < m->groups_len; i++)
-        mu_cbor_put_uint(w, m->groups[i]);
+    mu_groups_write(w, &m->groups);
 }
 
 int mu_connect2_create(const struct mu_crypto *c, const struct mu_secret *kmr,
@@ -126,19 +124,6 @@ int mu_connect2_create(const struct mu_crypto *c, const struct mu_secret *kmr,
     return rc;
 }
 
-static void connect2_groups(struct mu_reader *r, struct mu_connect2 *m)
-{
-    size_t count = mu_cbor_get_array(r);
-
-    if (count > MU_DEVICE_GROUPS_MAX) {
-        mu_reader_fail(r);
-        return;
-    }
-    for (size_t i = 0; i < count; i++)
-        m->groups[i] = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
-    m->groups_len = (uint8_t)count;
-}
-
 static int connect2_read(struct mu_bytes payload, struct mu_connect2 *m,
                          uint8_t ns[MU_CONNECT_NONCE],
                          uint8_t id[MU_CONNECT_ID])
@@ -173,7 +158,7 @@ static int connect2_read(struct mu_bytes payload, struct mu_connect2 *m,
             mu_cbor_get_bstr_copy(&r, id, MU_CONNECT_ID);
             break;
         case 7:
-            connect2_groups(&r, m);
+            mu_groups_read(&r, &m->groups);
             break;
         default:
             mu_cbor_skip(&r);

@@ -20,31 +20,14 @@ static bool request_valid(const struct mu_keyfetch_request *m)
     return true;
 }
 
-static bool response_lists(const struct mu_keyfetch_response *m,
-                           uint32_t group)
-{
-    for (size_t i = 0; i < m->groups_len; i++) {
-        if (m->groups[i] == group)
-            return true;
-    }
-    return false;
-}
-
 static bool response_valid(const struct mu_keyfetch_response *m)
 {
-    if (m->keys_len > MU_DEVICE_GROUPS_MAX ||
-        m->groups_len > MU_DEVICE_GROUPS_MAX)
+    if (m->keys_len > MU_DEVICE_GROUPS_MAX || !mu_groups_valid(&m->groups))
         return false;
-    for (size_t i = 0; i < m->groups_len; i++) {
-        for (size_t j = 0; j < i; j++) {
-            if (m->groups[j] == m->groups[i])
-                return false;
-        }
-    }
     for (size_t i = 0; i < m->keys_len; i++) {
         const struct mu_keyfetch_key *key = &m->keys[i];
         if (key->kid.kind != MU_KEY_KB || key->key.len != KB_LEN ||
-            !response_lists(m, key->kid.scope))
+            mu_groups_find(&m->groups, key->kid.scope) < 0)
             return false;
         for (size_t j = 0; j < i; j++) {
             if (m->keys[j].kid.scope == key->kid.scope)
@@ -136,9 +119,7 @@ int mu_keyfetch_response_create(const struct mu_keyfetch_response *m,
         mu_cbor_put_uint(w, m->keys[i].valid_s);
     }
     mu_cbor_put_uint(w, 2);
-    mu_cbor_put_array(w, m->groups_len);
-    for (size_t i = 0; i < m->groups_len; i++)
-        mu_cbor_put_uint(w, m->groups[i]);
+    mu_groups_write(w, &m->groups);
     mu_cbor_put_uint(w, 3);
     mu_cbor_put_uint(w, m->epoch);
     return mu_writer_end(w);
@@ -176,9 +157,7 @@ int mu_keyfetch_response_consume(struct mu_bytes in,
             response_keys(&r, m);
             break;
         case 2:
-            m->groups_len = count_get(&r);
-            for (size_t i = 0; i < m->groups_len; i++)
-                m->groups[i] = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
+            mu_groups_read(&r, &m->groups);
             break;
         case 3:
             m->epoch = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);

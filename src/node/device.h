@@ -52,6 +52,8 @@ void mu_device_fetch(struct mu_device *d);
 void mu_device_fetch_slowly(struct mu_device *d);
 void mu_device_disconnect(struct mu_device *d);
 bool mu_device_in_group(const struct mu_device *d, uint32_t group);
+/* CAST-8 option 2: the server lets gateways hand out its Kb. */
+bool mu_device_group_handed(const struct mu_device *d, uint32_t group);
 
 /* device_announce.c: announce packets and objects */
 int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet);

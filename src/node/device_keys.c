@@ -12,11 +12,14 @@
 
 bool mu_device_in_group(const struct mu_device *d, uint32_t group)
 {
-    for (size_t i = 0; i < d->groups_len; i++) {
-        if (d->groups[i] == group)
-            return true;
-    }
-    return false;
+    return mu_groups_find(&d->groups, group) >= 0;
+}
+
+bool mu_device_group_handed(const struct mu_device *d, uint32_t group)
+{
+    int at = mu_groups_find(&d->groups, group);
+
+    return at >= 0 && d->groups.mode[at] == MU_MODE_HAND_KEY;
 }
 
 void mu_device_disconnect(struct mu_device *d)
@@ -60,19 +63,13 @@ int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
     return mu_connect1_create(d->conf.crypto, &d->kmr, &m, w, &d->pending);
 }
 
-static void keys_set_groups(struct mu_device *d, const uint32_t *groups,
-                            size_t len)
+static void keys_set_groups(struct mu_device *d, const struct mu_groups *groups)
 {
-    for (size_t i = 0; i < d->groups_len; i++) {
-        bool still = false;
-
-        for (size_t k = 0; k < len; k++)
-            still = still || groups[k] == d->groups[i];
-        if (!still)
-            mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups[i]);
+    for (size_t i = 0; i < d->groups.len; i++) {
+        if (mu_groups_find(groups, d->groups.number[i]) < 0)
+            mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups.number[i]);
     }
-    mu_copy(d->groups, groups, len * sizeof *groups);
-    d->groups_len = (uint8_t)len;
+    d->groups = *groups;
     d->kann_stale = true;
     mu_device_dirty(d, MU_DEVICE_REC_KEYS);
 }
@@ -94,9 +91,9 @@ static int keys_connected(struct mu_device *d, const struct mu_connect2 *m,
     d->server.alg = m->alg;
     mu_copy(d->server.pub, m->pub.data, m->pub.len);
     d->server.pub_len = (uint8_t)m->pub.len;
-    keys_set_groups(d, m->groups, m->groups_len);
+    keys_set_groups(d, &m->groups);
     d->asks[MU_DEVICE_KEYS].due = true;
-    mu_device_trace(d, "connected", m->epoch, m->groups_len);
+    mu_device_trace(d, "connected", m->epoch, m->groups.len);
     return 0;
 }
 
@@ -126,9 +123,9 @@ static int keys_request(struct mu_device *d, struct mu_writer *w)
 {
     struct mu_keyfetch_request m = {.held_len = 0};
 
-    for (size_t i = 0; i < d->groups_len; i++) {
+    for (size_t i = 0; i < d->groups.len; i++) {
         const struct mu_key_slot *s =
-            mu_keyring_active(&d->keys, MU_KEY_KB, d->groups[i]);
+            mu_keyring_active(&d->keys, MU_KEY_KB, d->groups.number[i]);
 
         if (s != NULL)
             m.held[m.held_len++] = s->kid;
@@ -186,7 +183,7 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
     if (m->epoch < d->epoch)
         return MU_ERR_ROLLBACK;
     d->epoch = m->epoch;
-    keys_set_groups(d, m->groups, m->groups_len);
+    keys_set_groups(d, &m->groups);
     for (size_t i = 0; i < m->keys_len; i++) {
         bool held = mu_keyring_find(&d->keys, &m->keys[i].kid) != NULL;
         int rc = mu_keyring_put(&d->keys, &m->keys[i].kid, &m->keys[i].key,
@@ -198,7 +195,7 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
             mu_device_trace(d, "key-refused", (uint64_t)-rc,
                             m->keys[i].kid.generation);
     }
-    mu_device_trace(d, "keys", m->keys_len, m->groups_len);
+    mu_device_trace(d, "keys", m->keys_len, m->groups.len);
     mu_device_keys_arrived(d);
     if (fresh)
         keys_confirm(d);

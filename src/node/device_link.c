@@ -241,9 +241,10 @@ static int link_take_kb(struct mu_device *d, struct mu_bytes payload)
     }
     if (rc != 0)
         return rc;
-    /* An epoch is taken from the server only: a key of a far one would shut out
-     * every later key of the group, for ever. */
-    if (!mu_device_in_group(d, m.kid.scope) ||
+    /* Which group's key may come this way says the server, end to end. An epoch
+     * is taken from it only: a key of a far one would shut out every later key
+     * of the group, for ever. */
+    if (!mu_device_group_handed(d, m.kid.scope) ||
         m.kid.generation >> 32 > d->epoch)
         rc = MU_ERR_FORBIDDEN;
     else if (mu_keyring_find(&d->keys, &m.kid) == NULL)

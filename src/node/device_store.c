@@ -9,6 +9,7 @@
 #include "muster/assert.h"
 
 #define RECORD_VERSION 1
+#define KEYS_VERSION 2 /* of the record of keys: with the modes of groups */
 #define ROOTS_MAX (MU_DEVICE_OUT - 200) /* bytes: the rest of OBJECT fits */
 
 static const struct device_record_info {
@@ -41,14 +42,16 @@ bool mu_device_barrier(const struct mu_device *d)
 
 static void record_keys_write(const struct mu_device *d, struct mu_writer *w)
 {
-    mu_write_u8(w, RECORD_VERSION);
+    mu_write_u8(w, KEYS_VERSION);
     mu_write_u32(w, d->epoch);
     mu_write_u8(w, d->server.alg == MU_ALG_EDDSA ? 2 : 1);
     mu_write_u8(w, d->server.pub_len);
     mu_write_bytes(w, mu_bytes(d->server.pub, d->server.pub_len));
-    mu_write_u8(w, d->groups_len);
-    for (size_t i = 0; i < d->groups_len; i++)
-        mu_write_u32(w, d->groups[i]);
+    mu_write_u8(w, d->groups.len);
+    for (size_t i = 0; i < d->groups.len; i++) {
+        mu_write_u32(w, d->groups.number[i]);
+        mu_write_u8(w, d->groups.mode[i]);
+    }
     if (mu_keyring_save(&d->keys, w) != 0)
         mu_writer_fail(w);
 }
@@ -200,18 +203,20 @@ static void record_keys_parse(struct mu_device *d, struct mu_reader *r)
     alg = mu_read_u8(r);
     d->server.alg = alg == 2 ? MU_ALG_EDDSA : MU_ALG_ES256;
     d->server.pub_len = mu_read_u8(r);
-    if (version != RECORD_VERSION || d->server.pub_len > MU_PUBLIC_KEY_MAX) {
+    if (version != KEYS_VERSION || d->server.pub_len > MU_PUBLIC_KEY_MAX) {
         mu_reader_fail(r);
         return;
     }
     mu_read_copy(r, d->server.pub, d->server.pub_len);
-    d->groups_len = mu_read_u8(r);
-    if (d->groups_len > MU_DEVICE_GROUPS_MAX) {
+    d->groups.len = mu_read_u8(r);
+    if (d->groups.len > MU_DEVICE_GROUPS_MAX) {
         mu_reader_fail(r);
         return;
     }
-    for (size_t i = 0; i < d->groups_len; i++)
-        d->groups[i] = mu_read_u32(r);
+    for (size_t i = 0; i < d->groups.len; i++) {
+        d->groups.number[i] = mu_read_u32(r);
+        d->groups.mode[i] = mu_read_u8(r);
+    }
     if (mu_keyring_load(&d->keys, r) != 0)
         mu_reader_fail(r);
 }
@@ -230,7 +235,7 @@ static int device_load_keys(struct mu_device *d)
         mu_keyring_clear(&d->keys);
         mu_keyring_init(&d->keys);
         d->server = (struct mu_signer){.pub_len = 0};
-        d->groups_len = 0;
+        d->groups.len = 0;
     }
     mu_wipe(d->out, sizeof d->out);
     return 0;

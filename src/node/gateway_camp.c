@@ -365,7 +365,7 @@ int mu_gateway_session_parse(struct mu_gateway_session *s)
     if (mu_cast_receiver_work(&s->manifest.shape) > g->rx_room ||
         !mu_gateway_progress_fits(&s->manifest.shape))
         return MU_ERR_TOO_LARGE;
-    if (s->mode != MU_WIDE_REPROTECT &&
+    if (s->mode != MU_MODE_REPROTECT &&
         s->tags_len != mu_announce_fragments(s->object_len,
                                              s->manifest.shape.payload))
         return MU_ERR_MALFORMED;
@@ -434,7 +434,7 @@ int mu_gateway_camp_details(struct mu_gateway *g, struct mu_gateway_session *s,
         mu_gateway_trace(g, "campaign-refused", s->session, (uint64_t)-rc);
         return rc;
     }
-    mu_gateway_session_move(s, s->mode == MU_WIDE_REPROTECT
+    mu_gateway_session_move(s, s->mode == MU_MODE_REPROTECT
                                    ? MU_GATEWAY_MOVE_PROTECT
                                    : MU_GATEWAY_MOVE_DETAILS);
     return mu_gateway_session_begin(g, s);

@@ -103,7 +103,7 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
     for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
         const struct mu_gateway_session *s = &g->sessions[i];
 
-        if (s->phase != MU_GATEWAY_LIVE || s->mode != MU_WIDE_HAND_KEY ||
+        if (s->phase != MU_GATEWAY_LIVE || s->mode != MU_MODE_HAND_KEY ||
             (d->kb_done >> i & 1) != 0 ||
             !mu_gateway_session_member(s, index))
             continue;

@@ -106,7 +106,7 @@ static void session_area_conf(const struct mu_gateway *g,
                               struct mu_gateway_session *s,
                               struct mu_cast_sender_conf *conf)
 {
-    bool relay = s->mode == MU_WIDE_REPROTECT;
+    bool relay = s->mode == MU_MODE_REPROTECT;
     const struct mu_manifest *m = relay ? &s->relay_manifest : &s->manifest;
 
     *conf = (struct mu_cast_sender_conf){
@@ -162,7 +162,7 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
         return rc;
     s->sending = true;
     s->tx_pages = mu_cast_pages(&conf.shape, conf.size);
-    mu_cast_sender_ready(&s->tx, s->mode == MU_WIDE_REPROTECT ? UINT32_MAX
+    mu_cast_sender_ready(&s->tx, s->mode == MU_MODE_REPROTECT ? UINT32_MAX
                                                               : s->pages_seen);
     if (s->tx_page > 0)
         mu_cast_sender_seek(&s->tx, s->tx_page, g->now);
@@ -193,7 +193,7 @@ static void session_hand_keys(struct mu_gateway *g,
 static bool session_keys_handed(const struct mu_gateway *g,
                                 const struct mu_gateway_session *s)
 {
-    if (s->mode != MU_WIDE_HAND_KEY || g->now >= s->keys_until)
+    if (s->mode != MU_MODE_HAND_KEY || g->now >= s->keys_until)
         return true;
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         const struct mu_gateway_device *d = &g->devices[i];
@@ -214,9 +214,9 @@ int mu_gateway_session_begin(struct mu_gateway *g, struct mu_gateway_session *s)
         return 0;
     }
     s->keys_until = 0;
-    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_HAND_KEY)
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_HAND_KEY)
         session_hand_keys(g, s);
-    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_REPROTECT)
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_REPROTECT)
         return mu_gateway_relay_announce(g, s);
     return 0;
 }
@@ -231,7 +231,7 @@ void mu_gateway_session_control(struct mu_gateway *g,
         mu_cast_sender_control(&s->tx, &g->kg[0].kctl,
                                (uint8_t)g->kg[0].kid.generation);
     /* A relay manifest is made with the Kg in force. */
-    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_WIDE_REPROTECT &&
+    if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_REPROTECT &&
         mu_gateway_relay_announce(g, s) != 0)
         mu_gateway_trace(g, "relay-failed", s->session, 0);
 }
@@ -252,7 +252,7 @@ static void session_progress(struct mu_gateway *g, struct mu_gateway_session *s)
     if (pages != s->pages_seen) {
         s->pages_seen = pages;
         s->progress.dirty = true;
-        if (s->sending && s->mode != MU_WIDE_REPROTECT)
+        if (s->sending && s->mode != MU_MODE_REPROTECT)
             mu_cast_sender_ready(&s->tx, pages);
         mu_gateway_trace(g, "page", s->session, pages);
     }
@@ -289,7 +289,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
     if (!s->receiving && s->rx_wait.at <= g->now) {
         rc = session_receive(g, s);
         if (rc == 0 && s->phase == MU_GATEWAY_LIVE && !s->sending) {
-            if (s->mode == MU_WIDE_REPROTECT)
+            if (s->mode == MU_MODE_REPROTECT)
                 rc = mu_gateway_relay_open(g, s);
             if (rc == 0)
                 rc = mu_gateway_session_send(g, s);
@@ -305,7 +305,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
     if (!s->receiving)
         return 0;
     session_progress(g, s);
-    if (s->mode == MU_WIDE_REPROTECT && mu_gateway_relay_busy(s))
+    if (s->mode == MU_MODE_REPROTECT && mu_gateway_relay_busy(s))
         rc = mu_gateway_relay_run(g, s);
     return rc;
 }
@@ -402,7 +402,7 @@ struct mu_bytes mu_gateway_session_object(const struct mu_gateway_session *s)
         return mu_bytes(s->cancel, s->cancel_len);
     if (s->phase != MU_GATEWAY_LIVE)
         return (struct mu_bytes){NULL, 0};
-    return s->mode == MU_WIDE_REPROTECT
+    return s->mode == MU_MODE_REPROTECT
                ? mu_bytes(s->relay_object, s->relay_len)
                : mu_bytes(s->object, s->object_len);
 }
@@ -433,7 +433,7 @@ static size_t session_announce_write(struct mu_gateway *g,
     struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
     struct mu_bytes object = mu_gateway_session_object(s);
     bool ours = s->phase == MU_GATEWAY_CANCELLED ||
-                s->mode == MU_WIDE_REPROTECT;
+                s->mode == MU_MODE_REPROTECT;
     uint16_t payload = ours ? g->conf.payload_max : s->manifest.shape.payload;
     uint8_t n = s->announce_next;
 

@@ -177,6 +177,14 @@ connection_new(struct mu_server *s, struct mu_bytes identity,
 
 /* ---- connect --------------------------------------------------------------- */
 
+/* One more group of a node, and what its gateway may do with the key. */
+static void group_state(struct mu_groups *groups, uint32_t number,
+                        const struct mu_group_record *g)
+{
+    groups->number[groups->len] = number;
+    groups->mode[groups->len++] = g->mode;
+}
+
 /* Message 2 into w, and the connection it opens. */
 static int connect_answer(struct mu_server *s, const struct mu_secret *kmr,
                           const struct mu_device_record *d,
@@ -188,11 +196,16 @@ static int connect_answer(struct mu_server *s, const struct mu_secret *kmr,
         .server = s->conf.identity,
         .alg = s->signer.alg,
         .pub = mu_bytes(s->signer.pub, s->signer.pub_len),
-        .groups_len = d->groups_len,
     };
+    struct mu_group_record g;
 
-    for (uint8_t i = 0; i < d->groups_len; i++)
-        m.groups[i] = d->groups[i].number;
+    for (uint8_t i = 0; i < d->groups_len; i++) {
+        int rc = mu_srv_group_get(s, d->groups[i].number, &g);
+
+        if (rc != 0)
+            return rc;
+        group_state(&m.groups, d->groups[i].number, &g);
+    }
     return mu_connect2_create(s->conf.crypto, kmr, p, &m, w, conn);
 }
 
@@ -254,7 +267,7 @@ static int fetch_group(struct mu_server *s, struct mu_device_group *entry,
 
     if (rc != 0)
         return rc;
-    res->groups[res->groups_len++] = entry->number;
+    group_state(&res->groups, entry->number, &g);
     if (held <= g.generation && held > entry->held) {
         entry->held = held;
         if (entry->sent < held)

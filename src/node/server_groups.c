@@ -41,7 +41,7 @@ bool mu_srv_group_may_have(const struct mu_group_record *g,
                            const struct mu_device_group *entry)
 {
     /* Under option 1 no device gets Kb. */
-    return g->mode != MU_WIDE_REPROTECT && g->generation > entry->after;
+    return g->mode != MU_MODE_REPROTECT && g->generation > entry->after;
 }
 
 static void group_wish(struct mu_group_record *g, enum mu_group_wish wish)
@@ -227,7 +227,7 @@ int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
 
     if (s->failed != 0)
         return s->failed;
-    if (!mu_srv_name_ok(name) || mode > MU_WIDE_HAND_KEY)
+    if (!mu_srv_name_ok(name) || mode > MU_MODE_HAND_KEY)
         return MU_ERR_USAGE;
     rc = mu_srv_room(s);
     if (rc != 0)

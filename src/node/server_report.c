@@ -169,7 +169,7 @@ static int campaign_answer(struct mu_server_campaign *c, uint32_t gateway,
     uint32_t elapsed = mu_srv_campaign_elapsed(c);
     struct mu_wide_campaign m = {
         .object = mu_bytes(c->rec.announce, c->rec.announce_len),
-        .mode = (enum mu_wide_mode)c->rec.mode,
+        .mode = (enum mu_group_mode)c->rec.mode,
         .quorum = c->rec.quorum_permille,
         .kid = mu_srv_kb_kid(c->rec.group, c->rec.generation),
         .cancel = mu_bytes(c->rec.cancel, c->rec.cancel_len),
@@ -186,7 +186,7 @@ static int campaign_answer(struct mu_server_campaign *c, uint32_t gateway,
         rc = campaign_tags(c, &kb, &m);
     if (rc == 0) {
         m.members = mu_bytes(bitmap, len);
-        if (m.mode != MU_WIDE_END_TO_END)
+        if (m.mode != MU_MODE_END_TO_END)
             m.kb = kb;
         rc = mu_wide_campaign_create(&m, w);
     }
@@ -328,7 +328,7 @@ static void report_proves_key(struct mu_server_campaign *c, uint32_t gateway,
     struct mu_device_record d;
     struct mu_area_record a;
 
-    if (c->rec.mode == MU_WIDE_REPROTECT || !mu_srv_stores_room(s) ||
+    if (c->rec.mode == MU_MODE_REPROTECT || !mu_srv_stores_room(s) ||
         mu_srv_area_get(s, gateway, (uint16_t)index, &a) != 0 ||
         mu_srv_device_get(s, mu_bytes(a.identity, a.identity_len), &d) != 0)
         return;

@@ -149,7 +149,7 @@ int mu_wide_campaign_ask_consume(struct mu_bytes in,
 int mu_wide_campaign_create(const struct mu_wide_campaign *m,
                             struct mu_writer *w)
 {
-    bool with_kb = m->mode != MU_WIDE_END_TO_END;
+    bool with_kb = m->mode != MU_MODE_END_TO_END;
 
     mu_cbor_put_map(w, 7u + (with_kb ? 1 : 0) + (m->cancel.len > 0 ? 1 : 0));
     mu_cbor_put_uint(w, 1);
@@ -203,7 +203,7 @@ static void wide_campaign_read(struct mu_reader *r, int64_t key,
         wide_tags_read(r, m);
         break;
     case 3:
-        m->mode = (enum mu_wide_mode)mu_cbor_get_uint_max(r, MU_WIDE_HAND_KEY);
+        m->mode = (enum mu_group_mode)mu_cbor_get_uint_max(r, MU_MODE_HAND_KEY);
         break;
     case 4:
         m->members = mu_msg_get_data(r, 0, MU_AREA_DEVICES_MAX / 8);
@@ -245,7 +245,7 @@ int mu_wide_campaign_consume(struct mu_bytes in, struct mu_wide_campaign *m)
     /* The modes in which the gateway works with Kb are the ones that bring it,
      * and nobody gives it away in the other. */
     if (rc == 0 &&
-        (m->mode != MU_WIDE_END_TO_END) != mu_secret_is_set(&m->kb))
+        (m->mode != MU_MODE_END_TO_END) != mu_secret_is_set(&m->kb))
         rc = MU_ERR_MALFORMED;
     if (rc != 0)
         mu_secret_clear(&m->kb);

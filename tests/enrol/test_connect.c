@@ -47,8 +47,7 @@ static struct mu_connect2 server_says(void)
         .server = mu_bytes_str("muster.example"),
         .alg = MU_ALG_EDDSA,
         .pub = MU_BYTES(server_pub),
-        .groups = {1, 300},
-        .groups_len = 2,
+        .groups = {{1, 300}, {MU_MODE_END_TO_END, MU_MODE_HAND_KEY}, 2},
     };
 }
 
@@ -181,8 +180,7 @@ static void test_round_trip(void **state)
     assert_true(mu_bytes_eq(got2.server, m2.server));
     assert_true(mu_bytes_eq(got2.pub, m2.pub));
     assert_int_equal(got2.alg, m2.alg);
-    assert_int_equal(got2.groups_len, 2);
-    assert_memory_equal(got2.groups, m2.groups, sizeof m2.groups);
+    assert_memory_equal(&got2.groups, &m2.groups, sizeof m2.groups);
     assert_memory_equal(node.id, server.id, sizeof node.id);
     assert_true(mu_secret_eq(&node.kmc, &server.kmc));
     assert_true(mu_secret_eq(&node.ka, &server.ka));
@@ -211,8 +209,11 @@ static void test_largest(void **state)
         4, UINT8_MAX};
     m2.alg = MU_ALG_ES256;
     m2.pub = MU_BYTES(server_p256);
-    m2.groups_len = MU_DEVICE_GROUPS_MAX;
-    memset(m2.groups, 0xff, sizeof m2.groups);
+    m2.groups.len = MU_DEVICE_GROUPS_MAX;
+    for (uint8_t i = 0; i < MU_DEVICE_GROUPS_MAX; i++) {
+        m2.groups.number[i] = UINT32_MAX - i;
+        m2.groups.mode[i] = MU_MODE_HAND_KEY;
+    }
     assert_int_equal(make1(crypto, &kmr, &m1, &one, &p), 0);
     assert_int_equal(mu_connect1_consume(crypto, &kmr, m1.identity, m1.gateway,
                                          view(&one), &got1, &p),
@@ -221,7 +222,7 @@ static void test_largest(void **state)
                         sizeof got1.capability);
     assert_int_equal(make2(crypto, &kmr, &p, &m2, &two, &conn), 0);
     assert_int_equal(take2(&kmr, &p, view(&two), &got2, &conn), 0);
-    assert_memory_equal(got2.groups, m2.groups, sizeof m2.groups);
+    assert_memory_equal(&got2.groups, &m2.groups, sizeof m2.groups);
 
     m1.identity = mu_bytes(name, MU_ID_MAX + 1);
     assert_int_equal(make1(crypto, &kmr, &m1, &one, &p), MU_ERR_USAGE);
@@ -234,7 +235,13 @@ static void test_largest(void **state)
     m2.pub.len = 31;
     assert_int_equal(make2(crypto, &kmr, &p, &m2, &two, &conn), MU_ERR_USAGE);
     m2 = server_says();
-    m2.groups_len = MU_DEVICE_GROUPS_MAX + 1;
+    m2.groups.len = MU_DEVICE_GROUPS_MAX + 1;
+    assert_int_equal(make2(crypto, &kmr, &p, &m2, &two, &conn), MU_ERR_USAGE);
+    m2 = server_says();
+    m2.groups.mode[0] = MU_MODE_HAND_KEY + 1;
+    assert_int_equal(make2(crypto, &kmr, &p, &m2, &two, &conn), MU_ERR_USAGE);
+    m2 = server_says();
+    m2.groups.number[1] = m2.groups.number[0];
     assert_int_equal(make2(crypto, &kmr, &p, &m2, &two, &conn), MU_ERR_USAGE);
     m2 = server_says();
     m2.alg = MU_ALG_HMAC256;
@@ -553,8 +560,11 @@ static int server_sends(unsigned fields, size_t groups, int64_t alg,
             mu_cbor_put_bstr(&w, mu_bytes(value, f == 5 ? 32 : 8));
         } else if (f == 7) {
             mu_cbor_put_array(&w, groups);
-            for (size_t i = 0; i < groups; i++)
+            for (size_t i = 0; i < groups; i++) {
+                mu_cbor_put_array(&w, 2);
                 mu_cbor_put_uint(&w, i);
+                mu_cbor_put_uint(&w, i % 3);
+            }
         } else {
             mu_cbor_put_uint(&w, 8);
         }

@@ -27,10 +27,12 @@ static struct mu_keyfetch_request request_of(uint8_t n)
 static struct mu_keyfetch_response response_of(uint8_t keys, uint8_t groups)
 {
     struct mu_keyfetch_response m = {
-        .keys_len = keys, .groups_len = groups, .epoch = UINT32_MAX};
+        .keys_len = keys, .groups.len = groups, .epoch = UINT32_MAX};
 
-    for (uint8_t i = 0; i < groups && i < MU_DEVICE_GROUPS_MAX; i++)
-        m.groups[i] = UINT32_MAX - i;
+    for (uint8_t i = 0; i < groups && i < MU_DEVICE_GROUPS_MAX; i++) {
+        m.groups.number[i] = UINT32_MAX - i;
+        m.groups.mode[i] = i % (MU_MODE_HAND_KEY + 1);
+    }
     for (uint8_t i = 0; i < keys && i < MU_DEVICE_GROUPS_MAX; i++) {
         m.keys[i].kid = kb(UINT32_MAX - i, UINT64_MAX);
         m.keys[i].key.len = 32;
@@ -82,8 +84,7 @@ static void test_response(void **state)
                          0);
         assert_int_equal(got.epoch, UINT32_MAX);
         assert_int_equal(got.keys_len, n);
-        assert_int_equal(got.groups_len, MU_DEVICE_GROUPS_MAX);
-        assert_memory_equal(got.groups, m.groups, sizeof m.groups);
+        assert_memory_equal(&got.groups, &m.groups, sizeof m.groups);
         for (uint8_t i = 0; i < n; i++) {
             assert_true(mu_kid_eq(&m.keys[i].kid, &got.keys[i].kid));
             assert_true(mu_secret_eq(&m.keys[i].key, &got.keys[i].key));
@@ -131,7 +132,10 @@ static void test_create_refuses(void **state)
     a.keys[0].kid.kind = MU_KEY_KW;
     assert_int_equal(mu_keyfetch_response_create(&a, &w), MU_ERR_USAGE);
     a = response_of(2, 3);
-    a.groups[2] = a.groups[0];
+    a.groups.number[2] = a.groups.number[0];
+    assert_int_equal(mu_keyfetch_response_create(&a, &w), MU_ERR_USAGE);
+    a = response_of(2, 3);
+    a.groups.mode[2] = MU_MODE_HAND_KEY + 1;
     assert_int_equal(mu_keyfetch_response_create(&a, &w), MU_ERR_USAGE);
     a = response_of(2, MU_DEVICE_GROUPS_MAX + 1);
     assert_int_equal(mu_keyfetch_response_create(&a, &w), MU_ERR_USAGE);
@@ -143,10 +147,11 @@ static void test_create_refuses(void **state)
     assert_int_equal(mu_keyfetch_request_create(&q, &w), MU_ERR_NO_SPACE);
 }
 
-/* {1: [[kid, key, valid]], 2: [group], 3: epoch} with one thing at a time
- * changed: the key's length, the kind, the group that is listed. */
-static int response_with(size_t key_len, uint8_t kind, uint64_t listed,
-                         unsigned fields)
+/* {1: [[kid, key, valid]], 2: [[group, mode]], 3: epoch} with one thing at a
+ * time changed: the key's length, the kind, the group that is listed, its
+ * mode (-1: the group stands alone). */
+static int response_in_mode(size_t key_len, uint8_t kind, uint64_t listed,
+                            int64_t mode, unsigned fields)
 {
     uint8_t bytes[256];
     uint8_t key[64] = {0};
@@ -171,13 +176,23 @@ static int response_with(size_t key_len, uint8_t kind, uint64_t listed,
             mu_cbor_put_uint(&w, 0);
         } else if (f == 2) {
             mu_cbor_put_array(&w, 1);
+            if (mode >= 0)
+                mu_cbor_put_array(&w, 2);
             mu_cbor_put_uint(&w, listed);
+            if (mode >= 0)
+                mu_cbor_put_uint(&w, (uint64_t)mode);
         } else {
             mu_cbor_put_uint(&w, 1);
         }
     }
     assert_int_equal(mu_writer_end(&w), 0);
     return mu_keyfetch_response_consume(mu_written(&w), &got);
+}
+
+static int response_with(size_t key_len, uint8_t kind, uint64_t listed,
+                         unsigned fields)
+{
+    return response_in_mode(key_len, kind, listed, MU_MODE_END_TO_END, fields);
 }
 
 static void test_consume_refuses(void **state)
@@ -200,6 +215,11 @@ static void test_consume_refuses(void **state)
     assert_true(response_with(32, MU_KEY_KB, 7, 0x06) < 0);
     assert_true(response_with(32, MU_KEY_KB, 7, 0x0a) < 0);
     assert_true(response_with(32, MU_KEY_KB, 7, 0x0c) < 0);
+
+    assert_int_equal(response_in_mode(32, MU_KEY_KB, 7, 2, 0x0e), 0);
+    assert_true(response_in_mode(32, MU_KEY_KB, 7, 3, 0x0e) < 0);
+    assert_true(response_in_mode(32, MU_KEY_KB, 7, 258, 0x0e) < 0);
+    assert_true(response_in_mode(32, MU_KEY_KB, 7, -1, 0x0e) < 0);
 
     /* nine kids, one more than a device has groups */
     mu_cbor_put_map(&w, 1);

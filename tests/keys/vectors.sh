@@ -117,7 +117,8 @@ say ack_meter_17_failed "$(hmac "$kack" \
     "$(hex 'muster ack')${campaign}08$(hex $node)810f$digest" 16)"
 
 # Connect: epoch 7, a microcontroller that takes 1,048,576 bytes, 65,536 of page
-# memory, ES256 and EdDSA. The server's key is 32 times 5a, its groups 1 and 300.
+# memory, ES256 and EdDSA. The server's key is 32 times 5a; the
+# node's groups are 1 (end to end) and 300 (option 2).
 capability=a4011a00100000021a000100000382262704 # then the receiver kind
 payload=a401$(bstr $nd)020703${capability}0104$(tstr $gateway)
 kauth=$(kdf $kmr connect '' 32)
@@ -131,7 +132,7 @@ id=b0b1b2b3b4b5b6b7
 pub=$(printf '5a%.0s' {1..32})
 say connection_id $id
 plain=a701$(bstr $ns)020803$(tstr muster.example)042705$(bstr "$pub")06$(bstr $id)
-plain=${plain}07820119012c
+plain=${plain}07828201008219012c02
 aad=83$(tstr Encrypt0)43a1010a$(bstr "$(hex 'muster connect 2')$h1")
 message2=d08343a1010aa105$(bstr ${ns:0:26})$(bstr "$(ccm \
     "$(kdf $kmr 'connect reply' $nd 16)" ${ns:0:26} "$aad" "$plain")")

@@ -36,12 +36,19 @@ static inline bool all_fetched(struct world *w)
 }
 
 /* Everybody is linked and holds keys. */
-static inline void world_ready(struct world *w, size_t devices, uint64_t seed)
+static inline void world_ready_in(struct world *w, size_t devices,
+                                  uint64_t seed, enum mu_group_mode mode)
 {
     world_init(w, devices, seed);
+    w->script.mode = mode;
     world_start_all(w);
     assert_true(world_run(w, MU_SECONDS(30), all_fetched));
     world_run(w, MU_SECONDS(3), NULL);
+}
+
+static inline void world_ready(struct world *w, size_t devices, uint64_t seed)
+{
+    world_ready_in(w, devices, seed, MU_MODE_END_TO_END);
 }
 
 /* The campaign of the script runs everywhere, and is what was pushed. */

@@ -266,7 +266,7 @@ static void on_details(struct script *s, const struct mu_event *ev)
             members[0] |= (uint8_t)(1u << i);
     }
     m.members = MU_BYTES(members);
-    if (k->mode != MU_WIDE_END_TO_END)
+    if (k->mode != MU_MODE_END_TO_END)
         m.kb = s->kb;
     details_tags(s, &m);
     must(mu_wide_campaign_create(&m, &w));
@@ -344,8 +344,8 @@ static void on_connect(struct script *s, struct script_device *d,
                             .server = s->identity,
                             .alg = s->signer.alg,
                             .pub = mu_bytes(s->signer.pub, s->signer.pub_len),
-                            .groups = {SCRIPT_GROUP},
-                            .groups_len = d->member};
+                            .groups = {{SCRIPT_GROUP}, {(uint8_t)s->mode},
+                                       d->member}};
     int rc = mu_connect1_consume(s->crypto, &d->kmr, mu_bytes_str(d->name),
                                  mu_bytes_str(s->gateway_name),
                                  ev->message.payload, &in, &pending);
@@ -370,8 +370,8 @@ static void keys_answer(struct script *s, struct script_device *d,
     struct mu_keyfetch_request in;
     bool newer = d->member;
 
-    struct mu_keyfetch_response m = {.groups = {SCRIPT_GROUP},
-                                     .groups_len = d->member,
+    struct mu_keyfetch_response m = {.groups = {{SCRIPT_GROUP},
+                                                {(uint8_t)s->mode}, d->member},
                                      .epoch = s->epoch};
 
     must(mu_keyfetch_request_consume(payload, &in));
@@ -637,7 +637,7 @@ void script_push(struct script *s, const struct script_push *p)
         k->m.shape = p->shape;
         k->m.downgrade = p->downgrade;
         k->deadline_s = p->deadline_s;
-        k->m.reprotect = p->mode == MU_WIDE_REPROTECT;
+        k->m.reprotect = p->mode == MU_MODE_REPROTECT;
     }
     k->session = (uint8_t)(k->number * 8 + p->edition);
     k->live = true;

@@ -44,7 +44,7 @@ struct script_campaign {
     bool live;
     enum mu_wide_command command;
     uint8_t session;
-    enum mu_wide_mode mode;
+    enum mu_group_mode mode;
     struct mu_manifest m;
     uint8_t roots[2048];
     uint8_t object[MU_ANNOUNCE_MAX];
@@ -70,6 +70,7 @@ struct script {
     struct script_device devices[SCRIPT_DEVICES_MAX];
     size_t devices_len;
     uint32_t epoch;
+    enum mu_group_mode mode; /* of the group, as devices are told it */
     struct mu_signer signer;
     struct mu_kid kw_kid, kb_kid;
     struct mu_secret kw, kb;
@@ -104,7 +105,7 @@ mu_time script_deadline(const struct script *s);
 struct script_push {
     size_t size;
     uint64_t version;
-    enum mu_wide_mode mode;
+    enum mu_group_mode mode;
     struct mu_cast_shape shape;
     bool downgrade;
     uint32_t edition; /* > 0: the campaign before, protected anew */

@@ -124,7 +124,7 @@ static void test_announce_by_packets(void **state)
         struct script_push p = {.size = SIZE,
                                 .version = 1,
                                 .shape = common_shape,
-                                .mode = (enum mu_wide_mode)mode};
+                                .mode = (enum mu_group_mode)mode};
         struct world w;
 
         world_ready(&w, 3, 4);
@@ -185,7 +185,7 @@ static void test_not_a_member(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
 
     (void)state;
@@ -270,7 +270,7 @@ static void test_relay_again(void **state)
     struct script_push p = {.size = 450000, /* still sent when it comes */
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
 
     (void)state;
@@ -461,7 +461,7 @@ static void test_keys_cut(void **state)
     assert_int_equal(n->store.commit(n->store.ctx), 0);
     world_start(&w, n);
     assert_int_equal(n->device->server.pub_len, 0);
-    assert_int_equal(n->device->groups_len, 0);
+    assert_int_equal(n->device->groups.len, 0);
     assert_null(mu_keyring_find(&n->device->keys, &w.script.kb_kid));
     push(&w, 1);
     assert_all_run(&w, MU_SECONDS(60));
@@ -557,7 +557,7 @@ static void test_handed_key(void **state)
     struct world w;
 
     (void)state;
-    world_ready(&w, 1, 20);
+    world_ready_in(&w, 1, 20, MU_MODE_HAND_KEY);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct mu_area_group_key m = {.kid = cases[i].kid, .kb = w.script.kw};
         struct mu_device *d = w.devices[0].device;

@@ -9,7 +9,7 @@
 
 /* The whole life of a world in which one node stops after its n-th store and
  * comes back two seconds later. Returns the stores of that node. */
-static uint32_t life_with_stop(size_t node, uint32_t n, enum mu_wide_mode mode)
+static uint32_t life_with_stop(size_t node, uint32_t n, enum mu_group_mode mode)
 {
     struct script_push p = {
         .size = SIZE, .version = 1, .shape = common_shape, .mode = mode};
@@ -36,7 +36,7 @@ static uint32_t life_with_stop(size_t node, uint32_t n, enum mu_wide_mode mode)
     return stores;
 }
 
-static void stop_after_each(size_t node, enum mu_wide_mode mode)
+static void stop_after_each(size_t node, enum mu_group_mode mode)
 {
     uint32_t stores = life_with_stop(node, 0, mode);
 
@@ -48,25 +48,25 @@ static void stop_after_each(size_t node, enum mu_wide_mode mode)
 static void test_stop_device(void **state)
 {
     (void)state;
-    stop_after_each(2, MU_WIDE_END_TO_END);
+    stop_after_each(2, MU_MODE_END_TO_END);
 }
 
 static void test_stop_gateway(void **state)
 {
     (void)state;
-    stop_after_each(0, MU_WIDE_END_TO_END);
+    stop_after_each(0, MU_MODE_END_TO_END);
 }
 
 static void test_stop_gateway_option_1(void **state)
 {
     (void)state;
-    stop_after_each(0, MU_WIDE_REPROTECT);
+    stop_after_each(0, MU_MODE_REPROTECT);
 }
 
 static void test_stop_device_option_1(void **state)
 {
     (void)state;
-    stop_after_each(1, MU_WIDE_REPROTECT);
+    stop_after_each(1, MU_MODE_REPROTECT);
 }
 
 /* Stopped in the middle, a device goes on with the page it had reached. */

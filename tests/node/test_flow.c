@@ -137,13 +137,14 @@ static void test_one_after_the_other(void **state)
 
 /* ---- CAST-8, options 1 and 2 -------------------------------------------- */
 
-static void test_mode(enum mu_wide_mode mode)
+static void test_mode(enum mu_group_mode mode)
 {
     struct script_push p = {
         .size = SIZE, .version = 1, .shape = common_shape, .mode = mode};
     struct world w;
 
     world_init(&w, 4, 4);
+    w.script.mode = mode;
     w.loss_permille = 100;
     world_start_all(&w);
     assert_true(world_run(&w, MU_SECONDS(30), all_fetched));
@@ -156,13 +157,13 @@ static void test_mode(enum mu_wide_mode mode)
 static void test_option_1(void **state)
 {
     (void)state;
-    test_mode(MU_WIDE_REPROTECT);
+    test_mode(MU_MODE_REPROTECT);
 }
 
 static void test_option_2(void **state)
 {
     (void)state;
-    test_mode(MU_WIDE_HAND_KEY);
+    test_mode(MU_MODE_HAND_KEY);
 }
 
 /* Option 2: the key comes from the gateway, without a word to the server. */
@@ -171,12 +172,12 @@ static void test_option_2_hands(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_HAND_KEY};
+                            .mode = MU_MODE_HAND_KEY};
     struct world w;
     uint32_t fetches;
 
     (void)state;
-    world_ready(&w, 2, 5);
+    world_ready_in(&w, 2, 5, MU_MODE_HAND_KEY);
     script_rotate(&w.script, false);
     fetches = w.script.devices[0].fetches;
     script_push(&w.script, &p);
@@ -224,7 +225,7 @@ static void test_option_1_rotation(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
     uint32_t pages;
 

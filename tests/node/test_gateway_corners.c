@@ -266,7 +266,7 @@ static void test_area_page_option_1(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
     uint8_t object[MU_ANNOUNCE_MAX];
     size_t len;
@@ -312,7 +312,7 @@ static void test_all_removed(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
     uint8_t value[MU_STORE_VALUE_MAX];
     size_t len = sizeof value;
@@ -489,12 +489,12 @@ static void test_late_key(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_HAND_KEY};
+                            .mode = MU_MODE_HAND_KEY};
     struct world w;
     uint32_t fetches;
 
     (void)state;
-    world_ready(&w, 2, 17);
+    world_ready_in(&w, 2, 17, MU_MODE_HAND_KEY);
     world_stop(&w, &w.devices[1]);
     fetches = w.script.devices[1].fetches;
     script_rotate(&w.script, false);

@@ -245,7 +245,7 @@ static void test_wide_campaign(void **state)
     struct mu_wide_campaign m = {.object = MU_BYTES(object),
                                  .tags = {{1}, {2}, {3}},
                                  .tags_len = 3,
-                                 .mode = MU_WIDE_HAND_KEY,
+                                 .mode = MU_MODE_HAND_KEY,
                                  .members = MU_BYTES(bits),
                                  .quorum = 900,
                                  .deadline_s = 60,
@@ -264,7 +264,7 @@ static void test_wide_campaign(void **state)
     REFUSE_LENGTHS(mu_wide_campaign_consume(in, &out));
     assert_int_equal(out.kb.len, 0);
     /* Kb comes in the modes that need it and in no other. */
-    m.mode = MU_WIDE_END_TO_END;
+    m.mode = MU_MODE_END_TO_END;
     m.cancel.len = 0;
     assert_int_equal(mu_wide_campaign_create(&m, fresh()), 0);
     assert_int_equal(mu_wide_campaign_consume(mu_written(&w), &out), 0);

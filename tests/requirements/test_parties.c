@@ -180,7 +180,7 @@ static void test_leaver_relays(void **state)
     struct script_push p = {.size = SIZE,
                             .version = 1,
                             .shape = common_shape,
-                            .mode = MU_WIDE_REPROTECT};
+                            .mode = MU_MODE_REPROTECT};
     struct world w;
 
     (void)state;
@@ -293,6 +293,15 @@ static void test_gateway_cancels(void **state)
     world_clear(&w);
 }
 
+static bool all_welcome(struct world *w)
+{
+    for (size_t i = 0; i < w->devices_len; i++) {
+        if (!w->devices[i].device->welcome)
+            return false;
+    }
+    return true;
+}
+
 static int hand_false_key(struct world *w, uint64_t generation)
 {
     const struct mu_device_area *area = &w->devices[0].device->area[0];
@@ -307,6 +316,36 @@ static int hand_false_key(struct world *w, uint64_t generation)
     return gateway_says(w, 0, "kb", mu_written(&out));
 }
 
+/* End to end, a key of the gateway's own making is none: it would read, or
+ * keep from the device, whatever comes next. A gateway that is trusted with the
+ * keys of a group (option 2), or with its content (option 1), is so with that
+ * group only; and the device still knows after a restart. */
+static void test_gateway_hands_a_key_unasked(void **state)
+{
+    static const enum mu_group_mode modes[] = {MU_MODE_END_TO_END,
+                                               MU_MODE_REPROTECT};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world w;
+        uint64_t next;
+
+        world_ready_in(&w, 2, 77, modes[i]);
+        next = w.script.kb_kid.generation + 1;
+        assert_int_equal(hand_false_key(&w, next), MU_ERR_FORBIDDEN);
+        world_stop(&w, &w.devices[0]);
+        world_start(&w, &w.devices[0]);
+        assert_true(world_run(&w, MU_SECONDS(30), all_welcome));
+        assert_int_equal(hand_false_key(&w, next), MU_ERR_FORBIDDEN);
+        /* The number is free for the true one. */
+        script_rotate(&w.script, false);
+        assert_int_equal(w.script.kb_kid.generation, next);
+        push(&w, 1);
+        assert_all_run(&w, MU_SECONDS(60));
+        world_clear(&w);
+    }
+}
+
 /* A key of its own under the highest number there is would shut the device off
  * from every later one, for ever: no epoch is taken from a gateway. */
 static void test_gateway_hands_a_false_key(void **state)
@@ -314,7 +353,7 @@ static void test_gateway_hands_a_false_key(void **state)
     struct world w;
 
     (void)state;
-    world_ready(&w, 2, 7);
+    world_ready_in(&w, 2, 7, MU_MODE_HAND_KEY);
     assert_int_equal(hand_false_key(&w, UINT64_MAX), MU_ERR_FORBIDDEN);
     assert_int_equal(hand_false_key(&w, (uint64_t)(w.script.epoch + 1) << 32),
                      MU_ERR_FORBIDDEN);
@@ -427,6 +466,7 @@ int main(void)
         cmocka_unit_test(test_leaver_relays),
         cmocka_unit_test(test_stranger_renames),
         cmocka_unit_test(test_gateway_cancels),
+        cmocka_unit_test(test_gateway_hands_a_key_unasked),
         cmocka_unit_test(test_gateway_hands_a_false_key),
         cmocka_unit_test(test_member_announces),
         cmocka_unit_test(test_member_polls),

@@ -74,7 +74,7 @@ static void test_fetch(void **state)
     const struct mu_keyfetch_key *k = peer_key(&d, 1);
     assert_non_null(k);
     assert_int_equal(k->kid.generation, view(r).generation);
-    assert_int_equal(d.keys.groups_len, 1);
+    assert_int_equal(d.keys.groups.len, 1);
     assert_int_equal(d.keys.epoch, 1);
     assert_true(device(r, "").connected);
     assert_int_equal(device(r, "").object_max, 1 << 20);
@@ -311,7 +311,7 @@ static void test_joiner_waits(void **state)
     rig_drain(r);
     assert_int_equal(peer_fetch(r, &d, 1, 0), MU_COAP_CHANGED);
     assert_null(peer_key(&d, 1));
-    assert_int_equal(d.keys.groups_len, 1);
+    assert_int_equal(d.keys.groups.len, 1);
     rig_run(r, MU_SECONDS(2));
     assert_int_equal(peer_fetch(r, &d, 1, 0), MU_COAP_CHANGED);
     assert_non_null(peer_key(&d, 1));
