@@ -68,7 +68,9 @@ trap 'exit 130' INT TERM
 in_host() { local host=$1; shift; ip netns exec "$LAB-$host" "$@"; }
 # bounded COMMAND...: in the background, so that a signal to us ends it too.
 bounded() { timeout -k 5 "$limit" "$@" & local pid=$!; pids+=($pid); wait $pid; }
-spawn() { local out=$1; shift; "$@" >"$out" 2>"$out.err" & pids+=($!); }
+# spawn OUT HOST COMMAND...: no shell in between, which a signal would end
+# instead of the command.
+spawn() { local out=$1 host=$2; shift 2; ip netns exec "$LAB-$host" "$@" >"$out" 2>"$out.err" & pids+=($!); }
 now() { date +%s.%N; }
 
 # The member of the first line that has it, when it is there.
@@ -121,20 +123,20 @@ muster_up()
         openssl rand -hex 32 >"$work/m/dev-$i.key"
         echo "dev-$i,$(cat "$work/m/dev-$i.key"),gw,fleet" >>"$work/m/fleet.csv"
     done)
-    spawn "$work/m/server.out" in_host 0 "$muster" serve --state "$work/m/server" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
+    spawn "$work/m/server.out" 0 "$muster" serve --state "$work/m/server" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
         --rate 125000000 --window-ms 10 --log warn
     http=$(await "$work/m/server.out" http)
     listen=$(await "$work/m/server.out" listen)
     api group create fleet >/dev/null
     api gateway add --id gw --key-file "$work/m/gw.key" >/dev/null
     api device import "$work/m/fleet.csv" >/dev/null
-    spawn "$work/m/gw.out" in_host 0 "$muster" gateway --id gw --key-file "$work/m/gw.key" --server "$listen" \
+    spawn "$work/m/gw.out" 0 "$muster" gateway --id gw --key-file "$work/m/gw.key" --server "$listen" \
         --listen 10.78.0.1:0 --state "$work/m/gw" --iface eth0 --area-group 239.77.85.1:5690 \
         --rate $((rate * 125)) --overhead 42 --window-ms ${WINDOW:-100} --loss-permille $((loss * 10)) --log warn
     local to; to=$(await "$work/m/gw.out" listen)
     for i in $(seq "$n"); do
         mkdir "$work/m/dev-$i"
-        spawn "$work/m/dev-$i.out" in_host "$i" "$muster" device --id "dev-$i" --key-file "$work/m/dev-$i.key" --gateway "$to" \
+        spawn "$work/m/dev-$i.out" "$i" "$muster" device --id "dev-$i" --key-file "$work/m/dev-$i.key" --gateway "$to" \
             --state "$work/m/dev-$i" --iface eth0 --page-memory-kib 512 --hook "sha256sum <\"\$1\" >'$work/m/dev-$i.sum'" --log warn
     done
     i=0
@@ -190,7 +192,7 @@ uftp_run()
     local n=$1 loss=$2 run=$3 t0 t1 a b i rc
     for i in $(seq "$n"); do
         rm -rf "$work/u/in-$i"; mkdir "$work/u/in-$i"
-        spawn "$work/u/$i.log" in_host "$i" uftpd -d -q -I eth0 -U "$(printf '0x%08X' "$i")" -D "$work/u/in-$i" -B 4194304 -k "$work/u/$i.pem"
+        spawn "$work/u/$i.log" "$i" uftpd -d -q -I eth0 -U "$(printf '0x%08X' "$i")" -D "$work/u/in-$i" -B 4194304 -k "$work/u/$i.pem"
     done
     # uftpd says nothing when it listens: wait for its socket.
     for i in $(seq "$n"); do
@@ -217,7 +219,7 @@ norm_run()
     local n=$1 loss=$2 run=$3 t0 t1 a b i rc
     for i in $(seq "$n"); do
         rm -rf "$work/n/in-$i"; mkdir -p "$work/n/in-$i"
-        spawn "$work/n/$i.out" in_host "$i" "$work/norm_peer" recv "$work/n/in-$i" 239.77.85.3 6003 eth0 $((99 + i))
+        spawn "$work/n/$i.out" "$i" "$work/norm_peer" recv "$work/n/in-$i" 239.77.85.3 6003 eth0 $((99 + i))
     done
     for i in $(seq "$n"); do await "$work/n/$i.out" listen >/dev/null; done
     a=$(traffic); t0=$(now)
