@@ -33,6 +33,8 @@ struct mu_capability {
     int32_t algs[MU_CAPABILITY_ALGS_MAX]; /* signatures, enum mu_alg */
     uint8_t algs_len;
     uint8_t receiver; /* enum mu_receiver_kind */
+    uint32_t member_memory; /* bytes for one group's state of a rekeying scheme;
+                               0: none */
 };
 
 void mu_capability_write(struct mu_writer *w, const struct mu_capability *cap);

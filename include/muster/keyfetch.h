@@ -9,13 +9,28 @@
 #include "muster/groups.h"
 #include "muster/keys.h"
 
-/* Bytes of a request and of a response with MU_DEVICE_GROUPS_MAX groups. */
-#define MU_KEYFETCH_REQUEST_MAX 128
-#define MU_KEYFETCH_RESPONSE_MAX 544
+/* Bytes of a request with MU_DEVICE_GROUPS_MAX groups, and of any response: it
+ * fits MU_MESSAGE_MAX with what OSCORE adds. */
+#define MU_KEYFETCH_REQUEST_MAX 384
+#define MU_KEYFETCH_RESPONSE_MAX 1088
+/* Bytes of a member state that travels in pieces: thousands of clusters. */
+#define MU_MEMBER_STATE_MAX 16384
+
+/* A member state of a rekeying scheme (s.9.4), as far as it is told apart. */
+struct mu_keyfetch_state {
+    uint32_t group;
+    uint64_t base;   /* generation of the group's trees */
+    uint64_t newest; /* generation of the state */
+};
 
 struct mu_keyfetch_request {
     struct mu_kid held[MU_DEVICE_GROUPS_MAX]; /* newest Kb, per group */
     uint8_t held_len;
+    struct mu_keyfetch_state states[MU_DEVICE_GROUPS_MAX]; /* held */
+    uint8_t states_len;
+    bool collecting;                /* a state comes in pieces: */
+    struct mu_keyfetch_state which; /* this one, */
+    uint16_t offset;                /* so much of it is here, > 0 */
 };
 
 struct mu_keyfetch_key {
@@ -30,13 +45,24 @@ struct mu_keyfetch_response {
     uint8_t keys_len;
     struct mu_groups groups; /* of the node */
     uint32_t epoch; /* of the server */
+    /* A piece of a member state; piece.len 0: none is due. With offset 0 it is
+     * the first of a state, which begins with the kid of its generation and
+     * its base: whoever was collecting another one starts over. */
+    uint32_t piece_group;
+    uint16_t piece_total; /* bytes of the state */
+    uint16_t piece_offset;
+    struct mu_bytes piece; /* view */
 };
+
+/* Bytes of a piece that this response has room for, without the one in it. */
+size_t mu_keyfetch_piece_room(const struct mu_keyfetch_response *m);
 
 /*
  * Create appends to w; MU_ERR_USAGE for what consume would refuse. Consume
  * refuses with MU_ERR_MALFORMED or MU_ERR_TRUNCATED: a kid that is no Kb's, a
  * group twice or in a mode that is none, a key of another length than 32 or of
- * a group that is not listed, more than MU_DEVICE_GROUPS_MAX of anything.
+ * a group that is not listed, more than MU_DEVICE_GROUPS_MAX of anything, a
+ * piece that is not of a group that is listed or not within its state.
  */
 MU_MUST int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
                                        struct mu_writer *w);

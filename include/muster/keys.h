@@ -79,6 +79,11 @@ MU_MUST int mu_ack_make(const struct mu_crypto *c, const struct mu_secret *kack,
                         struct mu_bytes identity, uint8_t state, uint8_t reason,
                         const uint8_t digest[32], uint8_t ack[MU_ACK_LEN]);
 
+/* What an acknowledgement of a rekey is made over in place of H(plain): proof
+ * that the key itself is held. */
+MU_MUST int mu_kb_held(const struct mu_crypto *c, const struct mu_secret *kb,
+                       const struct mu_kid *kid, uint8_t out[32]);
+
 /*
  * A node's group keys. Per (kind, scope) the newest generation is active, the
  * one before it retired; older ones are dropped. Dormant ones are held until

@@ -38,6 +38,30 @@ struct mu_manifest {
                                 anew under a fresh key (a member was revoked) */
     bool reprotect;          /* option 1: the server lets a gateway relay it */
     bool relayed;            /* option 1: kid is a Kg, see s.5.2 */
+    /* Of an inline object only (s.5.5), as in struct mu_inline. */
+    uint16_t part, parts;
+    uint8_t content_kind;
+    struct mu_bytes content; /* view */
+};
+
+enum mu_content_kind {
+    MU_CONTENT_REKEY = 1, /* a rekey part (s.9.1) */
+};
+
+/* Bytes of content: with its frame it fits MU_ANNOUNCE_MAX. */
+#define MU_INLINE_CONTENT_MAX 1600
+
+/* An inline object: a campaign without pages, whose content travels whole in
+ * one announce object for each part. */
+struct mu_inline {
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint32_t group;
+    uint8_t session;
+    uint32_t epoch; /* of the server */
+    uint16_t part;  /* from 0 */
+    uint16_t parts; /* > part */
+    uint8_t content_kind;    /* enum mu_content_kind, or one to come */
+    struct mu_bytes content; /* 1..MU_INLINE_CONTENT_MAX bytes */
 };
 
 struct mu_signer { /* the server's signing key, or its public half */
@@ -47,7 +71,11 @@ struct mu_signer { /* the server's signing key, or its public half */
     uint8_t pub_len;
 };
 
-enum mu_announce_kind { MU_ANNOUNCE_MANIFEST = 1, MU_ANNOUNCE_CANCEL = 2 };
+enum mu_announce_kind {
+    MU_ANNOUNCE_MANIFEST = 1,
+    MU_ANNOUNCE_CANCEL = 2,
+    MU_ANNOUNCE_INLINE = 3,
+};
 
 /* Create/consume pairs. consume checks the signature first, then the form. */
 MU_MUST int mu_manifest_create(const struct mu_crypto *c,
@@ -58,7 +86,13 @@ MU_MUST int mu_cancel_create(const struct mu_crypto *c,
                              const struct mu_signer *signer,
                              const uint8_t campaign[MU_CAMPAIGN_ID],
                              struct mu_writer *w);
-/* For MU_ANNOUNCE_CANCEL only m->campaign is filled. kg may be NULL where no
+/* MU_ERR_USAGE for an object that consume would refuse. */
+MU_MUST int mu_inline_create(const struct mu_crypto *c,
+                             const struct mu_signer *signer,
+                             const struct mu_inline *m, struct mu_writer *w);
+/* For MU_ANNOUNCE_CANCEL only m->campaign is filled; for MU_ANNOUNCE_INLINE
+ * what struct mu_inline has: campaign, group, session, epoch and the fields at
+ * the end. kg may be NULL where no
  * relay manifest is expected (it is then MU_ERR_UNKNOWN_KEY). One around a
  * manifest that does not allow it is MU_ERR_FORBIDDEN. */
 MU_MUST int mu_announce_consume(const struct mu_crypto *c,
@@ -67,6 +101,11 @@ MU_MUST int mu_announce_consume(const struct mu_crypto *c,
                                 struct mu_bytes object,
                                 enum mu_announce_kind *kind,
                                 struct mu_manifest *m);
+/* What a signed object says of itself, for a look at whether it is worth a
+ * signature check. Nothing is verified but the form. */
+MU_MUST int mu_announce_peek(struct mu_bytes object,
+                             enum mu_announce_kind *kind,
+                             struct mu_manifest *m);
 /* Option 1: wraps `signed_manifest`; shape, roots, session, kid, wrapped_cek
  * are taken from m. */
 MU_MUST int mu_relay_create(const struct mu_crypto *c,

@@ -256,6 +256,7 @@ struct mu_member {
 MU_MUST int mu_member_init(struct mu_member *m, const struct mu_crypto *crypto,
                            uint8_t *state, size_t state_len, size_t state_cap);
 struct mu_kid mu_member_newest(const struct mu_member *m);
+uint64_t mu_member_base(const struct mu_member *m);
 uint32_t mu_member_slot(const struct mu_member *m);
 /*
  * Opens a rekey part or a personal message (the latter in place: msg is
@@ -272,6 +273,14 @@ uint32_t mu_member_slot(const struct mu_member *m);
  */
 MU_MUST int mu_member_open(struct mu_member *m, uint8_t *msg, size_t msg_len,
                            struct mu_kid *kid, struct mu_secret *key);
+/*
+ * Whether a rekey part can be for this device, by what is written in it: no
+ * cipher is run, nothing changes, and whoever made it may have lied. 0: worth
+ * opening. Else what mu_member_open would say: MU_ERR_TRUNCATED or _MALFORMED,
+ * _REPLAY, _ROLLBACK, _UNEXPECTED, _NOT_FOUND, _UNKNOWN_KEY. For rekey parts
+ * only.
+ */
+MU_MUST int mu_member_concerns(const struct mu_member *m, struct mu_bytes part);
 /* LADDER: TGK of a level at the newest generation. MU_ERR_FORBIDDEN for a
  * level above the device's own. */
 MU_MUST int mu_member_level_key(const struct mu_member *m, uint8_t level,

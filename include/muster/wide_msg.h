@@ -100,11 +100,12 @@ void mu_wide_camp_row_write(const struct mu_wide_camp_row *row,
 bool mu_wide_camp_row_next(struct mu_wide_rows *rows,
                            struct mu_wide_camp_row *row);
 
-/* POST /camp/m {1: campaign id} */
+/* POST /camp/m. part: of an inline object; 0 for all else. */
 MU_MUST int mu_wide_campaign_ask_create(const uint8_t campaign[MU_CAMPAIGN_ID],
-                                        struct mu_writer *w);
+                                        uint16_t part, struct mu_writer *w);
 MU_MUST int mu_wide_campaign_ask_consume(struct mu_bytes in,
-                                         uint8_t campaign[MU_CAMPAIGN_ID]);
+                                         uint8_t campaign[MU_CAMPAIGN_ID],
+                                         uint16_t *part);
 
 struct mu_wide_campaign {
     struct mu_bytes object;
@@ -117,6 +118,8 @@ struct mu_wide_campaign {
     struct mu_kid kid;
     struct mu_secret kb;    /* empty in mode 0 */
     struct mu_bytes cancel; /* empty: none */
+    uint16_t parts; /* of an inline object, of which `object` is the one that
+                       was asked for; 0: a campaign with pages */
 };
 
 MU_MUST int mu_wide_campaign_create(const struct mu_wide_campaign *m,

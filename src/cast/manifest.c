@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The signed manifest and the signed cancel, and what opens any announce
- * object; docs/wire-format.md s.5.1 and s.5.3.
+ * The signed manifest, the signed cancel, the inline object, and what opens any
+ * announce object; docs/wire-format.md s.5.1, s.5.3 and s.5.5.
  */
 #include "cast/manifest.h"
 
@@ -14,14 +14,20 @@
 enum manifest_key {
     M_KIND, M_CAMPAIGN, M_GROUP, M_VERSION, M_SIZE, M_DIGEST, M_SHAPE,
     M_ROOTS, M_SESSION, M_KID, M_CEK, M_NAME, M_POINTER, M_EPOCH, M_DOWNGRADE,
-    M_EDITION, M_REPROTECT,
+    M_EDITION, M_REPROTECT, M_PART, M_PARTS, M_CONTENT_KIND, M_CONTENT,
 };
 
 /* What a manifest must have; the rest may be absent. */
 #define M_REQUIRED ((1u << M_DOWNGRADE) - 1)
+/* What an inline object must have. */
+#define M_INLINE                                                               \
+    (1u << M_KIND | 1u << M_CAMPAIGN | 1u << M_GROUP | 1u << M_SESSION |       \
+     1u << M_EPOCH | 1u << M_PART | 1u << M_PARTS | 1u << M_CONTENT_KIND |     \
+     1u << M_CONTENT)
 
 /* Signed payloads are built on the stack, beside the object they go into. */
 #define MANIFEST_PAYLOAD_MAX 1024
+#define INLINE_PAYLOAD_MAX (MU_INLINE_CONTENT_MAX + 64)
 
 static int signer_args(const struct mu_crypto *c, const struct mu_signer *s,
                        uint8_t kid[MU_SHA256_LEN], struct mu_cose_args *a)
@@ -186,7 +192,66 @@ int mu_cancel_create(const struct mu_crypto *c, const struct mu_signer *signer,
     return announce_sign(c, signer, &out, w);
 }
 
+static bool inline_fits(uint16_t part, uint16_t parts, uint8_t content_kind,
+                        size_t len)
+{
+    return part < parts && content_kind != 0 && len > 0 &&
+           len <= MU_INLINE_CONTENT_MAX;
+}
+
+int mu_inline_create(const struct mu_crypto *c, const struct mu_signer *signer,
+                     const struct mu_inline *m, struct mu_writer *w)
+{
+    uint8_t payload[INLINE_PAYLOAD_MAX];
+    struct mu_writer out = mu_writer(payload, sizeof(payload));
+
+    if (!inline_fits(m->part, m->parts, m->content_kind, m->content.len))
+        return MU_ERR_USAGE;
+    mu_cbor_put_map(&out, 9);
+    mu_cbor_put_uint(&out, M_KIND);
+    mu_cbor_put_uint(&out, MU_ANNOUNCE_INLINE);
+    mu_cbor_put_uint(&out, M_CAMPAIGN);
+    mu_cbor_put_bstr(&out, MU_BYTES(m->campaign));
+    mu_cbor_put_uint(&out, M_GROUP);
+    mu_cbor_put_uint(&out, m->group);
+    mu_cbor_put_uint(&out, M_SESSION);
+    mu_cbor_put_uint(&out, m->session);
+    mu_cbor_put_uint(&out, M_EPOCH);
+    mu_cbor_put_uint(&out, m->epoch);
+    mu_cbor_put_uint(&out, M_PART);
+    mu_cbor_put_uint(&out, m->part);
+    mu_cbor_put_uint(&out, M_PARTS);
+    mu_cbor_put_uint(&out, m->parts);
+    mu_cbor_put_uint(&out, M_CONTENT_KIND);
+    mu_cbor_put_uint(&out, m->content_kind);
+    mu_cbor_put_uint(&out, M_CONTENT);
+    mu_cbor_put_bstr(&out, m->content);
+    return announce_sign(c, signer, &out, w);
+}
+
 /* ---- reading ---- */
+
+static void inline_read_value(struct mu_reader *r, int64_t key,
+                              struct mu_manifest *m)
+{
+    switch (key) {
+    case M_PART:
+        m->part = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+        break;
+    case M_PARTS:
+        m->parts = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+        break;
+    case M_CONTENT_KIND:
+        m->content_kind = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
+        break;
+    case M_CONTENT:
+        m->content = mu_cbor_get_bstr(r);
+        break;
+    default:
+        mu_cbor_skip(r);
+        break;
+    }
+}
 
 static void manifest_read_value(struct mu_reader *r, int64_t key,
                                 uint64_t *kind, struct mu_manifest *m)
@@ -244,8 +309,29 @@ static void manifest_read_value(struct mu_reader *r, int64_t key,
         m->reprotect = mu_cbor_get_bool(r);
         break;
     default:
-        mu_cbor_skip(r);
+        inline_read_value(r, key, m);
         break;
+    }
+}
+
+/* Whether the fields of this kind are there and go together. */
+static int manifest_complete(uint64_t is, uint32_t seen,
+                             const struct mu_manifest *m)
+{
+    switch (is) {
+    case MU_ANNOUNCE_CANCEL:
+        return (seen & 3) == 3 ? 0 : MU_ERR_MALFORMED;
+    case MU_ANNOUNCE_MANIFEST:
+        return (seen & M_REQUIRED) == M_REQUIRED ? manifest_check(m)
+                                                 : MU_ERR_MALFORMED;
+    case MU_ANNOUNCE_INLINE:
+        return (seen & M_INLINE) == M_INLINE &&
+                       inline_fits(m->part, m->parts, m->content_kind,
+                                   m->content.len)
+                   ? 0
+                   : MU_ERR_MALFORMED;
+    default:
+        return is > MU_ANNOUNCE_INLINE ? MU_ERR_UNSUPPORTED : MU_ERR_MALFORMED;
     }
 }
 
@@ -261,23 +347,31 @@ static int manifest_read(struct mu_bytes payload, enum mu_announce_kind *kind,
 
     *m = (struct mu_manifest){0};
     while (mu_cbor_map_next(&r, &map, &key)) {
-        if (key >= 0 && key <= M_DOWNGRADE)
+        if (key >= 0 && key <= M_CONTENT)
             seen |= 1u << key;
         manifest_read_value(&r, key, &is, m);
     }
     rc = mu_reader_end(&r);
+    if (rc == 0)
+        rc = manifest_complete(is, seen, m);
+    if (rc == 0)
+        *kind = (enum mu_announce_kind)is;
+    return rc;
+}
+
+int mu_announce_peek(struct mu_bytes object, enum mu_announce_kind *kind,
+                     struct mu_manifest *m)
+{
+    struct mu_cose cose;
+    int rc;
+
+    if (object.len > MU_ANNOUNCE_MAX)
+        return MU_ERR_TOO_LARGE;
+    rc = mu_cose_decode(object, &cose);
     if (rc != 0)
         return rc;
-    if (is == MU_ANNOUNCE_CANCEL && (seen & 3) == 3) {
-        *kind = MU_ANNOUNCE_CANCEL;
-        return 0;
-    }
-    if (is != MU_ANNOUNCE_MANIFEST)
-        return is > MU_ANNOUNCE_CANCEL ? MU_ERR_UNSUPPORTED : MU_ERR_MALFORMED;
-    if ((seen & M_REQUIRED) != M_REQUIRED)
-        return MU_ERR_MALFORMED;
-    *kind = MU_ANNOUNCE_MANIFEST;
-    return manifest_check(m);
+    return cose.kind == MU_COSE_SIGN1 ? manifest_read(cose.content, kind, m)
+                                      : MU_ERR_UNSUPPORTED;
 }
 
 int mu_manifest_consume_signed(const struct mu_crypto *c,

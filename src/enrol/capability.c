@@ -11,7 +11,7 @@ void mu_capability_write(struct mu_writer *w, const struct mu_capability *cap)
         mu_writer_fail(w);
         return;
     }
-    mu_cbor_put_map(w, 4);
+    mu_cbor_put_map(w, cap->member_memory != 0 ? 5 : 4);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_uint(w, cap->object_max);
     mu_cbor_put_uint(w, 2);
@@ -22,6 +22,10 @@ void mu_capability_write(struct mu_writer *w, const struct mu_capability *cap)
         mu_cbor_put_int(w, cap->algs[i]);
     mu_cbor_put_uint(w, 4);
     mu_cbor_put_uint(w, cap->receiver);
+    if (cap->member_memory != 0) {
+        mu_cbor_put_uint(w, 5);
+        mu_cbor_put_uint(w, cap->member_memory);
+    }
 }
 
 static void capability_algs(struct mu_reader *r, struct mu_capability *cap)
@@ -60,6 +64,10 @@ void mu_capability_read(struct mu_reader *r, struct mu_capability *cap)
             break;
         case 4:
             cap->receiver = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
+            break;
+        case 5:
+            cap->member_memory =
+                (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
             break;
         default:
             mu_cbor_skip(r);

@@ -4,6 +4,22 @@
 #include "muster/keyfetch.h"
 
 #define KB_LEN 32 /* bytes */
+/* Bytes of field 4 beside the piece: array, group, total, offset, heads. */
+#define PIECE_OVERHEAD 16
+
+static bool request_states_valid(const struct mu_keyfetch_request *m)
+{
+    if (m->states_len > MU_DEVICE_GROUPS_MAX)
+        return false;
+    for (size_t i = 0; i < m->states_len; i++) {
+        for (size_t j = 0; j < i; j++) {
+            if (m->states[j].group == m->states[i].group)
+                return false;
+        }
+    }
+    return !m->collecting ||
+           (m->offset > 0 && m->offset <= MU_MEMBER_STATE_MAX);
+}
 
 static bool request_valid(const struct mu_keyfetch_request *m)
 {
@@ -17,7 +33,17 @@ static bool request_valid(const struct mu_keyfetch_request *m)
                 return false;
         }
     }
-    return true;
+    return request_states_valid(m);
+}
+
+static bool response_piece_valid(const struct mu_keyfetch_response *m)
+{
+    if (m->piece.len == 0)
+        return true;
+    return mu_groups_find(&m->groups, m->piece_group) >= 0 &&
+           m->piece_total <= MU_MEMBER_STATE_MAX &&
+           m->piece_offset < m->piece_total &&
+           m->piece.len <= (size_t)(m->piece_total - m->piece_offset);
 }
 
 static bool response_valid(const struct mu_keyfetch_response *m)
@@ -34,7 +60,7 @@ static bool response_valid(const struct mu_keyfetch_response *m)
                 return false;
         }
     }
-    return true;
+    return response_piece_valid(m);
 }
 
 static void kid_put(struct mu_writer *w, const struct mu_kid *kid)
@@ -63,17 +89,72 @@ static uint8_t count_get(struct mu_reader *r)
     return r->failed ? 0 : (uint8_t)count;
 }
 
+static void state_put(struct mu_writer *w, const struct mu_keyfetch_state *s,
+                      size_t items)
+{
+    mu_cbor_put_array(w, items);
+    mu_cbor_put_uint(w, s->group);
+    mu_cbor_put_uint(w, s->base);
+    mu_cbor_put_uint(w, s->newest);
+}
+
+static void state_get(struct mu_reader *r, struct mu_keyfetch_state *s,
+                      size_t items)
+{
+    mu_cbor_expect_array(r, items);
+    s->group = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+    s->base = mu_cbor_get_uint(r);
+    s->newest = mu_cbor_get_uint(r);
+}
+
 int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
                                struct mu_writer *w)
 {
     if (!request_valid(m))
         return MU_ERR_USAGE;
-    mu_cbor_put_map(w, 1);
+    mu_cbor_put_map(w, 1u + (m->states_len != 0 ? 1 : 0) +
+                           (m->collecting ? 1 : 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_array(w, m->held_len);
     for (size_t i = 0; i < m->held_len; i++)
         kid_put(w, &m->held[i]);
+    if (m->states_len != 0) {
+        mu_cbor_put_uint(w, 2);
+        mu_cbor_put_array(w, m->states_len);
+        for (size_t i = 0; i < m->states_len; i++)
+            state_put(w, &m->states[i], 3);
+    }
+    if (m->collecting) {
+        mu_cbor_put_uint(w, 3);
+        state_put(w, &m->which, 4);
+        mu_cbor_put_uint(w, m->offset);
+    }
     return mu_writer_end(w);
+}
+
+static void request_read(struct mu_reader *r, int64_t key,
+                         struct mu_keyfetch_request *m)
+{
+    switch (key) {
+    case 1:
+        m->held_len = count_get(r);
+        for (size_t i = 0; i < m->held_len; i++)
+            m->held[i] = kid_get(r);
+        break;
+    case 2:
+        m->states_len = count_get(r);
+        for (size_t i = 0; i < m->states_len; i++)
+            state_get(r, &m->states[i], 3);
+        break;
+    case 3:
+        m->collecting = true;
+        state_get(r, &m->which, 4);
+        m->offset = (uint16_t)mu_cbor_get_uint_max(r, MU_MEMBER_STATE_MAX);
+        break;
+    default:
+        mu_cbor_skip(r);
+        break;
+    }
 }
 
 int mu_keyfetch_request_consume(struct mu_bytes in,
@@ -87,14 +168,8 @@ int mu_keyfetch_request_consume(struct mu_bytes in,
 
     *m = (struct mu_keyfetch_request){0};
     while (mu_cbor_map_next(&r, &map, &key)) {
-        if (key != 1) {
-            mu_cbor_skip(&r);
-            continue;
-        }
-        there = true;
-        m->held_len = count_get(&r);
-        for (size_t i = 0; i < m->held_len; i++)
-            m->held[i] = kid_get(&r);
+        there = there || key == 1;
+        request_read(&r, key, m);
     }
     rc = mu_reader_end(&r);
     if (rc == 0 && (!there || !request_valid(m)))
@@ -104,12 +179,10 @@ int mu_keyfetch_request_consume(struct mu_bytes in,
     return rc;
 }
 
-int mu_keyfetch_response_create(const struct mu_keyfetch_response *m,
-                                struct mu_writer *w)
+static void response_write(const struct mu_keyfetch_response *m,
+                           struct mu_writer *w)
 {
-    if (!response_valid(m))
-        return MU_ERR_USAGE;
-    mu_cbor_put_map(w, 3);
+    mu_cbor_put_map(w, m->piece.len > 0 ? 4 : 3);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_array(w, m->keys_len);
     for (size_t i = 0; i < m->keys_len; i++) {
@@ -122,6 +195,39 @@ int mu_keyfetch_response_create(const struct mu_keyfetch_response *m,
     mu_groups_write(w, &m->groups);
     mu_cbor_put_uint(w, 3);
     mu_cbor_put_uint(w, m->epoch);
+    if (m->piece.len == 0)
+        return;
+    mu_cbor_put_uint(w, 4);
+    mu_cbor_put_array(w, 4);
+    mu_cbor_put_uint(w, m->piece_group);
+    mu_cbor_put_uint(w, m->piece_total);
+    mu_cbor_put_uint(w, m->piece_offset);
+    mu_cbor_put_bstr(w, m->piece);
+}
+
+size_t mu_keyfetch_piece_room(const struct mu_keyfetch_response *m)
+{
+    struct mu_keyfetch_response bare = *m;
+    uint8_t out[MU_KEYFETCH_RESPONSE_MAX];
+    struct mu_writer w = mu_writer(out, sizeof out);
+    size_t room;
+
+    bare.piece = mu_bytes(NULL, 0);
+    response_write(&bare, &w);
+    room = w.failed || w.len + PIECE_OVERHEAD > sizeof out
+               ? 0
+               : sizeof out - w.len - PIECE_OVERHEAD;
+    mu_wipe(out, sizeof out);
+    mu_keyfetch_response_clear(&bare);
+    return room;
+}
+
+int mu_keyfetch_response_create(const struct mu_keyfetch_response *m,
+                                struct mu_writer *w)
+{
+    if (!response_valid(m) || m->piece.len > mu_keyfetch_piece_room(m))
+        return MU_ERR_USAGE;
+    response_write(m, w);
     return mu_writer_end(w);
 }
 
@@ -137,6 +243,17 @@ static void response_keys(struct mu_reader *r, struct mu_keyfetch_response *m)
             mu_reader_fail(r);
         key->valid_s = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
     }
+}
+
+static void response_piece(struct mu_reader *r, struct mu_keyfetch_response *m)
+{
+    mu_cbor_expect_array(r, 4);
+    m->piece_group = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+    m->piece_total = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+    m->piece_offset = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+    m->piece = mu_cbor_get_bstr(r);
+    if (m->piece.len == 0 || m->piece.len > mu_keyfetch_piece_room(m))
+        mu_reader_fail(r);
 }
 
 int mu_keyfetch_response_consume(struct mu_bytes in,
@@ -161,6 +278,9 @@ int mu_keyfetch_response_consume(struct mu_bytes in,
             break;
         case 3:
             m->epoch = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
+            break;
+        case 4:
+            response_piece(&r, m);
             break;
         default:
             mu_cbor_skip(&r);

@@ -86,3 +86,20 @@ int mu_khop_derive(const struct mu_crypto *c, const struct mu_secret *kmr,
         return MU_ERR_USAGE;
     return mu_kdf(c, kmr, "hop", peer, 32, khop);
 }
+
+int mu_kb_held(const struct mu_crypto *c, const struct mu_secret *kb,
+               const struct mu_kid *kid, uint8_t out[32])
+{
+    uint8_t context[MU_KID_LEN];
+    struct mu_writer w = mu_writer(context, sizeof context);
+    struct mu_secret held;
+    int rc;
+
+    mu_kid_write(&w, kid);
+    mu_zero(out, 32);
+    rc = mu_kdf(c, kb, "held", mu_written(&w), 32, &held);
+    if (rc == 0)
+        mu_copy(out, held.bytes, 32);
+    mu_secret_clear(&held);
+    return rc;
+}

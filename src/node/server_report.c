@@ -201,11 +201,12 @@ int mu_srv_camp_m_request(struct mu_server *s, const struct mu_event *ev)
     struct mu_server_campaign *c;
     struct mu_writer w = mu_srv_writer(s);
     enum mu_wide_command command;
-    int rc = mu_wide_campaign_ask_consume(ev->message.payload, id);
+    uint16_t part;
+    int rc = mu_wide_campaign_ask_consume(ev->message.payload, id, &part);
 
     if (rc != 0)
         return rc;
-    c = mu_srv_campaign_find(s, id);
+    c = part == 0 ? mu_srv_campaign_find(s, id) : NULL;
     /* The key of a group goes to gateways that serve members of it only. */
     if (c == NULL || !camp_listed(c, ev->link, &command))
         return MU_ERR_NOT_FOUND;

@@ -119,16 +119,21 @@ bool mu_wide_camp_row_next(struct mu_wide_rows *rows,
 }
 
 int mu_wide_campaign_ask_create(const uint8_t campaign[MU_CAMPAIGN_ID],
-                                struct mu_writer *w)
+                                uint16_t part, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 1);
+    mu_cbor_put_map(w, part != 0 ? 2 : 1);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_bstr(w, mu_bytes(campaign, MU_CAMPAIGN_ID));
+    if (part != 0) {
+        mu_cbor_put_uint(w, 2);
+        mu_cbor_put_uint(w, part);
+    }
     return mu_writer_end(w);
 }
 
 int mu_wide_campaign_ask_consume(struct mu_bytes in,
-                                 uint8_t campaign[MU_CAMPAIGN_ID])
+                                 uint8_t campaign[MU_CAMPAIGN_ID],
+                                 uint16_t *part)
 {
     struct mu_reader r = mu_reader(in);
     struct mu_cbor_map map = mu_cbor_get_map(&r);
@@ -136,10 +141,13 @@ int mu_wide_campaign_ask_consume(struct mu_bytes in,
     int64_t key;
 
     mu_zero(campaign, MU_CAMPAIGN_ID);
+    *part = 0;
     while (mu_cbor_map_next(&r, &map, &key)) {
         seen |= mu_msg_bit(key);
         if (key == 1)
             mu_cbor_get_bstr_copy(&r, campaign, MU_CAMPAIGN_ID);
+        else if (key == 2)
+            *part = (uint16_t)mu_cbor_get_uint_max(&r, UINT16_MAX);
         else
             mu_cbor_skip(&r);
     }
@@ -151,7 +159,8 @@ int mu_wide_campaign_create(const struct mu_wide_campaign *m,
 {
     bool with_kb = m->mode != MU_MODE_END_TO_END;
 
-    mu_cbor_put_map(w, 7u + (with_kb ? 1 : 0) + (m->cancel.len > 0 ? 1 : 0));
+    mu_cbor_put_map(w, 7u + (with_kb ? 1 : 0) + (m->cancel.len > 0 ? 1 : 0) +
+                           (m->parts != 0 ? 1 : 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_bstr(w, m->object);
     mu_cbor_put_uint(w, 2);
@@ -175,6 +184,10 @@ int mu_wide_campaign_create(const struct mu_wide_campaign *m,
     if (m->cancel.len > 0) {
         mu_cbor_put_uint(w, 9);
         mu_cbor_put_bstr(w, m->cancel);
+    }
+    if (m->parts != 0) {
+        mu_cbor_put_uint(w, 10);
+        mu_cbor_put_uint(w, m->parts);
     }
     return mu_writer_end(w);
 }
@@ -223,6 +236,9 @@ static void wide_campaign_read(struct mu_reader *r, int64_t key,
     case 9:
         m->cancel = mu_msg_get_data(r, 1, MU_ANNOUNCE_MAX);
         break;
+    case 10:
+        m->parts = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
+        break;
     default:
         mu_cbor_skip(r);
     }
@@ -246,6 +262,11 @@ int mu_wide_campaign_consume(struct mu_bytes in, struct mu_wide_campaign *m)
      * and nobody gives it away in the other. */
     if (rc == 0 &&
         (m->mode != MU_MODE_END_TO_END) != mu_secret_is_set(&m->kb))
+        rc = MU_ERR_MALFORMED;
+    /* Packets of an inline object are tagged by the gateway: it goes end to end
+     * whatever the gateway does with objects of the group. */
+    if (rc == 0 && m->parts != 0 &&
+        (m->mode != MU_MODE_END_TO_END || m->tags_len != 0))
         rc = MU_ERR_MALFORMED;
     if (rc != 0)
         mu_secret_clear(&m->kb);

@@ -264,7 +264,8 @@ static void test_signed_nonsense(void **state)
         {"\xa0", 1, MU_ERR_MALFORMED},
         {"\xa1\x00\x01", 3, MU_ERR_MALFORMED},         /* nothing else */
         {"\xa1\x00\x02", 3, MU_ERR_MALFORMED},         /* cancels what? */
-        {"\xa1\x00\x03", 3, MU_ERR_UNSUPPORTED},       /* a kind to come */
+        {"\xa1\x00\x03", 3, MU_ERR_MALFORMED},         /* holds what? */
+        {"\xa1\x00\x04", 3, MU_ERR_UNSUPPORTED},       /* a kind to come */
         {"\xa2\x00\x02\x01\x47zzzzzzz", 12, MU_ERR_TRUNCATED}, /* 7 bytes */
         {"\xa2\x01\x48zzzzzzzz\x00\x02", 13, MU_ERR_TRUNCATED}, /* order */
         {"\x80", 1, MU_ERR_TRUNCATED},

@@ -35,7 +35,7 @@ static struct mu_connect1 node_says(void)
         .gateway = mu_bytes_str("gw-north"),
         .epoch = 7,
         .capability = {1048576, 65536, {MU_ALG_ES256, MU_ALG_EDDSA}, 2,
-                       MU_RECEIVER_MICRO},
+                       MU_RECEIVER_MICRO, 0},
     };
 }
 
@@ -206,7 +206,7 @@ static void test_largest(void **state)
     m1.epoch = m2.epoch = UINT32_MAX;
     m1.capability = (struct mu_capability){
         UINT64_MAX, UINT64_MAX, {INT32_MIN, INT32_MIN, INT32_MIN, INT32_MIN},
-        4, UINT8_MAX};
+        4, UINT8_MAX, UINT32_MAX};
     m2.alg = MU_ALG_ES256;
     m2.pub = MU_BYTES(server_p256);
     m2.groups.len = MU_DEVICE_GROUPS_MAX;
@@ -622,10 +622,11 @@ static void test_peek_refuses(void **state)
 /* Unknown algorithms and fields of a later version do no harm. */
 static void test_capability_of_the_future(void **state)
 {
-    /* {1: 1, 2: 2, 3: [-70000, -7, -8, 1, 4, 5, 2^32], 4: 0, 5: "x"} */
+    /* {1: 1, 2: 2, 3: [-70000, -7, -8, 1, 4, 5, 2^32], 4: 0, 5: 9,
+     *  6: "x"} */
     static const uint8_t later[] = {
-        0xa5, 1, 1, 2, 2, 3, 0x87, 0x3a, 0, 1, 0x11, 0x6f, 0x26, 0x27,
-        1, 4, 5, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0, 4, 0, 5, 0x61, 'x'};
+        0xa6, 1, 1, 2, 2, 3, 0x87, 0x3a, 0, 1, 0x11, 0x6f, 0x26, 0x27,
+        1, 4, 5, 0x1b, 0, 0, 0, 1, 0, 0, 0, 0, 4, 0, 5, 9, 6, 0x61, 'x'};
     struct mu_reader r = mu_reader(MU_BYTES(later));
     struct mu_capability cap;
 
@@ -633,6 +634,7 @@ static void test_capability_of_the_future(void **state)
     mu_capability_read(&r, &cap);
     assert_int_equal(mu_reader_end(&r), 0);
     assert_int_equal(cap.algs_len, MU_CAPABILITY_ALGS_MAX);
+    assert_int_equal(cap.member_memory, 9);
     assert_true(mu_capability_has_alg(&cap, MU_ALG_EDDSA));
     assert_false(mu_capability_has_alg(&cap, MU_ALG_HMAC256));
     cap.algs_len = MU_CAPABILITY_ALGS_MAX + 1;

@@ -203,7 +203,7 @@ static void test_consume_refuses(void **state)
 
     (void)state;
     assert_int_equal(response_with(32, MU_KEY_KB, 7, 0x0e), 0);
-    assert_int_equal(response_with(32, MU_KEY_KB, 7, 0x1e), 0); /* key 4 */
+    assert_int_equal(response_with(32, MU_KEY_KB, 7, 0x2e), 0); /* key 5 */
     assert_true(response_with(31, MU_KEY_KB, 7, 0x0e) < 0);
     assert_true(response_with(33, MU_KEY_KB, 7, 0x0e) < 0);
     assert_true(response_with(0, MU_KEY_KB, 7, 0x0e) < 0);
@@ -238,7 +238,7 @@ static void test_consume_refuses(void **state)
     assert_int_equal(mu_keyfetch_request_consume(mu_bytes("\xa0", 1), &q),
                      MU_ERR_MALFORMED);
     assert_int_equal(
-        mu_keyfetch_request_consume(mu_bytes("\xa2\x01\x80\x02\x01", 5), &q),
+        mu_keyfetch_request_consume(mu_bytes("\xa2\x01\x80\x04\x01", 5), &q),
         0);
 }
 

@@ -247,6 +247,7 @@ static void on_details(struct script *s, const struct mu_event *ev)
     uint8_t raw[4096], id[MU_CAMPAIGN_ID], members[1] = {0};
     struct mu_writer w = mu_writer(raw, sizeof raw);
     struct script_campaign *k = &s->campaign;
+    uint16_t part;
     struct mu_wide_campaign m = {
         .object = mu_bytes(k->object, k->object_len),
         .mode = k->mode,
@@ -256,7 +257,7 @@ static void on_details(struct script *s, const struct mu_event *ev)
         .cancel = mu_bytes(k->cancel, k->cancel_len),
     };
 
-    must(mu_wide_campaign_ask_consume(ev->message.payload, id));
+    must(mu_wide_campaign_ask_consume(ev->message.payload, id, &part));
     if (!k->live || memcmp(id, k->id, sizeof id) != 0) {
         answer(s, ev, MU_COAP_NOT_FOUND, (struct mu_bytes){NULL, 0});
         return;

@@ -283,7 +283,6 @@ static void test_wide_reports(void **state)
                                .reason = 16}, out;
     struct mu_wide_notice n = {1, 2, kw, key}, nout;
     struct mu_bytes bitmap;
-    uint8_t campaign[MU_CAMPAIGN_ID];
 
     (void)state;
     assert_int_equal(mu_wide_report_create(&m, fresh()), 0);
@@ -300,10 +299,49 @@ static void test_wide_reports(void **state)
     assert_int_equal(mu_wide_poke_consume(mu_written(&w), &bitmap), 0);
     assert_true(mu_bytes_eq(bitmap, MU_BYTES(bits)));
     REFUSE_LENGTHS(mu_wide_poke_consume(in, &bitmap));
-    assert_int_equal(mu_wide_campaign_ask_create(m.campaign, fresh()), 0);
-    assert_int_equal(mu_wide_campaign_ask_consume(mu_written(&w), campaign), 0);
-    assert_memory_equal(campaign, m.campaign, sizeof campaign);
-    REFUSE_LENGTHS(mu_wide_campaign_ask_consume(in, campaign));
+}
+
+static void test_wide_parts(void **state)
+{
+    static const uint8_t object[3] = {1, 2, 3};
+    static const uint8_t id[MU_CAMPAIGN_ID] = {9, 8, 7, 6, 5, 4, 3, 2};
+    struct mu_wide_campaign m = {.object = MU_BYTES(object),
+                                 .kid = {MU_KEY_KB, 7, 5},
+                                 .members = MU_BYTES(object),
+                                 .parts = 0xffff}, out;
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint16_t part = 1;
+
+    (void)state;
+    assert_int_equal(mu_wide_campaign_ask_create(id, 0, fresh()), 0);
+    assert_int_equal(w.len, 11); /* as it was without parts */
+    assert_int_equal(
+        mu_wide_campaign_ask_consume(mu_written(&w), campaign, &part), 0);
+    assert_int_equal(part, 0);
+    assert_int_equal(mu_wide_campaign_ask_create(id, 0xffff, fresh()), 0);
+    assert_int_equal(
+        mu_wide_campaign_ask_consume(mu_written(&w), campaign, &part), 0);
+    assert_int_equal(part, 0xffff);
+    assert_memory_equal(campaign, id, sizeof id);
+    REFUSE_LENGTHS(mu_wide_campaign_ask_consume(in, campaign, &part));
+
+    assert_int_equal(mu_wide_campaign_create(&m, fresh()), 0);
+    assert_int_equal(mu_wide_campaign_consume(mu_written(&w), &out), 0);
+    assert_int_equal(out.parts, 0xffff);
+    assert_int_equal(out.tags_len, 0);
+    REFUSE_LENGTHS(mu_wide_campaign_consume(in, &out));
+    /* Its packets are tagged by the gateway, end to end. */
+    m.tags_len = 1;
+    assert_int_equal(mu_wide_campaign_create(&m, fresh()), 0);
+    assert_int_equal(mu_wide_campaign_consume(mu_written(&w), &out),
+                     MU_ERR_MALFORMED);
+    m.tags_len = 0;
+    m.mode = MU_MODE_REPROTECT;
+    m.kb = key;
+    assert_int_equal(mu_wide_campaign_create(&m, fresh()), 0);
+    assert_int_equal(mu_wide_campaign_consume(mu_written(&w), &out),
+                     MU_ERR_MALFORMED);
+    assert_int_equal(out.kb.len, 0);
 }
 
 int main(void)
@@ -318,6 +356,7 @@ int main(void)
         cmocka_unit_test(test_wide_lists),
         cmocka_unit_test(test_wide_campaign),
         cmocka_unit_test(test_wide_reports),
+        cmocka_unit_test(test_wide_parts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

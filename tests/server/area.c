@@ -144,7 +144,7 @@ uint8_t area_fetch(struct area *a, const uint8_t *campaign)
     enum mu_announce_kind kind;
     struct rig_send *s;
     memcpy(signer.pub, a->rig->server.signer.pub, signer.pub_len);
-    assert_int_equal(mu_wide_campaign_ask_create(campaign, &w), 0);
+    assert_int_equal(mu_wide_campaign_ask_create(campaign, 0, &w), 0);
     s = rig_request(a->rig, a->number, "camp/m", mu_written(&w));
     assert_non_null(s);
     if (s->code != MU_COAP_CONTENT)

@@ -184,6 +184,13 @@ MU_MUST int mu_open_lkh(const struct mu_member *m,
                         const struct mu_member_view *v,
                         const struct mu_rekey_msg *msg,
                         struct mu_lkh_path *path, struct mu_secret *seed);
+/* The same without keys: whether there is anything to open. */
+MU_MUST int mu_concerns_forest(const struct mu_member_view *v,
+                               const struct mu_rekey_msg *msg);
+MU_MUST int mu_concerns_lkh(const struct mu_member_view *v,
+                            const struct mu_rekey_msg *msg);
+MU_MUST int mu_concerns_ladder(const struct mu_member_view *v,
+                               const struct mu_rekey_msg *msg);
 MU_MUST int mu_open_ladder(const struct mu_member *m,
                            const struct mu_member_view *v,
                            const struct mu_rekey_msg *msg,

@@ -32,6 +32,13 @@ struct mu_kid mu_member_newest(const struct mu_member *m)
     return v.newest;
 }
 
+uint64_t mu_member_base(const struct mu_member *m)
+{
+    struct mu_member_view v = {.kind = 0};
+
+    return member_view(m, &v) == 0 ? v.base : 0;
+}
+
 uint32_t mu_member_slot(const struct mu_member *m)
 {
     struct mu_member_view v = {.kind = 0};
@@ -141,6 +148,28 @@ static int open_part(struct mu_member *m, const struct mu_member_view *v,
     mu_wipe(&path, sizeof path);
     mu_secret_clear(&seed);
     return rc;
+}
+
+int mu_member_concerns(const struct mu_member *m, struct mu_bytes part)
+{
+    struct mu_member_view v;
+    struct mu_rekey_msg msg;
+    int rc = member_view(m, &v);
+
+    if (rc == 0)
+        rc = mu_rekey_read(part, &msg);
+    if (rc == 0)
+        rc = member_check(&v, &msg.info);
+    if (rc != 0)
+        return rc;
+    switch (v.kind) {
+    case MU_SCHEME_LKH:
+        return mu_concerns_lkh(&v, &msg);
+    case MU_SCHEME_LADDER:
+        return mu_concerns_ladder(&v, &msg);
+    default:
+        return mu_concerns_forest(&v, &msg);
+    }
 }
 
 static int personal_key(const struct mu_member *m,

@@ -101,22 +101,42 @@ static int forest_seed(const struct mu_crypto *c, const struct place *p,
     return rc;
 }
 
+/* The entry whose subset the place is in; MU_ERR_NOT_FOUND. */
+static int forest_entry(const struct place *p, uint8_t kind,
+                        const struct mu_rekey_msg *msg, uint32_t *code,
+                        struct mu_bytes *wrapped)
+{
+    struct mu_reader r = mu_reader(msg->entries);
+
+    for (uint16_t i = 0; i < msg->info.entries; i++) {
+        *code = mu_read_u32(&r);
+        *wrapped = msg->by_index ? mu_bytes(NULL, 0)
+                                 : mu_read_bytes(&r, MU_NODE_KEY_LEN);
+        if (place_in(p, kind, *code))
+            return 0;
+    }
+    return MU_ERR_NOT_FOUND;
+}
+
+int mu_concerns_forest(const struct mu_member_view *v,
+                       const struct mu_rekey_msg *msg)
+{
+    const struct place p = place_of(v);
+    struct mu_bytes wrapped;
+    uint32_t code;
+
+    return forest_entry(&p, v->kind, msg, &code, &wrapped);
+}
+
 int mu_open_forest(const struct mu_member *m, const struct mu_member_view *v,
                    const struct mu_rekey_msg *msg, struct mu_secret *seed)
 {
     const struct place p = place_of(v);
-    struct mu_reader r = mu_reader(msg->entries);
+    struct mu_bytes wrapped;
+    uint32_t code;
+    int rc = forest_entry(&p, v->kind, msg, &code, &wrapped);
 
-    for (uint16_t i = 0; i < msg->info.entries; i++) {
-        const uint32_t code = mu_read_u32(&r);
-        struct mu_bytes wrapped = {NULL, 0};
-
-        if (!msg->by_index)
-            wrapped = mu_read_bytes(&r, MU_NODE_KEY_LEN);
-        if (place_in(&p, v->kind, code))
-            return forest_seed(m->crypto, &p, msg, code, wrapped, seed);
-    }
-    return MU_ERR_NOT_FOUND;
+    return rc != 0 ? rc : forest_seed(m->crypto, &p, msg, code, wrapped, seed);
 }
 
 /* Where the entries of our own way to the root are. */
@@ -146,6 +166,25 @@ static void way_find(const struct mu_member_view *v,
     }
 }
 
+static int way_check(const struct mu_member_view *v,
+                     const struct mu_rekey_msg *msg, const struct way *way)
+{
+    if (!way->based)
+        return MU_ERR_NOT_FOUND;
+    if (way->low > v->body.data[1] || msg->height < v->body.data[1])
+        return MU_ERR_UNKNOWN_KEY; /* the tree grew while we were away */
+    return 0;
+}
+
+int mu_concerns_lkh(const struct mu_member_view *v,
+                    const struct mu_rekey_msg *msg)
+{
+    struct way way = {.based = false};
+
+    way_find(v, msg, &way);
+    return way_check(v, msg, &way);
+}
+
 int mu_open_lkh(const struct mu_member *m, const struct mu_member_view *v,
                 const struct mu_rekey_msg *msg, struct mu_lkh_path *path,
                 struct mu_secret *seed)
@@ -155,10 +194,9 @@ int mu_open_lkh(const struct mu_member *m, const struct mu_member_view *v,
     int rc;
 
     way_find(v, msg, &way);
-    if (!way.based)
-        return MU_ERR_NOT_FOUND;
-    if (way.low > v->body.data[1] || msg->height < v->body.data[1])
-        return MU_ERR_UNKNOWN_KEY; /* the tree grew while we were away */
+    rc = way_check(v, msg, &way);
+    if (rc != 0)
+        return rc;
     if (MU_MEMBER_HEAD_LEN + 2 + MU_NODE_KEY_LEN * (msg->height + 1u) >
         m->state_cap)
         return MU_ERR_NO_SPACE;
@@ -181,14 +219,12 @@ int mu_open_lkh(const struct mu_member *m, const struct mu_member_view *v,
     return rc;
 }
 
-int mu_open_ladder(const struct mu_member *m, const struct mu_member_view *v,
-                   const struct mu_rekey_msg *msg, struct mu_secret *seed)
+int mu_concerns_ladder(const struct mu_member_view *v,
+                       const struct mu_rekey_msg *msg)
 {
     struct mu_reader r = mu_reader(v->body);
     const uint8_t own = mu_read_u8(&r);
     const uint8_t levels = mu_read_u8(&r);
-    struct mu_secret kdk = {.len = 0};
-    int rc;
 
     if (levels != msg->levels)
         return MU_ERR_MALFORMED;
@@ -197,6 +233,19 @@ int mu_open_ladder(const struct mu_member *m, const struct mu_member_view *v,
         if (mu_read_u32(&r) != msg->ladder[i])
             return MU_ERR_UNKNOWN_KEY;
     }
+    return 0;
+}
+
+int mu_open_ladder(const struct mu_member *m, const struct mu_member_view *v,
+                   const struct mu_rekey_msg *msg, struct mu_secret *seed)
+{
+    const uint8_t own = v->body.data[0];
+    const uint8_t levels = v->body.data[1];
+    struct mu_secret kdk = {.len = 0};
+    int rc = mu_concerns_ladder(v, msg);
+
+    if (rc != 0)
+        return rc;
     rc = body_key(v->body, v->body.len - MU_NODE_KEY_LEN, &kdk);
     for (uint8_t i = own; i < levels && rc == 0; i++)
         rc = mu_ladder_step(m->crypto, &kdk, msg->ladder[i]);
