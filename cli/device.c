@@ -11,7 +11,7 @@ struct device_args {
     uint32_t seed;
 };
 
-#define DEVICE_OPTIONS 26
+#define DEVICE_OPTIONS 32
 
 static void device_table(struct device_args *a,
                          struct cli_option table[DEVICE_OPTIONS])
@@ -41,6 +41,16 @@ static void device_table(struct device_args *a,
           "exits 0 when the new version runs", false },
         { "hook-timeout-ms", CLI_NUMBER, &c->body.hook_timeout_ms, 10, 86400000,
           "MS", "time for a hook before it is killed", false },
+        { "mesh", CLI_TEXT, &c->mesh.listen, 0, 0, "HOST:PORT",
+          "passes objects on to neighbours, and takes them from them", false },
+        { "neighbours", CLI_TEXT, &c->mesh.neighbours, 0, 0, "HOST:PORT,...",
+          "where they listen with --mesh; others are not heard", false },
+        { "mesh-rate", CLI_NUMBER, &c->mesh.rate, 1000, 100000000, "BYTES",
+          "a second that it sends to neighbours at most", false },
+        { "mesh-payload", CLI_NUMBER, &c->mesh.payload, 64, 1472, "BYTES",
+          "of a manifest's packets, the same in the area", false },
+        { "mesh-only", CLI_FLAG, &c->mesh.only, 0, 0, "",
+          "out of reach of the gateway's cast: neighbours bring it all", false },
         CLI_DROP_OPTIONS(&c->body, &a->seed),
         CLI_RUN_OPTIONS(&c->body, &a->log),
         { 0 },
@@ -57,6 +67,7 @@ static void device_defaults(struct device_args *a)
     *a = (struct device_args){ .log = "info", .seed = 1 };
     a->conf = (struct mu_device_run_conf){
         .object_max = 65536, .page_memory = 256, .body = mu_body_defaults,
+        .mesh = { .neighbours = "", .rate = 250000, .payload = 1024 },
     };
 }
 

@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "muster/cast.h"
 #include "net/log.h"
 
 const struct mu_body_conf mu_body_defaults = {
@@ -198,7 +199,7 @@ static void side_receiver_channel(struct mu_cast_side *side,
     int rc = 0;
 
     side->up_port = e->up_port;
-    if (strcmp(e->address, "unicast") == 0) {
+    if (b->beyond || strcmp(e->address, "unicast") == 0) {
         mu_udp_close(&side->group);
     } else {
         rc = mu_addr_host(e->address, e->port, &group);
@@ -213,6 +214,8 @@ static void side_receiver_channel(struct mu_cast_side *side,
 static void side_send(struct mu_cast_side *side, const struct mu_effect *e)
 {
     if (!side->sender) {
+        if (side->body->beyond && e->packet.data[0] == MU_CAST_NEED)
+            return;
         if (mu_coap_peer(side->body->coap, MU_LINK_UP_NODE, &side->to))
             mu_addr_set_port(&side->to, side->up_port);
         mu_udp_send(&side->port, &side->to, e->packet);

@@ -65,6 +65,8 @@ struct mu_body {
     enum mu_hook hook_kind;
     int hook_result;         /* to be told in the next poll ... */
     bool hook_done;          /* ... if this is set */
+    bool beyond;             /* device: out of reach of the area's cast, which
+                                is not joined, and no repair of it asked for */
     int (*psk)(void *engine, bool client, struct mu_bytes identity,
                struct mu_secret *key, uint32_t *link);
     void (*turned)(void *ctx); /* after a turn: status lines */

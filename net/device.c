@@ -28,6 +28,7 @@ struct device_unit {
     struct mu_store store;
     struct mu_file_object *slot_file;
     struct mu_object slot;
+    struct mu_mesh *mesh; /* or NULL */
     void *work;
     size_t work_len;
     struct mu_device_status shown;
@@ -87,6 +88,8 @@ static void device_turned(void *ctx)
     struct device_unit *u = ctx;
     struct mu_device_status now;
 
+    if (u->mesh != NULL)
+        mu_mesh_turned(u->mesh);
     if (!u->body.conf.json)
         return;
     mu_device_status(&u->engine, &now);
@@ -115,6 +118,8 @@ static void device_counters(struct device_unit *u)
             "forged", (json_int_t)heard->forged,
             "ahead", (json_int_t)heard->ahead,
             "asked", (json_int_t)heard->asked));
+    if (u->mesh != NULL)
+        json_object_set_new(all, "mesh", mu_mesh_counts(u->mesh));
     mu_body_report(&u->body, "counters", all, false);
 }
 
@@ -162,6 +167,7 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
         .object_max = (uint64_t)f->conf->object_max * 1024,
         .page_memory = f->conf->page_memory * 1024,
         .software = mu_bytes_str(SOFTWARE),
+        .tap = mu_mesh_tap(u->mesh),
     };
     int rc = f->crypto->random(f->crypto->ctx, &conf.seed, sizeof(conf.seed));
 
@@ -219,6 +225,10 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
     };
     rc = mu_body_init(&u->body, engine, &u->store);
     u->opened = rc == 0;
+    if (rc == 0 && f->conf->mesh.listen != NULL)
+        rc = mu_mesh_open(&u->mesh, &f->conf->mesh, f->crypto, &u->body,
+                          &u->engine, dir,
+                          (uint64_t)f->conf->object_max * 1024);
     if (rc == 0)
         rc = unit_engine(u, f, kmr);
     if (rc == 0)
@@ -233,6 +243,8 @@ static void unit_close(struct device_unit *u)
 {
     if (u->inited)
         device_counters(u);
+    mu_mesh_close(u->mesh);
+    u->mesh = NULL;
     if (u->opened)
         mu_body_close(&u->body);
     if (u->inited)
@@ -306,10 +318,12 @@ static int fleet_open(struct device_fleet *f)
     int rc = 0;
 
     if (count > DEVICES_MAX || (!many && f->conf->identity == NULL) ||
+        (many && f->conf->mesh.listen != NULL) ||
         (count > 1 && f->conf->identity != NULL &&
          strstr(f->conf->identity, "%d") == NULL)) {
         mu_log(MU_LOG_ERROR, "usage", "why=\"--id, with %%d when --count is "
-               "more than 1, or --count alone with a CSV of keys\"");
+               "more than 1, or --count alone with a CSV of keys; "
+               "--mesh without --count\"");
         return MU_ERR_USAGE;
     }
     f->units = calloc(count, sizeof(*f->units));

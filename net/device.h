@@ -6,6 +6,7 @@
 
 #include "muster/device.h"
 #include "net/body.h"
+#include "net/mesh.h"
 
 struct mu_device_run_conf {
     const char *identity;   /* with "%d" for many: 1 to count */
@@ -16,6 +17,7 @@ struct mu_device_run_conf {
     uint32_t count;         /* 0: one; identity NULL: rows of the key file */
     uint32_t object_max;    /* KiB the slot holds */
     uint32_t page_memory;   /* KiB of work memory */
+    struct mu_mesh_conf mesh; /* one device only */
     struct mu_body_conf body;
 };
 

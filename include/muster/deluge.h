@@ -29,6 +29,7 @@ enum mu_deluge_kind {
 
 #define MU_DELUGE_MANIFEST 0xffff /* page number that means the manifest */
 #define MU_DELUGE_WANTS_MAX 4     /* pages asked of one node at once */
+#define MU_DELUGE_ANEW 128        /* rounds: more are not missed in a row */
 
 /* ---- messages ---------------------------------------------------------- */
 
@@ -145,12 +146,16 @@ struct mu_deluge_conf {
                               multiples of it */
     struct mu_trickle_conf trickle;
     uint32_t seed; /* for spread; need not be secret */
+    uint16_t round; /* where the rounds of its ADVs begin, 0: anywhere. Who comes
+                       back at MU_DELUGE_ANEW or more above where it was is
+                       known to have begun anew, and believed at once */
 };
 
 struct mu_deluge_peer { /* a neighbour: what it offers, what it has cost */
     uint16_t node;
     uint16_t round;
     bool used;
+    bool said;        /* an ADV that was believed: round is of it */
     bool counted;
     uint8_t count;    /* of its last request to us */
     uint8_t failures; /* in a row, to answer what we asked */
@@ -251,6 +256,11 @@ void mu_deluge_control(struct mu_deluge *d, const struct mu_secret *kctl,
  * MU_ERR_ROLLBACK when it is not newer than the present one. */
 MU_MUST int mu_deluge_offer(struct mu_deluge *d, struct mu_bytes manifest,
                             uint32_t pages, mu_time now);
+/* A page that came another way, checked, as it stands on the air; goes to the
+ * store. MU_ERR_UNEXPECTED: not the one that is next. */
+MU_MUST int mu_deluge_page(struct mu_deluge *d, uint8_t session,
+                           const struct mu_cast_page *page,
+                           const uint8_t *block, mu_time now);
 /* 0: taken, or of no interest; else what was wrong with it. */
 MU_MUST int mu_deluge_packet(struct mu_deluge *d, mu_time now,
                              struct mu_bytes packet);

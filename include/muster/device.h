@@ -14,6 +14,17 @@
 #include "muster/object.h"
 #include "muster/store.h"
 
+/* Who passes on to neighbours what this device took (net/mesh.h). Both are told
+ * before anything of it is stored or acknowledged; views live during the call. */
+struct mu_device_tap {
+    void *ctx;
+    /* A manifest whose signature was right. */
+    void (*manifest)(void *ctx, struct mu_bytes object);
+    /* A page that is complete, as it stood on the air: page->data symbols. */
+    void (*page)(void *ctx, uint8_t session, const struct mu_cast_page *page,
+                 const uint8_t *block);
+};
+
 struct mu_device_conf {
     const struct mu_crypto *crypto;
     struct mu_bytes identity;       /* 1..MU_ID_MAX bytes, lives on */
@@ -24,6 +35,8 @@ struct mu_device_conf {
     uint32_t page_memory;           /* bytes of work memory for pages */
     struct mu_bytes software;       /* version text for /hello */
     uint32_t seed;                  /* back-off jitter */
+    const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
+                                        without a gateway too */
 };
 
 struct mu_device; /* in muster/device_state.h: plain, caller-owned */
@@ -48,6 +61,18 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out);
 mu_time mu_device_deadline(const struct mu_device *d);
 void mu_device_status(const struct mu_device *d, struct mu_device_status *out);
 const struct mu_cast_heard *mu_device_heard(const struct mu_device *d);
+
+/* What it believes and tells by in its area; views into its state. */
+struct mu_device_trust {
+    const struct mu_signer *server; /* pub_len 0: none yet */
+    const struct mu_secret *kg;     /* unset: none yet */
+    uint64_t generation;            /* of kg */
+    uint16_t index;
+};
+void mu_device_trust(const struct mu_device *d, struct mu_device_trust *out);
+/* An announce object that came another way than by the gateway: looked at in
+ * the next step. MU_ERR_BUSY: later. 1: known, there is nothing to do. */
+MU_MUST int mu_device_announce(struct mu_device *d, struct mu_bytes object);
 
 /* DTLS: the key for a session with the gateway that gave this hint. */
 MU_MUST int mu_device_psk(const struct mu_device *d, struct mu_bytes hint,

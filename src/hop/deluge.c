@@ -213,7 +213,7 @@ int mu_deluge_init(struct mu_deluge *d, const struct mu_deluge_conf *conf,
         d->random = 1;
     d->manifest = work;
     d->draft = d->manifest + conf->manifest_max;
-    d->round = (uint16_t)mu_hop_random(d);
+    d->round = conf->round != 0 ? conf->round : (uint16_t)mu_hop_random(d);
     d->count = (uint8_t)mu_hop_random(d);
     d->adv_at = MU_TIME_NEVER;
     d->ask_at = MU_TIME_NEVER;
@@ -297,6 +297,9 @@ static int deluge_adv(struct mu_deluge *d, mu_time now,
         return MU_ERR_REPLAY;
     if (p == NULL)
         p = mu_hop_peer(d, a->node, true);
+    if (p->said && (uint16_t)(a->round - p->round) >= MU_DELUGE_ANEW)
+        p->counted = false; /* its requests are counted anew too */
+    p->said = true;
     p->round = a->round;
     p->heard = now;
     p->version = a->version;

@@ -291,6 +291,26 @@ static int data_take(struct mu_deluge *d, mu_time now, struct mu_bytes packet)
     return 0;
 }
 
+int mu_deluge_page(struct mu_deluge *d, uint8_t session,
+                   const struct mu_cast_page *page, const uint8_t *block,
+                   mu_time now)
+{
+    const struct mu_object *store = d->conf.store;
+    int rc;
+
+    if (!d->has || session != d->object.session || d->pages == d->pages_all ||
+        page->index != d->pages || page->block_at != d->page.block_at ||
+        page->data != d->page.data || page->symbol_len != d->page.symbol_len)
+        return MU_ERR_UNEXPECTED;
+    rc = store->write(store->ctx, page->block_at, block,
+                      (size_t)page->data * page->symbol_len);
+    if (rc == 0)
+        rc = store->sync(store->ctx);
+    if (rc == 0)
+        ask_page_done(d, now);
+    return rc;
+}
+
 /* A packet of a page that we have: it matters to us as senders only. */
 static int data_overheard(struct mu_deluge *d, mu_time now, uint32_t index,
                           struct mu_bytes packet)

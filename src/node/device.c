@@ -262,6 +262,16 @@ void mu_device_status(const struct mu_device *d, struct mu_device_status *out)
     }
 }
 
+void mu_device_trust(const struct mu_device *d, struct mu_device_trust *out)
+{
+    *out = (struct mu_device_trust){
+        .server = &d->server,
+        .kg = &d->area[0].kg,
+        .generation = d->area[0].kid.generation,
+        .index = d->index,
+    };
+}
+
 const struct mu_cast_heard *mu_device_heard(const struct mu_device *d)
 {
     return mu_cast_receiver_heard(&d->receiver);

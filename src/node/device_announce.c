@@ -153,6 +153,16 @@ int mu_device_announce_object(struct mu_device *d, struct mu_bytes object)
     return 0;
 }
 
+int mu_device_announce(struct mu_device *d, struct mu_bytes object)
+{
+    uint8_t digest[MU_SHA256_LEN];
+
+    mu_sha256(d->conf.crypto, &object, 1, digest);
+    if (mu_device_object_known(d, digest))
+        return 1;
+    return mu_device_announce_object(d, object);
+}
+
 /* ---- objects ------------------------------------------------------------ */
 
 /* For a relay manifest: the Kg it is made with. NULL: none that we hold. */
@@ -248,6 +258,8 @@ static int announce_object(struct mu_device *d)
         mu_device_ignore(d, digest);
         return 0;
     }
+    if (d->conf.tap != NULL && m.epoch >= d->epoch)
+        d->conf.tap->manifest(d->conf.tap->ctx, object);
     rc = announce_manifest(d, &m, kg, digest);
     mu_device_trace(d, "announce", m.session, (uint64_t)-rc);
     return rc;

@@ -374,13 +374,19 @@ static int campaign_progress(struct mu_device *d)
     return rc;
 }
 
+/* A receiver is due: packets come from a gateway, or from neighbours. */
+static bool campaign_opens(const struct mu_device *d)
+{
+    return d->campaign.phase == MU_DEVICE_RECEIVING && !d->campaign.receiving &&
+           (d->welcome || d->conf.tap != NULL);
+}
+
 int mu_device_campaign_run(struct mu_device *d)
 {
     struct mu_device_campaign *c = &d->campaign;
     int rc = 0;
 
-    if (c->phase == MU_DEVICE_RECEIVING && !c->receiving && d->welcome &&
-        c->wait.at <= d->now) {
+    if (campaign_opens(d) && c->wait.at <= d->now) {
         rc = mu_device_receive_open(d);
         if (rc != 0)
             mu_backoff_fail(&c->wait, d->now, &d->jitter);
@@ -471,7 +477,7 @@ mu_time mu_device_campaign_deadline(const struct mu_device *d)
     mu_time at = MU_TIME_NEVER;
 
     if (c->phase == MU_DEVICE_CHECKING ||
-        (c->phase == MU_DEVICE_RECEIVING && !c->receiving && d->welcome))
+        campaign_opens(d))
         at = c->wait.at;
     if (c->hook_due &&
         mu_record_durable(&d->records[MU_DEVICE_REC_CAMPAIGN]))

@@ -55,9 +55,12 @@ static int receive_page(void *ctx, const struct mu_cast_page *page,
     struct mu_device *d = ctx;
     const struct mu_object *slot = d->conf.slot;
     uint8_t *content = block + page->hashes_len;
-    int rc = mu_cast_crypt(d->conf.crypto, &d->campaign.cek, page->content_at,
-                           content, page->content_len), undo;
+    int rc, undo;
 
+    if (d->conf.tap != NULL)
+        d->conf.tap->page(d->conf.tap->ctx, d->campaign.session, page, block);
+    rc = mu_cast_crypt(d->conf.crypto, &d->campaign.cek, page->content_at,
+                       content, page->content_len);
     if (rc != 0)
         return rc;
     rc = slot->write(slot->ctx, page->content_at, content, page->content_len);
