@@ -72,6 +72,12 @@ MU_MUST int mu_area_group_key_consume(const struct mu_crypto *c,
                                       struct mu_bytes in,
                                       struct mu_area_group_key *m);
 
+/* POST /v: H of the relay manifest that the gateway has made (option 1) */
+MU_MUST int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
+                                 struct mu_writer *w);
+MU_MUST int mu_area_vouch_consume(struct mu_bytes in,
+                                  uint8_t digest[MU_SHA256_LEN]);
+
 /* POST /ann to the gateway: which session */
 MU_MUST int mu_area_ask_create(uint8_t session, struct mu_writer *w);
 MU_MUST int mu_area_ask_consume(struct mu_bytes in, uint8_t *session);

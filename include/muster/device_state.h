@@ -181,6 +181,8 @@ struct mu_device {
     uint8_t unknown_len;
     uint8_t ignored[MU_SESSIONS_MAX][MU_OBJECT_ID_LEN]; /* not for us */
     uint8_t ignored_len, ignored_at;
+    uint8_t vouched[MU_SESSIONS_MAX][MU_SHA256_LEN]; /* relay manifests */
+    uint8_t vouched_len, vouched_at;
     struct mu_secret kann[MU_DEVICE_KEYS_MAX]; /* of the slots of keys */
     bool kann_stale;
 

@@ -26,7 +26,7 @@
 enum mu_gateway_push {
     MU_GATEWAY_PUSH_NONE,
     MU_GATEWAY_PUSH_KG,   /* POST /g */
-    MU_GATEWAY_PUSH_KB,   /* POST /kb */
+    MU_GATEWAY_PUSH_HAND, /* POST /kb (option 2) or /v (option 1) */
     MU_GATEWAY_PUSH_POKE, /* POST /p */
 };
 
@@ -35,9 +35,9 @@ struct mu_gateway_device {
     bool linked;
     bool close_due;
     bool kg_due, poke_due;
-    uint8_t kb_due;  /* bit per session slot */
-    uint8_t kb_done; /* bit per session slot: it holds the Kb */
-    uint8_t push;    /* in flight, enum mu_gateway_push */
+    uint8_t hand_due;  /* bit per session slot */
+    uint8_t hand_done; /* bit per session slot: it has what it needs */
+    uint8_t push;      /* in flight, enum mu_gateway_push */
     uint8_t push_slot;
     uint32_t push_exchange;
     bool hello_due, ann_due, error_due; /* answers */
@@ -203,7 +203,7 @@ struct mu_gateway_session {
     uint8_t announce_lead; /* rounds before the first page */
     bool announced;        /* they are out */
     mu_time announce_at;
-    mu_time keys_until;    /* option 2: wait for /kb so long */
+    mu_time keys_until;    /* wait for /kb or /v so long */
 
     /* census */
     bool counting;          /* a sweep is under way */

@@ -256,6 +256,32 @@ int mu_area_group_key_consume(const struct mu_crypto *c,
     return area_group_key_unwrap(c, kg, wrapped, m);
 }
 
+int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
+                         struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 1);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_bstr(w, mu_bytes(digest, MU_SHA256_LEN));
+    return mu_writer_end(w);
+}
+
+int mu_area_vouch_consume(struct mu_bytes in, uint8_t digest[MU_SHA256_LEN])
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        if (key == 1)
+            mu_cbor_get_bstr_copy(&r, digest, MU_SHA256_LEN);
+        else
+            mu_cbor_skip(&r);
+    }
+    return mu_msg_end(&r, seen, 0x2);
+}
+
 int mu_area_ask_create(uint8_t session, struct mu_writer *w)
 {
     mu_msg_put_one(w, session);

@@ -56,6 +56,11 @@ bool mu_device_in_group(const struct mu_device *d, uint32_t group);
 bool mu_device_group_handed(const struct mu_device *d, uint32_t group);
 
 /* device_announce.c: announce packets and objects */
+/* Option 1: the gateway says over the hop which relay manifest is its own. */
+void mu_device_vouched(struct mu_device *d,
+                       const uint8_t digest[MU_SHA256_LEN]);
+/* An object that the gateway handed over the hop. */
+int mu_device_announce_told(struct mu_device *d, struct mu_bytes object);
 int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet);
 /* An object that came by unicast. */
 int mu_device_announce_object(struct mu_device *d, struct mu_bytes object);

@@ -40,6 +40,7 @@ static void link_forget_area(struct mu_device *d)
         d->area[i].kid = (struct mu_kid){0, 0, 0};
     }
     d->welcome = false;
+    d->vouched_len = d->vouched_at = 0;
     mu_device_disconnect(d);
 }
 
@@ -257,6 +258,16 @@ static int link_take_kb(struct mu_device *d, struct mu_bytes payload)
     return 0;
 }
 
+static int link_take_vouch(struct mu_device *d, struct mu_bytes payload)
+{
+    uint8_t digest[MU_SHA256_LEN];
+    int rc = mu_area_vouch_consume(payload, digest);
+
+    if (rc == 0)
+        mu_device_vouched(d, digest);
+    return rc;
+}
+
 int mu_device_request(struct mu_device *d, const struct mu_message *m)
 {
     int rc, full;
@@ -269,9 +280,11 @@ int mu_device_request(struct mu_device *d, const struct mu_message *m)
         mu_device_fetch(d);
         rc = 0;
     } else if (mu_bytes_eq(m->path, mu_bytes_str("ann"))) {
-        rc = mu_device_announce_object(d, m->payload);
+        rc = mu_device_announce_told(d, m->payload);
     } else if (mu_bytes_eq(m->path, mu_bytes_str("kb"))) {
         rc = link_take_kb(d, m->payload);
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("v"))) {
+        rc = link_take_vouch(d, m->payload);
     } else {
         rc = MU_ERR_NOT_FOUND;
     }
@@ -375,7 +388,7 @@ static int link_ann_answer(struct mu_device *d, const struct mu_message *m)
         mu_device_ignore(d, s.object);
         return 0;
     }
-    rc = mu_device_announce_object(d, m->payload);
+    rc = mu_device_announce_told(d, m->payload);
     if (rc == MU_ERR_BUSY)
         mu_device_want(d, &s);
     return rc;

@@ -100,6 +100,7 @@ void mu_gateway_session_clear(struct mu_gateway_session *s);
 int mu_gateway_session_parse(struct mu_gateway_session *s);
 
 /* gateway_session.c: receiver, sender, announce packets */
+void mu_gateway_session_hand(struct mu_gateway *g, struct mu_gateway_session *s);
 int mu_gateway_session_begin(struct mu_gateway *g,
                              struct mu_gateway_session *s);
 int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s);

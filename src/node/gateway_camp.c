@@ -122,8 +122,8 @@ static void session_forget(struct mu_gateway_session *s)
     for (size_t i = 0; i < g->conf.devices_max; i++) {
         struct mu_gateway_device *d = &g->devices[i];
 
-        d->kb_due = (uint8_t)(d->kb_due & ~(1u << s->slot));
-        d->kb_done = (uint8_t)(d->kb_done & ~(1u << s->slot));
+        d->hand_due = (uint8_t)(d->hand_due & ~(1u << s->slot));
+        d->hand_done = (uint8_t)(d->hand_done & ~(1u << s->slot));
     }
 }
 

@@ -53,7 +53,7 @@ int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
     }
     mu_gateway_device_down(g, index); /* what hung on a former session */
     d->linked = true;
-    if (d->poke_due || d->kb_due != 0)
+    if (d->poke_due || d->hand_due != 0)
         mu_gateway_push(g, index);
     return 0;
 }
@@ -99,15 +99,15 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
     d->hello_exchange = m->exchange;
     d->kg_due = false;
     mu_gateway_attend(g, index);
-    /* Option 2: it may have come too late for the first hand-out. */
+    /* Options 1 and 2: it may have come too late for the first hand-out. */
     for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
         const struct mu_gateway_session *s = &g->sessions[i];
 
-        if (s->phase != MU_GATEWAY_LIVE || s->mode != MU_MODE_HAND_KEY ||
-            (d->kb_done >> i & 1) != 0 ||
+        if (s->phase != MU_GATEWAY_LIVE || s->mode == MU_MODE_END_TO_END ||
+            (d->hand_done >> i & 1) != 0 ||
             !mu_gateway_session_member(s, index))
             continue;
-        d->kb_due = (uint8_t)(d->kb_due | 1u << i);
+        d->hand_due = (uint8_t)(d->hand_due | 1u << i);
         mu_gateway_push(g, index);
     }
     return 0;
@@ -292,7 +292,7 @@ void mu_gateway_push_again(struct mu_gateway *g)
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         const struct mu_gateway_device *d = &g->devices[i];
 
-        if (d->linked && (d->kg_due || d->poke_due || d->kb_due != 0))
+        if (d->linked && (d->kg_due || d->poke_due || d->hand_due != 0))
             mu_gateway_push(g, i);
     }
 }
@@ -309,8 +309,8 @@ int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
     mu_assert(g->pushes_flying > 0);
     g->pushes_flying--;
     if (good) {
-        if (push == MU_GATEWAY_PUSH_KB)
-            d->kb_done = (uint8_t)(d->kb_done | 1u << d->push_slot);
+        if (push == MU_GATEWAY_PUSH_HAND)
+            d->hand_done = (uint8_t)(d->hand_done | 1u << d->push_slot);
         mu_gateway_push(g, index); /* the next, if any */
         return 0;
     }
@@ -319,28 +319,52 @@ int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
     else if (push == MU_GATEWAY_PUSH_POKE)
         d->poke_due = true;
     else
-        d->kb_due = (uint8_t)(d->kb_due | 1u << d->push_slot);
+        d->hand_due = (uint8_t)(d->hand_due | 1u << d->push_slot);
     g->push_again_at = mu_time_min(g->push_again_at, g->now + PUSH_AGAIN);
     return 0;
 }
 
 /* Option 2: the group key of a session, under Kg. */
-static int push_group_key(struct mu_gateway *g, struct mu_gateway_device *d,
-                          struct mu_writer *w)
+static int push_group_key(struct mu_gateway *g,
+                          const struct mu_gateway_session *s,
+                          struct mu_writer *w, struct mu_effect *out)
 {
-    struct mu_area_group_key m;
-    int rc;
+    struct mu_area_group_key m = {.kid = s->kid, .kb = s->kb};
+    int rc = mu_area_group_key_create(g->conf.crypto, &g->kg[0].key, &m, w);
 
-    while (d->push_slot < MU_SESSIONS_MAX &&
-           (d->kb_due >> d->push_slot & 1) == 0)
-        d->push_slot++;
-    mu_assert(d->push_slot < MU_SESSIONS_MAX);
-    d->kb_due = (uint8_t)(d->kb_due & ~(1u << d->push_slot));
-    m.kid = g->sessions[d->push_slot].kid;
-    m.kb = g->sessions[d->push_slot].kb;
-    rc = mu_area_group_key_create(g->conf.crypto, &g->kg[0].key, &m, w);
+    out->message.path = mu_bytes_str("kb");
     mu_secret_clear(&m.kb);
     return rc;
+}
+
+/* Option 1: which relay manifest is ours, for whoever has Kg can make one. */
+static int push_vouch(struct mu_gateway *g, const struct mu_gateway_session *s,
+                      struct mu_writer *w, struct mu_effect *out)
+{
+    struct mu_bytes object = mu_gateway_session_object(s);
+    uint8_t digest[MU_SHA256_LEN];
+
+    mu_sha256(g->conf.crypto, &object, 1, digest);
+    out->message.path = mu_bytes_str("v");
+    return mu_area_vouch_create(digest, w);
+}
+
+/* What a session needs that goes to each device by itself. */
+static int push_hand(struct mu_gateway *g, struct mu_gateway_device *d,
+                     struct mu_writer *w, struct mu_effect *out)
+{
+    const struct mu_gateway_session *s;
+
+    d->push = MU_GATEWAY_PUSH_HAND;
+    d->push_slot = 0;
+    while (d->push_slot < MU_SESSIONS_MAX &&
+           (d->hand_due >> d->push_slot & 1) == 0)
+        d->push_slot++;
+    mu_assert(d->push_slot < MU_SESSIONS_MAX);
+    d->hand_due = (uint8_t)(d->hand_due & ~(1u << d->push_slot));
+    s = &g->sessions[d->push_slot];
+    return s->mode == MU_MODE_REPROTECT ? push_vouch(g, s, w, out)
+                                        : push_group_key(g, s, w, out);
 }
 
 static int push_write(struct mu_gateway *g, struct mu_gateway_device *d,
@@ -359,12 +383,8 @@ static int push_write(struct mu_gateway *g, struct mu_gateway_device *d,
         mu_secret_clear(&m.kg);
         return rc;
     }
-    if (d->kb_due != 0) {
-        d->push = MU_GATEWAY_PUSH_KB;
-        d->push_slot = 0;
-        out->message.path = mu_bytes_str("kb");
-        return push_group_key(g, d, w);
-    }
+    if (d->hand_due != 0)
+        return push_hand(g, d, w, out);
     d->poke_due = false;
     d->push = MU_GATEWAY_PUSH_POKE;
     out->message.path = mu_bytes_str("p");
@@ -379,7 +399,7 @@ static bool push_one(struct mu_gateway *g, uint16_t index,
     struct mu_writer w = mu_writer(g->out, MU_STORE_VALUE_MAX);
 
     if (!d->linked || d->push != MU_GATEWAY_PUSH_NONE ||
-        !(d->kg_due || d->poke_due || d->kb_due != 0))
+        !(d->kg_due || d->poke_due || d->hand_due != 0))
         return false;
     g->out_secret = true;
     g->pushes_flying++;

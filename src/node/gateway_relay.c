@@ -143,6 +143,7 @@ static int relay_write(struct mu_gateway *g, struct mu_gateway_session *s,
     mu_copy(s->relay_object, w.data, w.len);
     s->relay_len = (uint16_t)w.len;
     s->record.dirty = true;
+    mu_gateway_session_hand(g, s);
     return mu_announce_consume(g->conf.crypto, &g->server.signer,
                                &g->kg[0].key,
                                mu_bytes(s->relay_object, s->relay_len), &kind,

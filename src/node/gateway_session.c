@@ -16,7 +16,7 @@
 #define LEAD_MAX 8             /* rounds before the first page, at most */
 #define LEAD_GAP MU_MS(10)     /* between them: beyond most bursts of losses */
 #define LEAD_LOSS_MIN 50       /* permille taken for granted */
-#define KEYS_WAIT MU_SECONDS(5) /* option 2: for devices to take Kb */
+#define KEYS_WAIT MU_SECONDS(5) /* for devices to take what is handed */
 #define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
 #define CENSUS_SLOW MU_SECONDS(15) /* while pages are being sent */
 
@@ -175,9 +175,9 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
     return 0;
 }
 
-/* Option 2: Kb goes to every member that is there before it is needed. */
-static void session_hand_keys(struct mu_gateway *g,
-                              struct mu_gateway_session *s)
+/* Kb (option 2) or the digest of the relay manifest (option 1) goes to every
+ * member that is there before it is needed. */
+void mu_gateway_session_hand(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     s->keys_until = g->now + KEYS_WAIT;
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
@@ -185,20 +185,21 @@ static void session_hand_keys(struct mu_gateway *g,
 
         if (!d->linked || !mu_gateway_session_member(s, i))
             continue;
-        d->kb_due = (uint8_t)(d->kb_due | 1u << s->slot);
+        d->hand_due = (uint8_t)(d->hand_due | 1u << s->slot);
+        d->hand_done = (uint8_t)(d->hand_done & ~(1u << s->slot));
         mu_gateway_push(g, i);
     }
 }
 
-static bool session_keys_handed(const struct mu_gateway *g,
+static bool session_handed(const struct mu_gateway *g,
                                 const struct mu_gateway_session *s)
 {
-    if (s->mode != MU_MODE_HAND_KEY || g->now >= s->keys_until)
+    if (s->mode == MU_MODE_END_TO_END || g->now >= s->keys_until)
         return true;
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         const struct mu_gateway_device *d = &g->devices[i];
 
-        if (d->linked && (d->kb_done >> s->slot & 1) == 0 &&
+        if (d->linked && (d->hand_done >> s->slot & 1) == 0 &&
             mu_gateway_session_member(s, i))
             return false;
     }
@@ -215,7 +216,7 @@ int mu_gateway_session_begin(struct mu_gateway *g, struct mu_gateway_session *s)
     }
     s->keys_until = 0;
     if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_HAND_KEY)
-        session_hand_keys(g, s);
+        mu_gateway_session_hand(g, s);
     if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_REPROTECT)
         return mu_gateway_relay_announce(g, s);
     return 0;
@@ -422,7 +423,7 @@ static bool session_announces(const struct mu_gateway *g,
         return false;
     if (s->phase == MU_GATEWAY_CANCELLED)
         return true;
-    return mu_gateway_session_active(s) && session_keys_handed(g, s);
+    return mu_gateway_session_active(s) && session_handed(g, s);
 }
 
 /* The next fragment. Tags of end-to-end manifests come from the server; relay
@@ -536,7 +537,7 @@ static mu_time session_area_deadline(const struct mu_gateway *g,
         if (s->phase == MU_GATEWAY_CANCELLED)
             at = s->announce_at;
         else if (active)
-            at = session_keys_handed(g, s) ? s->announce_at : s->keys_until;
+            at = session_handed(g, s) ? s->announce_at : s->keys_until;
     }
     if (!active)
         return at;

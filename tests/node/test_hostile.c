@@ -164,7 +164,7 @@ static void test_flood(void **state)
  * the campaign does not notice. */
 static void test_garbage_messages(void **state)
 {
-    static const char *const down[] = {"g", "p", "ann", "kb", "x", ""};
+    static const char *const down[] = {"g", "p", "ann", "kb", "v", "x", ""};
     static const char *const up[] = {"hello", "c", "ann", "n", "poke", "d/y"};
     struct world w;
 

@@ -92,6 +92,26 @@ static void test_area_welcome(void **state)
     assert_int_not_equal(mu_area_welcome_consume(mu_written(&w), &out), 0);
 }
 
+static void test_area_vouch(void **state)
+{
+    uint8_t digest[MU_SHA256_LEN], out[MU_SHA256_LEN];
+
+    (void)state;
+    memset(digest, 0xd1, sizeof digest);
+    assert_int_equal(mu_area_vouch_create(digest, fresh()), 0);
+    assert_int_equal(mu_area_vouch_consume(mu_written(&w), out), 0);
+    assert_memory_equal(out, digest, sizeof out);
+    REFUSE_LENGTHS(mu_area_vouch_consume(in, out));
+    mu_cbor_put_map(fresh(), 1);
+    mu_cbor_put_uint(&w, 1);
+    mu_cbor_put_bstr(&w, mu_bytes(digest, 31));
+    assert_int_not_equal(mu_area_vouch_consume(mu_written(&w), out), 0);
+    mu_cbor_put_map(fresh(), 1); /* no field 1 */
+    mu_cbor_put_uint(&w, 2);
+    mu_cbor_put_bstr(&w, MU_BYTES(digest));
+    assert_int_not_equal(mu_area_vouch_consume(mu_written(&w), out), 0);
+}
+
 static void test_area_keys(void **state)
 {
     const struct mu_crypto *c = mu_crypto_openssl();
@@ -349,6 +369,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_area_hello),
         cmocka_unit_test(test_area_welcome),
+        cmocka_unit_test(test_area_vouch),
         cmocka_unit_test(test_area_keys),
         cmocka_unit_test(test_area_ask),
         cmocka_unit_test(test_unknown_keys),

@@ -83,6 +83,34 @@ static void test_member_relays(void **state)
     world_clear(&w);
 }
 
+/* Where the server allows option 1, a member can make a relay manifest that is
+ * right in every way but for who made it: none counts that the gateway has not
+ * named over the hop. Before the real one, and while it runs. */
+static void test_member_relays_option_1(void **state)
+{
+    struct script_push p = {.size = SIZE,
+                            .version = 1,
+                            .shape = common_shape,
+                            .mode = MU_MODE_REPROTECT};
+    struct world w;
+
+    (void)state;
+    world_ready_in(&w, 3, 78, MU_MODE_REPROTECT);
+    script_push(&w.script, &p);
+    for (uint8_t i = 0; i < 50; i++) {
+        relay_shout(&w, 2, (uint8_t)(100 + i));
+        world_run(&w, MU_MS(20), NULL);
+        for (size_t d = 0; d < 2; d++)
+            assert_true(w.devices[d].device->campaign.phase == MU_DEVICE_IDLE ||
+                        w.devices[d].device->reports[0].session ==
+                            w.script.campaign.session);
+    }
+    assert_all_run(&w, MU_SECONDS(60));
+    for (size_t d = 0; d < 3; d++)
+        assert_int_equal(w.devices[d].installs, 1);
+    world_clear(&w);
+}
+
 /* The gateway itself hands it over, before the real one. */
 static void test_gateway_relays(void **state)
 {
@@ -461,6 +489,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_member_relays),
+        cmocka_unit_test(test_member_relays_option_1),
         cmocka_unit_test(test_gateway_relays),
         cmocka_unit_test(test_leaver_polls),
         cmocka_unit_test(test_leaver_relays),
