@@ -128,27 +128,17 @@ static void device_counters(struct device_unit *u)
 static int unit_state(struct device_unit *u, const char *dir,
                       uint64_t object_max)
 {
-    char path[MU_PATH_MAX];
-    struct mu_why why;
-    struct mu_journal_stats stats;
+    struct mu_why why = { "" };
     int rc = mu_state_dir(dir);
 
     if (rc == 0)
-        rc = mu_state_path(path, dir, "journal");
+        rc = mu_state_journal(&u->journal, dir, u->identity, &u->store);
+    if (rc == 0)
+        rc = mu_state_path(u->slot_path, dir, "slot");
     if (rc != 0)
         return rc;
-    rc = mu_journal_open(&u->journal, path, NULL, &u->store, &why);
-    if (rc == 0) {
-        mu_journal_stats(u->journal, &stats);
-        if (stats.corrupt + stats.lost + stats.torn_bytes > 0)
-            mu_log(MU_LOG_WARN, "journal", "id=%s corrupt=%" PRIu64 " lost=%"
-                   PRIu64 " torn_bytes=%" PRIu64, u->identity, stats.corrupt,
-                   stats.lost, stats.torn_bytes);
-        rc = mu_state_path(u->slot_path, dir, "slot");
-    }
-    if (rc == 0)
-        rc = mu_file_object_open(&u->slot_file, u->slot_path, object_max,
-                                 &u->slot, &why);
+    rc = mu_file_object_open(&u->slot_file, u->slot_path, object_max,
+                             &u->slot, &why);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "state", "id=%s why=\"%s\"", u->identity,
                why.text);

@@ -2,7 +2,6 @@
 /* The gateway program. */
 #include "net/gateway.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -121,23 +120,13 @@ static int gateway_addresses(struct gateway_run *g)
 static int gateway_state(struct gateway_run *g)
 {
     char path[MU_PATH_MAX];
-    struct mu_why why = { "" };
-    struct mu_journal_stats stats;
     int rc = mu_state_dir(g->conf->state_dir);
 
     if (rc == 0)
-        rc = mu_state_path(path, g->conf->state_dir, "journal");
-    if (rc == 0)
-        rc = mu_journal_open(&g->journal, path, NULL, &g->store, &why);
-    if (rc != 0) {
-        mu_log(MU_LOG_ERROR, "state", "why=\"%s\"", why.text);
+        rc = mu_state_journal(&g->journal, g->conf->state_dir,
+                              g->conf->identity, &g->store);
+    if (rc != 0)
         return rc;
-    }
-    mu_journal_stats(g->journal, &stats);
-    if (stats.corrupt + stats.lost + stats.torn_bytes > 0)
-        mu_log(MU_LOG_WARN, "journal", "corrupt=%" PRIu64 " lost=%" PRIu64
-               " torn_bytes=%" PRIu64, stats.corrupt, stats.lost,
-               stats.torn_bytes);
     rc = mu_state_path(path, g->conf->state_dir, "objects");
     if (rc == 0)
         rc = mu_depot_files_open(&g->files, path, &g->depot);

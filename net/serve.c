@@ -2,6 +2,7 @@
 /* The server program. */
 #include "net/serve.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,9 @@ static int serve_state(struct serve_run *r)
                why.text);
         return rc;
     }
+    if (mu_store_sqlite_damaged(s->database) > 0)
+        mu_log(MU_LOG_WARN, "state", "file=%s damaged_records=%" PRIu64, path,
+               mu_store_sqlite_damaged(s->database));
     rc = mu_state_path(path, dir, "objects");
     return rc != 0 ? rc : mu_depot_files_open(&s->files, path, &s->depot);
 }
@@ -159,6 +163,9 @@ static int serve_engine(struct serve_run *r)
     rc = mu_server_init(s->engine, &conf, s->work, r->work_len,
                         mu_node_now(&s->body.node));
     r->inited = rc == 0;
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "state", "file=%s/muster.db why=\"%s\"",
+               c->state_dir, mu_err_text(rc));
     return rc;
 }
 
@@ -188,8 +195,7 @@ static int serve_open(struct serve_run *r)
     if (rc == 0)
         rc = serve_engine(r);
     if (rc != 0)
-        mu_log(MU_LOG_ERROR, "serve", "state=%s why=\"%s\"",
-               s->conf.state_dir, mu_err_text(rc));
+        mu_log(MU_LOG_ERROR, "serve", "why=\"%s\"", mu_err_text(rc));
     return rc;
 }
 

@@ -3,6 +3,7 @@
 #include "net/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,6 +42,28 @@ int mu_state_dir(const char *path)
                strerror(errno));
         return MU_ERR_IO;
     }
+    return 0;
+}
+
+int mu_state_journal(struct mu_journal **j, const char *dir, const char *id,
+                     struct mu_store *store)
+{
+    char path[MU_PATH_MAX];
+    struct mu_why why = { "" };
+    struct mu_journal_stats stats;
+    int rc = mu_state_path(path, dir, "journal");
+
+    if (rc == 0)
+        rc = mu_journal_open(j, path, NULL, store, &why);
+    if (rc != 0) {
+        mu_log(MU_LOG_ERROR, "state", "id=%s why=\"%s\"", id, why.text);
+        return rc;
+    }
+    mu_journal_stats(*j, &stats);
+    if (stats.corrupt + stats.lost + stats.torn_bytes > 0)
+        mu_log(MU_LOG_WARN, "journal", "id=%s file=%s corrupt=%" PRIu64
+               " lost=%" PRIu64 " torn_bytes=%" PRIu64, id, path,
+               stats.corrupt, stats.lost, stats.torn_bytes);
     return 0;
 }
 

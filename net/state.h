@@ -15,6 +15,10 @@ MU_MUST int mu_state_dir(const char *path);
 MU_MUST int mu_state_path(char to[MU_PATH_MAX], const char *dir,
                           const char *name);
 
+/* The journal of a node in its directory; what is damaged in it is logged. */
+MU_MUST int mu_state_journal(struct mu_journal **j, const char *dir,
+                             const char *id, struct mu_store *store);
+
 struct mu_depot_files;
 
 /* Objects as files in `dir`, which is made. Those of campaigns that are over

@@ -2,7 +2,9 @@
 /*
  * The store in one SQLite file, write-ahead log, synced at every commit. One
  * table of records, each with a checksum of its own: a flipped bit in a value
- * costs that value, and is told.
+ * costs that value, and is told. A flipped bit in a key, or in what holds the
+ * rows together, could make a record that is there look like one that never was:
+ * so all of the file is read when it is opened, and not opened then.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -54,6 +56,7 @@ struct mu_store_sqlite {
     sqlite3_stmt *queries[QUERY_COUNT];
     bool open;   /* a transaction is */
     int broken;  /* why a put or commit failed: until rollback */
+    uint64_t damaged; /* values, found at open */
 };
 
 static int sqlite_error(int code)
@@ -73,12 +76,15 @@ static int sqlite_error(int code)
     }
 }
 
-static uint32_t record_crc(uint8_t table, struct mu_bytes key,
-                           struct mu_bytes value)
+/* Where a record is, and behind it all of it: so that one can tell a value that
+ * is damaged from a place that is. */
+static int64_t record_crc(uint8_t table, struct mu_bytes key,
+                          struct mu_bytes value)
 {
     const uint8_t head[2] = {table, (uint8_t)key.len};
+    uint32_t place = store_crc(store_crc(0, MU_BYTES(head)), key);
 
-    return store_crc(store_crc(store_crc(0, MU_BYTES(head)), key), value);
+    return (int64_t)((uint64_t)place << 32 | store_crc(place, value));
 }
 
 static int sqlite_bind(sqlite3_stmt *q, int at, struct mu_bytes in)
@@ -107,13 +113,18 @@ static int sqlite_finish(sqlite3_stmt *q, int rc)
     return rc;
 }
 
+static struct mu_bytes sqlite_blob(sqlite3_stmt *q, int at)
+{
+    const void *blob = sqlite3_column_blob(q, at);
+
+    return mu_bytes(blob, (size_t)sqlite3_column_bytes(q, at));
+}
+
 /* The value of the row that the query stands on. */
 static int sqlite_value(sqlite3_stmt *q, uint8_t table, struct mu_bytes key,
                         uint8_t *value, size_t *len)
 {
-    const void *blob = sqlite3_column_blob(q, 1);
-    const struct mu_bytes found =
-        mu_bytes(blob, (size_t)sqlite3_column_bytes(q, 1));
+    const struct mu_bytes found = sqlite_blob(q, 1);
     size_t room = *len;
 
     *len = 0;
@@ -152,8 +163,8 @@ static int sqlite_next(void *ctx, uint8_t table, struct mu_bytes after,
 
     *key_len = 0;
     if (code == SQLITE_ROW) {
-        const struct mu_bytes found = mu_bytes(
-            sqlite3_column_blob(q, 0), (size_t)sqlite3_column_bytes(q, 0));
+        const struct mu_bytes found = sqlite_blob(q, 0);
+
         /* A key that no put ever took: there is no walking on behind it. */
         if (found.len == 0 || found.len > MU_STORE_KEY_MAX)
             return sqlite_finish(q, MU_ERR_IO);
@@ -293,6 +304,63 @@ static int sqlite_migrate(struct mu_store_sqlite *s, const char *path,
     return rc;
 }
 
+/* A damaged value is the business of who asks for it, and counted. */
+static bool sqlite_row_placed(struct mu_store_sqlite *s, sqlite3_stmt *q)
+{
+    const struct mu_bytes key = sqlite_blob(q, 0);
+    int64_t crc = sqlite3_column_int64(q, 2), table = sqlite3_column_int64(q, 3);
+    int64_t right;
+
+    if (table < 0 || table > UINT8_MAX || key.len == 0 ||
+        key.len > MU_STORE_KEY_MAX)
+        return false;
+    right = record_crc((uint8_t)table, key, sqlite_blob(q, 1));
+    s->damaged += right != crc;
+    return (uint64_t)right >> 32 == (uint64_t)crc >> 32;
+}
+
+static int sqlite_check_rows(struct mu_store_sqlite *s, const char *path,
+                             struct mu_why *why)
+{
+    sqlite3_stmt *q = NULL;
+    int rc = 0;
+    int code = sqlite3_prepare_v2(s->db, "SELECT key, value, crc, tab FROM records",
+                                  -1, &q, NULL);
+
+    while (code == SQLITE_OK || code == SQLITE_ROW) {
+        code = sqlite3_step(q);
+        if (code != SQLITE_ROW || sqlite_row_placed(s, q))
+            continue;
+        rc = store_why(why, MU_ERR_CORRUPT,
+                       "%s: damaged: a record whose key cannot be read", path);
+        break;
+    }
+    if (rc == 0 && code != SQLITE_DONE)
+        rc = store_why(why, sqlite_error(code), "%s: %s", path,
+                       sqlite3_errmsg(s->db));
+    sqlite3_finalize(q);
+    return rc;
+}
+
+/* That no record is missing. */
+static int sqlite_check(struct mu_store_sqlite *s, const char *path,
+                        struct mu_why *why)
+{
+    sqlite3_stmt *q = NULL;
+    const char *said = NULL;
+    int rc = 0;
+
+    if (sqlite3_prepare_v2(s->db, "PRAGMA quick_check(1)", -1, &q, NULL) ==
+            SQLITE_OK &&
+        sqlite3_step(q) == SQLITE_ROW)
+        said = (const char *)sqlite3_column_text(q, 0);
+    if (said == NULL || strcmp(said, "ok") != 0)
+        rc = store_why(why, MU_ERR_CORRUPT, "%s: damaged: %s", path,
+                       said == NULL ? sqlite3_errmsg(s->db) : said);
+    sqlite3_finalize(q);
+    return rc == 0 ? sqlite_check_rows(s, path, why) : rc;
+}
+
 static int sqlite_prepare(struct mu_store_sqlite *s, const char *path,
                           struct mu_why *why)
 {
@@ -350,6 +418,8 @@ int mu_store_sqlite_open(struct mu_store_sqlite **out, const char *path,
     if (rc == 0)
         rc = sqlite_migrate(s, path, why);
     if (rc == 0)
+        rc = sqlite_check(s, path, why);
+    if (rc == 0)
         rc = sqlite_prepare(s, path, why);
     if (rc != 0) {
         mu_store_sqlite_close(s);
@@ -369,6 +439,11 @@ void mu_store_sqlite_close(struct mu_store_sqlite *s)
         sqlite3_finalize(s->queries[i]);
     sqlite3_close(s->db);
     free(s);
+}
+
+uint64_t mu_store_sqlite_damaged(const struct mu_store_sqlite *s)
+{
+    return s->damaged;
 }
 
 int mu_store_sqlite_limit(struct mu_store_sqlite *s, uint64_t bytes)

@@ -45,12 +45,15 @@ bool mu_memory_failed(const struct mu_memory *m); /* since it was to */
 
 struct mu_store_sqlite;
 
-/* Makes the file (mode 0600) when it is not there. MU_ERR_BUSY: another process
- * has it; MU_ERR_CORRUPT: not a database, or damaged; MU_ERR_UNSUPPORTED: made
- * by a later version; MU_ERR_IO. */
+/* Makes the file (mode 0600) when it is not there, and reads all of one that
+ * is. MU_ERR_BUSY: another process has it; MU_ERR_CORRUPT: not a database, or
+ * damaged so that a record may be missing; MU_ERR_UNSUPPORTED: made by a later
+ * version; MU_ERR_IO. */
 MU_MUST int mu_store_sqlite_open(struct mu_store_sqlite **s, const char *path,
                                  struct mu_store *store, struct mu_why *why);
 void mu_store_sqlite_close(struct mu_store_sqlite *s);
+/* Records whose value was damaged when it was opened: MU_ERR_CORRUPT. */
+uint64_t mu_store_sqlite_damaged(const struct mu_store_sqlite *s);
 /* The file grows no larger than this; then put or commit is MU_ERR_FULL. */
 MU_MUST int mu_store_sqlite_limit(struct mu_store_sqlite *s, uint64_t bytes);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* State that was flipped, or is older than it should be: a clear message, the
- * rest goes on, and everybody catches up. */
+/* State that was flipped, or is older than it should be: a clear message that
+ * names the file, the rest goes on, and everybody catches up. */
 #include "real.h"
 
 #include <fcntl.h>
@@ -8,21 +8,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Flips one byte at so many tenths of the file. */
-static void flip(const char *path, unsigned tenths)
+static void flip_at(const char *path, off_t at)
 {
-    struct stat st;
     uint8_t byte;
     int fd = open(path, O_RDWR);
-    off_t at;
 
     assert_true(fd >= 0);
-    assert_int_equal(fstat(fd, &st), 0);
-    at = st.st_size * tenths / 10;
     assert_int_equal(pread(fd, &byte, 1, at), 1);
     byte ^= 0x5a;
     assert_int_equal(pwrite(fd, &byte, 1, at), 1);
     close(fd);
+}
+
+/* One byte at so many tenths of the file. */
+static void flip(const char *path, unsigned tenths)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    flip_at(path, st.st_size * tenths / 10);
 }
 
 /* In the middle of a campaign, at another place each time. */
@@ -31,7 +35,7 @@ static void test_device_journal(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     const char *journal = lab_path(lab, "devices/dev-1/journal");
-    char id[32];
+    char id[32], says[200];
 
     real_fleet(lab, 2);
     lab_file(file, REAL_BYTES, 1);
@@ -43,7 +47,8 @@ static void test_device_journal(void **state)
         flip(journal, i);
         lab_devices(lab, 2, NULL);
     }
-    real_logged(lab, "device", "event=journal id=dev-1");
+    snprintf(says, sizeof(says), "event=journal id=dev-1 file=%s", journal);
+    real_logged(lab, "device", says);
     assert_false(real_has(lab_path(lab, "device.log"),
                           "event=journal id=dev-2"));
     real_ends(lab, id, 0);
@@ -55,7 +60,7 @@ static void test_gateway_journal(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     const char *journal = lab_path(lab, "gateway/journal");
-    char id[32];
+    char id[32], says[200];
 
     real_fleet(lab, 2);
     lab_file(file, REAL_BYTES, 2);
@@ -67,7 +72,8 @@ static void test_gateway_journal(void **state)
         flip(journal, i);
         lab_gateway(lab, NULL);
     }
-    real_logged(lab, "gateway", "event=journal");
+    snprintf(says, sizeof(says), "event=journal id=gw-1 file=%s", journal);
+    real_logged(lab, "gateway", says);
     real_ends(lab, id, 0);
     lab_got(lab, 2, file);
 }
@@ -118,6 +124,14 @@ static void record_flip(struct lab *lab, long long n)
     sqlite3_close(db);
 }
 
+/* Makes room for the next of its name. */
+static void forget(struct lab_prog *p)
+{
+    json_decref(p->lines);
+    free(p->buffer);
+    *p = (struct lab_prog){ .pid = 0 };
+}
+
 static void copy_dir(const char *from, const char *to)
 {
     char command[600];
@@ -157,19 +171,86 @@ static void test_every_record(void **state)
         record_flip(lab, i);
         unlink(lab_path(lab, "damaged.log"));
         p = lab_start(lab, "damaged", words);
-        if (lab_wait_for(p, "{'event': 'ready'}", 10000) != NULL) {
+        if (lab_wait_for(p, "{'event': 'ready'}", LAB_PATIENCE_MS) != NULL) {
             assert_int_equal(lab_end(p, SIGTERM), 0);
+            real_logged(lab, "damaged", "muster.db damaged_records=1");
         } else {
             assert_int_equal(lab_ended(p), 1);
-            real_logged(lab, "damaged", "damaged");
+            real_logged(lab, "damaged", "muster.db why=");
             refused++;
         }
-        json_decref(p->lines);
-        free(p->buffer);
-        *p = (struct lab_prog){ .pid = 0 };
+        forget(p);
     }
     print_message("%lld of %lld were too much\n", refused, n);
     assert_in_range(refused, 1, n / 2);
+}
+
+/* What the server has of devices, gateways and groups, as text. */
+static char *known(struct lab *lab)
+{
+    static const char *const nouns[] = { "device", "gateway", "group" };
+    json_t *all = json_array(), *list;
+    char *text;
+
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(lab_verb(lab, &list, nouns[i], "list", NULL), 0);
+        json_array_append_new(all, list);
+    }
+    text = json_dumps(all, JSON_COMPACT | JSON_SORT_KEYS);
+    json_decref(all);
+    return text;
+}
+
+/* A byte of the database, here and there in all of it: the server names the file
+ * and ends, or knows what it knew, but for what it says is damaged. */
+static void test_database(void **state)
+{
+    struct lab *lab = *state;
+    char dir[128], whole[128], *was, *is, path[160];
+    const char *const words[] = {
+        "serve", "--id", "server", "--state", dir, "--listen", "127.0.0.1:0",
+        "--http", "127.0.0.1:0", "--json", NULL,
+    };
+    unsigned refused = 0;
+    struct stat st;
+
+    snprintf(dir, sizeof(dir), "%s/server", lab->dir);
+    snprintf(whole, sizeof(whole), "%s/whole", lab->dir);
+    snprintf(path, sizeof(path), "%s/muster.db", dir);
+    lab_keys(lab, 8);
+    lab_serve(lab, NULL);
+    lab_register(lab);
+    was = known(lab);
+    lab_end(lab->serve, SIGTERM);
+    copy_dir(dir, whole);
+    assert_int_equal(stat(path, &st), 0);
+    for (off_t at = 5; at < st.st_size; at += st.st_size / 24) {
+        const json_t *ready;
+        struct lab_prog *p;
+
+        copy_dir(whole, dir);
+        flip_at(path, at);
+        unlink(lab_path(lab, "damaged.log"));
+        p = lab_start(lab, "damaged", words);
+        ready = lab_wait_for(p, "{'event': 'ready'}", LAB_PATIENCE_MS);
+        if (ready != NULL) {
+            snprintf(lab->api, sizeof(lab->api), "http://%s",
+                     real_text(ready, "http"));
+            is = known(lab);
+            if (strcmp(was, is) != 0)
+                real_logged(lab, "damaged", "muster.db damaged_records=");
+            free(is);
+            assert_int_equal(lab_end(p, SIGTERM), 0);
+        } else {
+            assert_int_equal(lab_ended(p), 1);
+            real_logged(lab, "damaged", path);
+            refused++;
+        }
+        forget(p);
+    }
+    free(was);
+    print_message("%u were too much\n", refused);
+    assert_true(refused > 3);
 }
 
 /* One device's record: the device is out of reach, the others are not. */
@@ -260,6 +341,7 @@ int main(void)
         REAL_TEST(test_device_journal),
         REAL_TEST(test_gateway_journal),
         REAL_TEST(test_every_record),
+        REAL_TEST(test_database),
         REAL_TEST(test_one_device_record),
         REAL_TEST(test_old_copy),
     };

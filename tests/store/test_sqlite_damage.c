@@ -89,8 +89,8 @@ static void test_damaged_record(void **state)
         "UPDATE records SET value = x'' WHERE key = x'62'",
         /* the value of another record, its checksum with it */
         "UPDATE records SET value = (SELECT value FROM records WHERE key ="
-        " x'61'), crc = (SELECT crc FROM records WHERE key = x'61')"
-        " WHERE key = x'62'",
+        " x'61'), crc = (crc & ~0xffffffff) | (SELECT crc & 0xffffffff FROM"
+        " records WHERE key = x'61') WHERE key = x'62'",
     };
 
     (void)state;
@@ -102,6 +102,7 @@ static void test_damaged_record(void **state)
         make();
         raw(damages[i]);
         assert_int_equal(open_it(), 0);
+        assert_int_equal(mu_store_sqlite_damaged(database), 1);
         assert_int_equal(get("b", got), MU_ERR_CORRUPT);
         assert_int_equal(get("a", got), 0);
         assert_string_equal(got, "value a");
@@ -118,6 +119,28 @@ static void test_damaged_record(void **state)
         assert_int_equal(store.commit(store.ctx), 0);
         assert_int_equal(get("b", got), 0);
         close_it();
+    }
+}
+
+/* Whose value it is cannot be told. */
+static void test_damaged_place(void **state)
+{
+    static const char *const damages[] = {
+        "UPDATE records SET key = x'64' WHERE key = x'62'",
+        "UPDATE records SET tab = 2 WHERE key = x'62'",
+        "UPDATE records SET tab = 257 WHERE key = x'62'",
+        "UPDATE records SET key = zeroblob(100) WHERE key = x'62'",
+        "UPDATE records SET key = x'' WHERE key = x'62'",
+        "UPDATE records SET crc = crc & 0xffffffff WHERE key = x'62'",
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof damages / sizeof damages[0]; i++) {
+        make();
+        raw(damages[i]);
+        assert_int_equal(open_it(), MU_ERR_CORRUPT);
+        assert_non_null(strstr(why.text, path()));
+        assert_non_null(strstr(why.text, "key cannot be read"));
     }
 }
 
@@ -164,6 +187,73 @@ static void test_versions(void **state)
     assert_int_equal(open_it(), 0); /* nothing was done to it meanwhile */
     assert_int_equal(get("c", got), 0);
     close_it();
+}
+
+/* Everything is there, or told of; nothing is another thing than it was. */
+static bool rows_told(unsigned rows)
+{
+    bool harmless = true;
+    for (unsigned i = 0; i < rows; i++) {
+        char name[16], want[64], got[64];
+        snprintf(name, sizeof name, "k%u", i);
+        snprintf(want, sizeof want, "value %u of some length, repeated", i);
+        int rc = get(name, got);
+        if (rc != MU_ERR_CORRUPT && rc != MU_ERR_IO) {
+            assert_int_equal(rc, 0);
+            assert_string_equal(got, want);
+        }
+        harmless = harmless && rc == 0;
+    }
+    return harmless;
+}
+
+/* A bit of the file turned, here and there in all of it: the file is not opened,
+ * and named; or a value is damaged, and told; or nothing has happened. Never is
+ * a record taken for one that was never there. */
+static void test_any_byte(void **state)
+{
+    enum { ROWS = 300, STEP = 64 };
+    static uint8_t file[256 * 1024];
+    unsigned refused = 0, told = 0, harmless = 0;
+
+    (void)state;
+    scratch_empty();
+    assert_int_equal(open_it(), 0);
+    for (unsigned i = 0; i < ROWS; i++) {
+        char name[16], value[64];
+        snprintf(name, sizeof name, "k%u", i);
+        snprintf(value, sizeof value, "value %u of some length, repeated", i);
+        assert_int_equal(put(name, value), 0);
+    }
+    assert_int_equal(store.commit(store.ctx), 0);
+    close_it();
+    FILE *f = fopen(path(), "rb");
+    assert_non_null(f);
+    size_t len = fread(file, 1, sizeof file, f);
+    fclose(f);
+    assert_in_range(len, 4 * 4096, sizeof file - 1);
+    /* every byte of the heads of the file and its pages */
+    for (size_t at = 0; at < len;
+         at += at < 100 || at % 4096 < 40 ? 1 : STEP - at % STEP) {
+        file[at] ^= (uint8_t)(1u << at % 8);
+        scratch_empty();
+        f = fopen(path(), "wb");
+        assert_non_null(f);
+        assert_int_equal(fwrite(file, 1, len, f), len);
+        fclose(f);
+        file[at] ^= (uint8_t)(1u << at % 8);
+        if (open_it() != 0) {
+            assert_non_null(strstr(why.text, path()));
+            refused++;
+            continue;
+        }
+        bool whole = rows_told(ROWS);
+        harmless += whole;
+        told += !whole;
+        assert_true(whole == (mu_store_sqlite_damaged(database) == 0));
+        close_it();
+    }
+    assert_true(refused > 50 && told > 50 && harmless > 10);
 }
 
 /* A page of the file overwritten: told, never a wrong value. */
@@ -325,8 +415,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_damaged_record),
+        cmocka_unit_test(test_damaged_place),
         cmocka_unit_test(test_not_ours),
         cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_any_byte),
         cmocka_unit_test(test_damaged_page),
         cmocka_unit_test(test_synced),
         cmocka_unit_test(test_one_process),
