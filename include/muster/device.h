@@ -33,6 +33,9 @@ struct mu_device_conf {
     const struct mu_object *slot;   /* where the plain object is written */
     uint64_t object_max;            /* bytes the slot holds */
     uint32_t page_memory;           /* bytes of work memory for pages */
+    uint32_t member_mem;            /* bytes for the state of a rekeying scheme,
+                                       per group; 0: keys come by fetch alone;
+                                       at most MU_MEMBER_STATE_MAX */
     struct mu_bytes software;       /* version text for /hello */
     uint32_t seed;                  /* back-off jitter */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received

@@ -10,6 +10,7 @@
 #include "muster/cast_receiver.h"
 #include "muster/connect.h"
 #include "muster/device.h"
+#include "muster/keyfetch.h"
 #include "muster/oscore.h"
 #include "muster/parts.h"
 
@@ -30,6 +31,7 @@ enum mu_device_asks {
  * those before it are durable, so no record speaks of what is not there. */
 enum mu_device_records {
     MU_DEVICE_REC_KEYS,     /* server, epoch, groups, keyring */
+    MU_DEVICE_REC_MEMBER,   /* group -> state of its rekeying scheme */
     MU_DEVICE_REC_OBJECT,   /* what the accepted manifest said */
     MU_DEVICE_REC_SEEN,     /* name -> version that runs */
     MU_DEVICE_REC_CAMPAIGN, /* phase, reports */
@@ -124,6 +126,21 @@ struct mu_device_campaign {
     uint64_t hashed;    /* bytes of the slot */
 };
 
+/* The state of a rekeying scheme; its bytes lie in the work memory. */
+struct mu_device_member {
+    uint32_t group;
+    uint16_t len; /* 0: none */
+    bool dirty;   /* to be stored, or deleted */
+};
+
+/* One that comes in pieces. */
+struct mu_device_collect {
+    bool on;
+    uint32_t group;
+    uint64_t base, newest;
+    uint16_t total, have;
+};
+
 struct mu_device_area {
     struct mu_kid kid; /* kind 0: none */
     struct mu_secret kg, kctl;
@@ -168,6 +185,9 @@ struct mu_device {
     struct mu_groups groups;
     struct mu_keyring keys;
     struct mu_backoff fetch_wait; /* for fetches that strangers can cause */
+    struct mu_device_member members[MU_DEVICE_GROUPS_MAX];
+    uint8_t member_flying; /* 1 + the one whose record is being stored */
+    struct mu_device_collect collect;
 
     /* announce objects */
     struct mu_assembly assembly;

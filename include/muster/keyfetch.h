@@ -13,8 +13,9 @@
  * fits MU_MESSAGE_MAX with what OSCORE adds. */
 #define MU_KEYFETCH_REQUEST_MAX 384
 #define MU_KEYFETCH_RESPONSE_MAX 1088
-/* Bytes of a member state that travels in pieces: thousands of clusters. */
-#define MU_MEMBER_STATE_MAX 16384
+/* Bytes of a member state: one record of a device's store. Subset difference in
+ * a tree of 2^26 places takes 5,675. */
+#define MU_MEMBER_STATE_MAX 8192
 
 /* A member state of a rekeying scheme (s.9.4), as far as it is told apart. */
 struct mu_keyfetch_state {

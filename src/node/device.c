@@ -16,7 +16,7 @@ void mu_device_trace(struct mu_device *d, const char *name, uint64_t a,
 
 size_t mu_device_work(const struct mu_device_conf *conf)
 {
-    return conf->page_memory;
+    return conf->page_memory + mu_device_member_work(conf);
 }
 
 int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
@@ -25,7 +25,8 @@ int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
     int rc;
 
     if (conf->identity.len == 0 || conf->identity.len > MU_ID_MAX ||
-        conf->software.len > MU_ID_MAX || conf->kmr->len != MU_SECRET_MAX)
+        conf->software.len > MU_ID_MAX || conf->kmr->len != MU_SECRET_MAX ||
+        conf->member_mem > MU_MEMBER_STATE_MAX)
         return MU_ERR_USAGE;
     if (work_len < mu_device_work(conf))
         return MU_ERR_NO_SPACE;
@@ -50,6 +51,9 @@ int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
 
 void mu_device_clear(struct mu_device *d)
 {
+    if (d->work != NULL) /* states of rekeying schemes */
+        mu_wipe(d->work + d->conf.page_memory,
+                mu_device_member_work(&d->conf));
     mu_wipe(d, sizeof *d);
 }
 
@@ -83,6 +87,8 @@ static void device_stored(struct mu_device *d, const struct mu_event *ev)
         if (!mu_record_stored(&d->records[i], ev->ticket, ev->result, ev->now,
                               &d->jitter))
             continue;
+        if (i == MU_DEVICE_REC_MEMBER)
+            mu_device_member_stored(d, ev->result);
         if (ev->result != 0)
             mu_device_trace(d, "store-failed", i, (uint64_t)-ev->result);
         else if (i == MU_DEVICE_REC_OBJECT)

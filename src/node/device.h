@@ -4,6 +4,7 @@
 #define MUSTER_NODE_DEVICE_H
 
 #include "muster/device_state.h"
+#include "muster/scheme.h"
 
 /* device.c */
 void mu_device_trace(struct mu_device *d, const char *name, uint64_t a,
@@ -50,10 +51,35 @@ int mu_device_keys_answer(struct mu_device *d, const struct mu_message *m);
 void mu_device_fetch(struct mu_device *d);
 /* The same, when a stranger may be the cause: bounded. */
 void mu_device_fetch_slowly(struct mu_device *d);
+/* The same, when a whole area has the same cause at once: spread. */
+void mu_device_fetch_spread(struct mu_device *d);
 void mu_device_disconnect(struct mu_device *d);
 bool mu_device_in_group(const struct mu_device *d, uint32_t group);
 /* CAST-8 option 2: the server lets gateways hand out its Kb. */
 bool mu_device_group_handed(const struct mu_device *d, uint32_t group);
+
+/* device_member.c: states of rekeying schemes */
+size_t mu_device_member_work(const struct mu_device_conf *conf);
+/* MU_ERR_NOT_FOUND when there is none. */
+int mu_device_member(struct mu_device *d, uint32_t group, struct mu_member *m);
+/* What mu_device_member gave has opened something. */
+void mu_device_member_changed(struct mu_device *d, uint32_t group,
+                              const struct mu_member *m);
+void mu_device_member_drop(struct mu_device *d, uint32_t group);
+bool mu_device_member_record(struct mu_device *d, struct mu_effect *out);
+void mu_device_member_stored(struct mu_device *d, int result);
+int mu_device_members_load(struct mu_device *d);
+void mu_device_members_ask(struct mu_device *d, struct mu_keyfetch_request *q);
+/* Takes a piece; *more: the next is to be asked for at once. */
+int mu_device_members_piece(struct mu_device *d,
+                            const struct mu_keyfetch_response *in, bool *more);
+
+/* device_inline.c: rekey parts */
+/* True for an inline object that is not worth a signature check. */
+bool mu_device_inline_idle(struct mu_device *d, struct mu_bytes object);
+/* One whose signature was right. */
+int mu_device_inline_take(struct mu_device *d, const struct mu_manifest *m,
+                          const uint8_t object[MU_SHA256_LEN]);
 
 /* device_announce.c: announce packets and objects */
 /* Option 1: the gateway says over the hop which relay manifest is its own. */
@@ -104,6 +130,8 @@ uint8_t *mu_device_save_room(struct mu_device *d);
 
 /* device_status.c: reports and STATUS packets */
 struct mu_device_report *mu_device_report_new(struct mu_device *d);
+/* Behind the first one, which is that of the campaign in progress. */
+struct mu_device_report *mu_device_report_beside(struct mu_device *d);
 struct mu_device_report *mu_device_report_of(struct mu_device *d,
                                              const uint8_t *campaign);
 int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,

@@ -314,6 +314,11 @@ static int announce_object(struct mu_device *d)
         mu_device_ignore(d, digest);
         return 0;
     }
+    if (kind == MU_ANNOUNCE_INLINE) {
+        rc = mu_device_inline_take(d, &m, digest);
+        mu_device_trace(d, "part", m.part, (uint64_t)-rc);
+        return rc;
+    }
     if (d->conf.tap != NULL && m.epoch >= d->epoch)
         d->conf.tap->manifest(d->conf.tap->ctx, object);
     rc = announce_manifest(d, &m, kg, digest);
@@ -339,6 +344,10 @@ static bool announce_token(struct mu_device *d)
 
 int mu_device_announce_run(struct mu_device *d)
 {
+    if (d->object_ready &&
+        mu_device_inline_idle(d, mu_bytes(d->assembly.object,
+                                          d->assembly.object_len)))
+        d->object_ready = false;
     if (!d->object_ready || !announce_token(d))
         return 0;
     d->object_ready = false;

@@ -8,6 +8,7 @@
 
 #include "muster/keyfetch.h"
 
+#define FETCH_SPREAD MU_SECONDS(3)
 #define CONFIRM_SPREAD MU_SECONDS(1) /* so that a whole area is no burst */
 
 bool mu_device_in_group(const struct mu_device *d, uint32_t group)
@@ -43,6 +44,24 @@ void mu_device_fetch_slowly(struct mu_device *d)
     mu_device_fetch(d);
 }
 
+static void keys_not_before(struct mu_ask *a, mu_time at)
+{
+    if (a->wait.at < at)
+        a->wait.at = at;
+}
+
+void mu_device_fetch_spread(struct mu_device *d)
+{
+    mu_time at = d->now + mu_jitter(&d->jitter, FETCH_SPREAD);
+
+    if (d->now < d->fetch_wait.at || d->asks[MU_DEVICE_KEYS].due)
+        return;
+    mu_device_fetch_slowly(d);
+    keys_not_before(&d->asks[MU_DEVICE_KEYS], at);
+    if (d->asks[MU_DEVICE_CONNECT].due)
+        keys_not_before(&d->asks[MU_DEVICE_CONNECT], at);
+}
+
 /* ---- connect ------------------------------------------------------------ */
 
 int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
@@ -59,6 +78,7 @@ int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
         .algs = {MU_ALG_ES256, MU_ALG_EDDSA},
         .algs_len = 2,
         .receiver = MU_RECEIVER_FULL,
+        .member_memory = d->conf.member_mem,
     };
     return mu_connect1_create(d->conf.crypto, &d->kmr, &m, w, &d->pending);
 }
@@ -66,8 +86,10 @@ int mu_device_connect_write(struct mu_device *d, struct mu_writer *w)
 static void keys_set_groups(struct mu_device *d, const struct mu_groups *groups)
 {
     for (size_t i = 0; i < d->groups.len; i++) {
-        if (mu_groups_find(groups, d->groups.number[i]) < 0)
-            mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups.number[i]);
+        if (mu_groups_find(groups, d->groups.number[i]) >= 0)
+            continue;
+        mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups.number[i]);
+        mu_device_member_drop(d, d->groups.number[i]);
     }
     d->groups = *groups;
     d->kann_stale = true;
@@ -130,6 +152,7 @@ static int keys_request(struct mu_device *d, struct mu_writer *w)
         if (s != NULL)
             m.held[m.held_len++] = s->kid;
     }
+    mu_device_members_ask(d, &m);
     return mu_keyfetch_request_create(&m, w);
 }
 
@@ -175,6 +198,20 @@ static void keys_confirm(struct mu_device *d)
     a->wait.at = d->now + MU_MS(200) + mu_jitter(&d->jitter, CONFIRM_SPREAD);
 }
 
+/* A piece of a state; the next is asked for at once. */
+static void keys_piece(struct mu_device *d,
+                       const struct mu_keyfetch_response *m)
+{
+    struct mu_ask *a = &d->asks[MU_DEVICE_KEYS];
+    bool more;
+
+    if (m->piece.len == 0 || mu_device_members_piece(d, m, &more) != 0)
+        return;
+    keys_confirm(d);
+    if (more)
+        a->wait.at = d->now;
+}
+
 /* What the newest keys are, and which groups there are. */
 static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
 {
@@ -199,6 +236,7 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
     mu_device_keys_arrived(d);
     if (fresh)
         keys_confirm(d);
+    keys_piece(d, m);
     return 0;
 }
 

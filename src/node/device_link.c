@@ -92,6 +92,7 @@ static void link_capability(const struct mu_device *d,
         .algs = {MU_ALG_ES256, MU_ALG_EDDSA},
         .algs_len = 2,
         .receiver = MU_RECEIVER_FULL,
+        .member_memory = d->conf.member_mem,
     };
 }
 

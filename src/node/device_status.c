@@ -37,6 +37,17 @@ struct mu_device_report *mu_device_report_new(struct mu_device *d)
     return &d->reports[0];
 }
 
+struct mu_device_report *mu_device_report_beside(struct mu_device *d)
+{
+    for (size_t i = MU_DEVICE_REPORTS_MAX - 1; i > 1; i--)
+        d->reports[i] = d->reports[i - 1];
+    d->reports[1] = (struct mu_device_report){
+        .used = true,
+        .due_at = MU_TIME_NEVER,
+    };
+    return &d->reports[1];
+}
+
 int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
                            uint8_t state, int reason, const uint8_t digest[32])
 {
@@ -128,7 +139,8 @@ int mu_device_census(struct mu_device *d, struct mu_bytes packet)
 /* A state is told only when it would survive a restart. */
 static bool status_allowed(const struct mu_device *d)
 {
-    return d->welcome &&
+    return d->welcome && mu_record_durable(&d->records[MU_DEVICE_REC_KEYS]) &&
+           mu_record_durable(&d->records[MU_DEVICE_REC_MEMBER]) &&
            mu_record_durable(&d->records[MU_DEVICE_REC_SEEN]) &&
            mu_record_durable(&d->records[MU_DEVICE_REC_CAMPAIGN]);
 }

@@ -14,10 +14,11 @@
 
 static const struct device_record_info {
     uint8_t table;
-    const char *key; /* NULL: the name of the object */
+    const char *key; /* NULL: the name of the object, or with the group */
     bool before_send;
 } device_records[MU_DEVICE_REC_COUNT] = {
     [MU_DEVICE_REC_KEYS] = {MU_TABLE_NODE, "keys", true},
+    [MU_DEVICE_REC_MEMBER] = {MU_TABLE_NODE, NULL, true},
     [MU_DEVICE_REC_OBJECT] = {MU_TABLE_NODE, "object", true},
     [MU_DEVICE_REC_SEEN] = {MU_TABLE_SEEN, NULL, true},
     [MU_DEVICE_REC_CAMPAIGN] = {MU_TABLE_NODE, "campaign", true},
@@ -138,6 +139,7 @@ static struct mu_writer device_record_write(struct mu_device *d,
                       mu_device_save_max(&d->campaign.shape));
         record_page_write(d, &w);
         break;
+    case MU_DEVICE_REC_MEMBER: /* as it lies there */
     case MU_DEVICE_REC_COUNT:
         break;
     }
@@ -161,16 +163,21 @@ bool mu_device_next_store(struct mu_device *d, struct mu_effect *out)
         mu_backoff_fail(&d->records[i].wait, d->now, &d->jitter);
         return false;
     }
-    w = device_record_write(d, (enum mu_device_records)i);
-    mu_assert(!w.failed); /* all sizes are bounded when they are taken in */
+    if (i == MU_DEVICE_REC_MEMBER) {
+        if (!mu_device_member_record(d, out))
+            return mu_device_next_store(d, out); /* none: the one after it */
+    } else {
+        w = device_record_write(d, (enum mu_device_records)i);
+        mu_assert(!w.failed); /* all sizes are bounded when they are taken */
+        out->key = device_records[i].key != NULL
+                       ? mu_bytes_str(device_records[i].key)
+                       : mu_bytes(d->campaign.name, d->campaign.name_len);
+        out->value = mu_written(&w);
+    }
     mu_record_taken(&d->records[i], ++d->ticket);
     d->out_secret = i == MU_DEVICE_REC_KEYS || i == MU_DEVICE_REC_OBJECT;
     out->kind = MU_DO_STORE;
     out->table = device_records[i].table;
-    out->key = device_records[i].key != NULL
-                   ? mu_bytes_str(device_records[i].key)
-                   : mu_bytes(d->campaign.name, d->campaign.name_len);
-    out->value = mu_written(&w);
     out->ticket = d->ticket;
     out->before_send = device_records[i].before_send;
     return true;
@@ -362,6 +369,8 @@ int mu_device_load(struct mu_device *d)
     for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++)
         d->reports[i].due_at = MU_TIME_NEVER;
     rc = device_load_keys(d);
+    if (rc == 0)
+        rc = mu_device_members_load(d);
     return rc != 0 ? rc : device_load_campaign(d);
 }
 

@@ -205,13 +205,13 @@ static void test_response_hostile(void **state)
     at[1] = 3; /* total 1,023 */
     assert_int_equal(mu_keyfetch_response_consume(mu_written(&w), &got),
                      MU_ERR_MALFORMED);
-    at[1] = 0x40;
-    at[2] = 1; /* 16,385 */
+    at[1] = 0x20;
+    at[2] = 1; /* 8,193 */
     assert_int_equal(mu_keyfetch_response_consume(mu_written(&w), &got),
                      MU_ERR_MALFORMED);
     at[2] = 0;
     assert_int_equal(mu_keyfetch_response_consume(mu_written(&w), &got), 0);
-    at[4] = 0x40; /* offset 16,872 */
+    at[4] = 0x40; /* offset 17,384 */
     assert_int_equal(mu_keyfetch_response_consume(mu_written(&w), &got),
                      MU_ERR_MALFORMED);
 }
