@@ -17,7 +17,17 @@
 #define MESH_SENDS_MAX 64       /* packets in one turn of the timer */
 #define MESH_FEED_MAX 4         /* pages handed to the engine in one turn */
 #define MESH_ROUNDS 1024        /* of ADVs, put aside at a time */
+#define MESH_NAME_KEPT MU_SECONDS(120) /* a silent neighbour's */
 #define MESH_FEED_MS 20         /* until the next ones, when it took none */
+
+/* Packets name their sender, and who holds the area's key can write any name.
+ * Here a neighbour has one, and nobody else has it while it is in use. */
+struct mesh_neighbour {
+    struct mu_addr at;
+    bool named;
+    uint16_t name;
+    mu_time heard; /* under that name */
+};
 
 struct mu_mesh {
     struct mu_mesh_conf conf;
@@ -26,7 +36,7 @@ struct mu_mesh {
     struct mu_device *engine;
     struct mu_device_tap tap;
     struct mu_udp port;
-    struct mu_addr neighbours[MU_MESH_NEIGHBOURS_MAX];
+    struct mesh_neighbour neighbours[MU_MESH_NEIGHBOURS_MAX];
     size_t neighbours_len;
     uv_timer_t *timer;
     char path[MU_PATH_MAX];
@@ -42,7 +52,8 @@ struct mu_mesh {
     mu_time announce_at;
     uint64_t shown_version;
     uint32_t shown_pages;
-    uint64_t strangers; /* packets from who is no neighbour */
+    uint64_t strangers; /* packets from who is no neighbour, or not the one
+                           whose packet this could be */
 };
 
 /* ---- what survives a restart ------------------------------------------- */
@@ -268,7 +279,7 @@ static void mesh_send(struct mu_mesh *m, mu_time now)
         if (len == 0)
             return;
         for (size_t k = 0; k < m->neighbours_len; k++)
-            mu_udp_send(&m->port, &m->neighbours[k], mu_bytes(packet, len));
+            mu_udp_send(&m->port, &m->neighbours[k].at, mu_bytes(packet, len));
     }
 }
 
@@ -303,20 +314,68 @@ static void mesh_timer(uv_timer_t *timer)
     mesh_turn(timer->data);
 }
 
+static bool mesh_name_free(const struct mu_mesh *m, uint16_t name,
+                           const struct mesh_neighbour *from, mu_time now)
+{
+    for (size_t i = 0; i < m->neighbours_len; i++) {
+        const struct mesh_neighbour *n = &m->neighbours[i];
+
+        if (n->named && now < n->heard + MESH_NAME_KEPT &&
+            (n == from) != (n->name == name))
+            return false;
+    }
+    return true;
+}
+
+/* A fragment names nobody: it is taken from whom it was asked for, so that a
+ * member gone bad can spoil no manifest but its own. */
+static bool mesh_asked(const struct mu_mesh *m,
+                       const struct mesh_neighbour *from)
+{
+    return m->deluge.taking && from->named && from->name == m->deluge.asked;
+}
+
+static int mesh_take(struct mu_mesh *m, struct mesh_neighbour *from,
+                     struct mu_bytes packet)
+{
+    mu_time now = mu_node_now(&m->body->node);
+    bool names = packet.len >= 4 && (packet.data[0] == MU_DELUGE_ADV ||
+                                     packet.data[0] == MU_DELUGE_REQ);
+    uint16_t name = 0;
+    int rc;
+
+    if (names)
+        name = (uint16_t)(packet.data[2] << 8 | packet.data[3]);
+    if ((names && !mesh_name_free(m, name, from, now)) ||
+        (packet.data[0] == MU_CAST_ANNOUNCE && !mesh_asked(m, from))) {
+        m->strangers++;
+        return MU_ERR_FORBIDDEN;
+    }
+    rc = mu_deluge_packet(&m->deluge, now, packet);
+    if (rc == 0 && names) { /* its tag was right */
+        from->named = true;
+        from->name = name;
+        from->heard = now;
+    }
+    return rc;
+}
+
 static void mesh_on_packet(void *ctx, struct mu_bytes packet,
                            const struct mu_addr *from)
 {
     struct mu_mesh *m = ctx;
-    bool known = false;
+    struct mesh_neighbour *known = NULL;
     int rc;
 
-    for (size_t i = 0; i < m->neighbours_len && !known; i++)
-        known = mu_addr_eq(&m->neighbours[i], from);
-    if (!known)
+    for (size_t i = 0; i < m->neighbours_len && known == NULL; i++) {
+        if (mu_addr_eq(&m->neighbours[i].at, from))
+            known = &m->neighbours[i];
+    }
+    if (known == NULL)
         m->strangers++;
-    if (!known || !m->begun)
+    if (known == NULL || !m->begun)
         return;
-    rc = mu_deluge_packet(&m->deluge, mu_node_now(&m->body->node), packet);
+    rc = mesh_take(m, known, packet);
     if (rc != 0)
         mu_log(MU_LOG_TRACE, "mesh-refused", "id=%s kind=%u error=%s",
                m->body->identity, packet.data[0], mu_err_name(rc));
@@ -398,7 +457,7 @@ static int mesh_neighbours(struct mu_mesh *m)
         if (m->neighbours_len == MU_MESH_NEIGHBOURS_MAX)
             rc = MU_ERR_FULL;
         else
-            rc = mu_addr_parse(at, &m->neighbours[m->neighbours_len++]);
+            rc = mu_addr_parse(at, &m->neighbours[m->neighbours_len++].at);
         if (rc != 0)
             mu_log(MU_LOG_ERROR, "neighbour", "text=%s why=\"%s\"", at,
                    mu_err_text(rc));

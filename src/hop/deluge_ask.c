@@ -420,7 +420,9 @@ static void draft_bad(struct mu_deluge *d, mu_time now)
     for (size_t i = 0; i < MU_DELUGE_PEERS_MAX; i++) {
         struct mu_deluge_peer *p = &d->peers[i];
 
-        if (mu_bytes_eq(MU_BYTES(p->id), MU_BYTES(d->bad_id)))
+        /* Who was asked for it may offer another one by now. */
+        if (mu_bytes_eq(MU_BYTES(p->id), MU_BYTES(d->bad_id)) ||
+            (p->used && p->node == d->asked))
             p->hold = now + MU_SECONDS(LIAR_SECONDS);
     }
 }
