@@ -217,6 +217,7 @@ struct mu_deluge {
     uint8_t bad_id[4]; /* the last that failed */
     bool bad;
     uint16_t draft_len;
+    uint16_t draft_of; /* whose offer it is */
     uint64_t draft_have;
     mu_time open_at;       /* the next one is not opened before */
     mu_time manifest_hold; /* the next one is not asked for before */

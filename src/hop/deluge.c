@@ -215,6 +215,7 @@ int mu_deluge_init(struct mu_deluge *d, const struct mu_deluge_conf *conf,
     d->draft = d->manifest + conf->manifest_max;
     d->round = conf->round != 0 ? conf->round : (uint16_t)mu_hop_random(d);
     d->count = (uint8_t)mu_hop_random(d);
+    d->adv_due = conf->round != 0; /* so that it is known to begin anew */
     d->adv_at = MU_TIME_NEVER;
     d->ask_at = MU_TIME_NEVER;
     for (size_t i = 0; i < AREA_KEYS; i++) {

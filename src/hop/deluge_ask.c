@@ -42,6 +42,7 @@ static void draft_begin(struct mu_deluge *d, const struct mu_deluge_peer *p)
         d->draft_have = 0;
     mu_copy(d->draft_id, p->id, sizeof(d->draft_id));
     d->draft_len = p->manifest_len;
+    d->draft_of = p->node;
     d->taking = true;
 }
 
@@ -163,6 +164,8 @@ static void ask_failed(struct mu_deluge *d, mu_time now)
     d->tries = 0;
     d->hinted = false;
     mu_trickle_reset(&d->trickle, now);
+    if (d->conf.round != 0)
+        d->adv_due = true; /* perhaps it has not heard that we began anew */
     if (p == NULL)
         return;
     p->hold = now + (mu_hop_packets(d, HOP_HOLD) << p->failures);
@@ -420,9 +423,9 @@ static void draft_bad(struct mu_deluge *d, mu_time now)
     for (size_t i = 0; i < MU_DELUGE_PEERS_MAX; i++) {
         struct mu_deluge_peer *p = &d->peers[i];
 
-        /* Who was asked for it may offer another one by now. */
+        /* Who offered it may offer another one by now. */
         if (mu_bytes_eq(MU_BYTES(p->id), MU_BYTES(d->bad_id)) ||
-            (p->used && p->node == d->asked))
+            (p->used && p->node == d->draft_of))
             p->hold = now + MU_SECONDS(LIAR_SECONDS);
     }
 }
