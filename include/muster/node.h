@@ -107,9 +107,9 @@ struct mu_effect {
     uint32_t ticket;
     bool before_send;
     char address[MU_ADDR_TEXT_MAX]; /* CHANNEL: multicast group, as text, or
-                               "unicast": to (server; one effect per gateway,
-                               link says which) or at (gateway) the address of
-                               the DTLS session */
+                               "unicast": to (sender; one effect per receiver,
+                               link says which) or at (receiver) the address
+                               of the DTLS session */
     uint16_t port;          /* CHANNEL: where DATA goes */
     uint16_t up_port;       /* CHANNEL: where feedback goes (at the sender) */
     enum mu_hook hook;
@@ -132,6 +132,7 @@ enum mu_table {
     MU_TABLE_TARGET,     /* server: key = campaign id (8) | identity */
     MU_TABLE_AREA,       /* gateway: key = area index (2); server: gateway (4) | index (2) */
     MU_TABLE_SEEN,       /* versions and progress */
+    MU_TABLE_SCHEME,     /* server: group (4) | 's', 'o' or 'c' | ... */
     MU_TABLE_COUNT
 };
 

@@ -229,6 +229,8 @@ MU_MUST int mu_rekey_part(struct mu_scheme *s, struct mu_rekey *r,
 /* The next slot that needs a personal message. False at the end. */
 bool mu_rekey_personal(const struct mu_scheme *s, struct mu_rekey *r,
                        uint32_t *slot);
+/* Whether this member does: of the last generation. */
+bool mu_scheme_tells(const struct mu_scheme *s, uint32_t slot);
 void mu_rekey_clear(struct mu_rekey *r);
 
 /* The personal message of the current generation for any member: brings one

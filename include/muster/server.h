@@ -11,6 +11,7 @@
 #include "muster/crypto.h"
 #include "muster/gateway.h" /* struct mu_depot */
 #include "muster/node.h"
+#include "muster/scheme.h"
 #include "muster/store.h"
 #include "muster/wide_msg.h"
 
@@ -29,8 +30,12 @@ struct mu_server_conf {
     uint16_t wide_overhead, wide_window_ms, wide_loss_permille;
     struct mu_cast_shape shape;     /* defaults for push; page size is cut down
                                        to the least page memory of the members */
-    uint32_t rekey_s;               /* every group's key is made anew so often,
-                                       in running time; 0: when need be only */
+    uint32_t rekey_s;               /* every group's key is made anew so often;
+                                       0: when need be only */
+    uint64_t day_s;                 /* time of day, seconds since 1970: rekey_s
+                                       counts over restarts; 0: unknown */
+    size_t scheme_mem;              /* bytes for the trees of one group at a
+                                       time; 0: no group has any */
     uint32_t seed;
 };
 
@@ -84,8 +89,37 @@ MU_MUST int mu_server_device_revoke(struct mu_server *s,
                                     struct mu_bytes identity);
 MU_MUST int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
                                    uint8_t mode, uint32_t *number);
+/*
+ * How the key of a group changes (docs/key-schemes.md). With anything but
+ * MU_SCHEME_UNICAST a rotation is a campaign: most members get the next key
+ * from messages for all.
+ */
+struct mu_group_scheme {
+    uint8_t kind;         /* enum mu_scheme_kind; MU_SCHEME_NONE: the server
+                             chooses when it makes the trees */
+    uint8_t degree;       /* LKH; 0: four */
+    uint8_t levels;       /* LADDER: types of devices */
+    uint32_t clusters;    /* CLUSTER */
+    uint32_t members_max; /* further ones are refused; 0: no bound */
+    uint32_t key_quorum_permille; /* members that must hold a dormant key
+                                     before it is used; 0: all of them */
+    uint32_t key_deadline_s; /* it is used after that in any case; 0: at once */
+    uint32_t leaves_per_day, joins_per_day, sleepers_permille; /* to choose */
+};
+
+/* MU_ERR_USAGE for a shape that cannot be, and for a mode that is not end to
+ * end; MU_ERR_UNSUPPORTED without conf.scheme_mem. */
+MU_MUST int mu_server_group_create_as(struct mu_server *s,
+                                      struct mu_bytes name, uint8_t mode,
+                                      const struct mu_group_scheme *scheme,
+                                      uint32_t *number);
 MU_MUST int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
                                 struct mu_bytes identity);
+#define MU_WHERE_ANY UINT16_MAX
+/* where: its cluster (from 0) or ladder level (from 1), or MU_WHERE_ANY.
+ * MU_ERR_USAGE for one that there is not; MU_ERR_FULL beyond members_max. */
+MU_MUST int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
+                                   struct mu_bytes identity, uint16_t where);
 MU_MUST int mu_server_group_remove(struct mu_server *s, struct mu_bytes name,
                                    struct mu_bytes identity);
 MU_MUST int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name);
@@ -124,9 +158,17 @@ MU_MUST int mu_server_pause(struct mu_server *s, const uint8_t campaign[8]);
 MU_MUST int mu_server_resume(struct mu_server *s, const uint8_t campaign[8]);
 MU_MUST int mu_server_cancel(struct mu_server *s, const uint8_t campaign[8]);
 
+enum mu_campaign_what {
+    MU_CAMPAIGN_OBJECT, /* a file, in pages */
+    MU_CAMPAIGN_KEY,    /* the next key of a group; version is its generation */
+    MU_CAMPAIGN_WHAT_COUNT
+};
+
 struct mu_campaign_view {
     uint8_t campaign[MU_CAMPAIGN_ID];
     uint64_t number;
+    uint8_t what;   /* enum mu_campaign_what */
+    uint16_t parts; /* messages for all; KEY with 0: each member fetches */
     uint32_t group;
     char group_name[MU_NAME_MAX + 1], name[MU_NAME_MAX + 1];
     uint64_t version, size;

@@ -59,8 +59,17 @@ struct mu_record_key mu_record_key_tally(const uint8_t id[MU_CAMPAIGN_ID],
                                          uint32_t gateway);
 struct mu_record_key mu_record_key_target(const uint8_t id[MU_CAMPAIGN_ID],
                                           uint32_t gateway, uint16_t index);
+/* MU_TABLE_SEEN: campaign id, 'o', part: an inline object of it. */
+struct mu_record_key mu_record_key_part(const uint8_t id[MU_CAMPAIGN_ID],
+                                        uint16_t part);
 /* MU_TABLE_NODE: "group/NAME" -> number. */
 struct mu_record_key mu_record_key_group_name(struct mu_bytes name);
+/* MU_TABLE_SCHEME: group, 's': the scheme; group, 'o', number: a change of its
+ * members; group, 'c', copy, chunk: its trees. */
+struct mu_record_key mu_record_key_scheme(uint32_t group);
+struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op);
+struct mu_record_key mu_record_key_chunk(uint32_t group, uint8_t copy,
+                                         uint32_t chunk);
 
 /* ---- small records ------------------------------------------------------- */
 
@@ -92,7 +101,11 @@ MU_MUST int mu_area_record_read(struct mu_bytes in, struct mu_area_record *r);
 
 /* MU_TABLE_MEMBER */
 struct mu_member_record {
-    bool left; /* kept: campaigns of the past name it */
+    bool left; /* kept: campaigns of the past name it, and so does tracing */
+    uint16_t where; /* its cluster or ladder level, or MU_WHERE_ANY */
+    uint64_t op;    /* number of the change by which it joined */
+    uint64_t base;  /* the trees in which it has the place below; 0: in none */
+    uint32_t slot;
 };
 void mu_member_record_write(struct mu_writer *w,
                             const struct mu_member_record *r);
@@ -128,6 +141,7 @@ struct mu_device_group {
     uint64_t sent; /* newest generation of Kb it was answered with */
     uint64_t held; /* newest one it proved to hold */
     uint64_t after; /* it joined when this one was in use: later ones only */
+    uint64_t base;  /* the trees that it proved to have a state of */
 };
 
 struct mu_device_record {
@@ -178,16 +192,64 @@ struct mu_group_record {
     uint64_t generation; /* of Kb; 0: none yet */
     uint64_t previous;   /* the retired one; 0: none */
     uint32_t members;
+    uint8_t scheme;      /* enum mu_scheme_kind; MU_SCHEME_NONE: chosen by
+                            itself; MU_SCHEME_UNICAST: no record of one */
+    bool cut;            /* somebody left whom the newest key lets in */
+    uint64_t dormant;    /* Kb that is given out but not used yet; 0: none */
 };
 void mu_group_record_write(struct mu_writer *w,
                            const struct mu_group_record *r);
 MU_MUST int mu_group_record_read(struct mu_bytes in,
                                  struct mu_group_record *r);
 
+/* ---- schemes (docs/key-schemes.md) --------------------------------------- */
+
+#define MU_SCHEME_SAVED_MAX 96 /* bytes of mu_scheme_save */
+#define MU_CHUNK_MAX 8000      /* bytes of the trees in a record */
+
+struct mu_scheme_record {
+    struct mu_group_scheme wish; /* of the operator */
+    /* What stands: */
+    bool rebuild;        /* new trees are due */
+    uint8_t kind;        /* enum mu_scheme_kind; UNICAST: no trees */
+    uint8_t reason;      /* enum mu_scheme_reason, when it was chosen */
+    uint64_t base;       /* of the trees; 0: none yet */
+    uint64_t generation; /* of the last rekey */
+    uint64_t op_first;   /* the first change that no rekey has covered */
+    uint64_t op_next;    /* number of the next change */
+    uint32_t gone;       /* left since the trees were made */
+    uint32_t least_memory; /* of the members' that said so, for a state */
+    /* The trees: their shape, and the copy that is whole. */
+    uint32_t members, slots_max, reserve, clusters;
+    uint8_t degree, levels;
+    uint8_t copy;
+    uint32_t mem_len;
+    uint8_t saved[MU_SCHEME_SAVED_MAX];
+    uint8_t saved_len;
+    struct mu_sealed master;
+};
+void mu_scheme_record_write(struct mu_writer *w,
+                            const struct mu_scheme_record *r);
+MU_MUST int mu_scheme_record_read(struct mu_bytes in,
+                                  struct mu_scheme_record *r);
+
+/* A change of a group's members that a rekey is to cover. */
+struct mu_op_record {
+    bool join;
+    uint16_t where; /* join */
+    uint32_t slot;  /* leave */
+    uint8_t identity[MU_ID_MAX]; /* join */
+    uint8_t identity_len;
+};
+void mu_op_record_write(struct mu_writer *w, const struct mu_op_record *r);
+MU_MUST int mu_op_record_read(struct mu_bytes in, struct mu_op_record *r);
+
 /* ---- campaigns ----------------------------------------------------------- */
 
 struct mu_campaign_record {
     uint8_t id[MU_CAMPAIGN_ID];
+    uint8_t what;   /* enum mu_campaign_what */
+    uint16_t parts; /* inline objects; KEY with 0: every member fetches */
     uint32_t group;
     uint8_t mode;
     enum mu_campaign_phase phase;
@@ -226,6 +288,7 @@ MU_MUST int mu_campaign_record_read(struct mu_bytes in,
 enum mu_target_bit { /* beside the state bits of cast.h, which leave these */
     MU_TARGET_MEMBER = 0x10,
     MU_TARGET_REVOKED = 0x20,
+    MU_TARGET_TOLD = 0x40, /* a key: this one has to fetch it */
 };
 #define MU_TARGET_STATE                                                        \
     (MU_STATE_RECEIVED | MU_STATE_VERIFIED | MU_STATE_INSTALLED |             \

@@ -43,7 +43,7 @@ struct mu_server_gateway {
     struct mu_secret kfb;
     bool linked;
     bool greeted;         /* said hello on this link */
-    bool channel_due;     /* unicast: tell the body where its copies go */
+    bool channel_due;     /* tell the body where it takes copies */
     uint16_t unicast_port;
     mu_time greeted_at;
     struct mu_ask notice; /* POST /n */
@@ -78,6 +78,7 @@ enum mu_server_stage {
     MU_STAGE_CAST,    /* on the air, or paused */
     MU_STAGE_ENDING,  /* the end is being stored */
     MU_STAGE_LISTED,  /* cancelled; gateways are told until the deadline */
+    MU_STAGE_SWEEPING, /* a key, ended: its inline objects go */
     MU_STAGE_COUNT
 };
 
@@ -111,7 +112,57 @@ struct mu_server_campaign {
     bool sending;        /* sender is set up */
     struct mu_cast_peers peers;
     struct mu_cast_sender sender;
-    uint8_t *work;
+    uint8_t *work;       /* NULL: a slot for keys */
+};
+
+/* Campaigns of keys beside conf.campaigns_max others. */
+#define MU_SERVER_KEY_CAMPAIGNS 4
+
+/* The trees of one group at a time, as of its last rekey. */
+struct mu_server_trees {
+    uint8_t *mem;    /* conf.scheme_mem bytes */
+    uint8_t *state;  /* of a device, on its way: MU_MEMBER_STATE_MAX */
+    uint32_t group;  /* 0: none is here */
+    struct mu_scheme scheme;
+};
+
+/* What making the next key of a group goes through (server_rekey.c). */
+enum mu_rekey_step {
+    MU_REKEY_CLEAR,   /* what an earlier try has left goes */
+    MU_REKEY_OPEN,    /* which changes, old trees or new ones */
+    MU_REKEY_NUMBER,  /* new trees: a place for every member */
+    MU_REKEY_BUILD,
+    MU_REKEY_PLACE,   /* new trees: clusters and levels that were asked for */
+    MU_REKEY_APPLY,   /* old trees: who came and who left */
+    MU_REKEY_BEGIN,   /* a generation */
+    MU_REKEY_TARGETS, /* old trees: who hears it, and who has to be told */
+    MU_REKEY_PARTS,
+    MU_REKEY_SAVE,    /* the trees, beside the copy that is in force */
+    MU_REKEY_FLIP,    /* all of it comes into force at once */
+    MU_REKEY_SWEEP,   /* changes that are done go */
+};
+
+/* The one rekey in the making. What it writes before FLIP is of no effect; a
+ * crash leaves the key, the trees and the list of changes as they were. */
+struct mu_server_rekey {
+    struct mu_server_campaign *c; /* NULL: none */
+    uint32_t group;
+    enum mu_rekey_step step;
+    bool build;            /* new trees */
+    bool built;            /* build: there are some */
+    uint64_t base, generation;
+    uint64_t op, op_end;   /* changes below op_end are covered */
+    struct mu_record_key after; /* of the walk in progress */
+    bool listed;           /* that walk is over */
+    uint32_t members;      /* NUMBER: so far */
+    uint32_t least;        /* the least memory of those that have some */
+    uint32_t heard;        /* TARGETS: those whom parts are for */
+    uint32_t chunk;        /* SAVE: so far */
+    struct mu_scheme_record next; /* what the record becomes */
+    struct mu_rekey parts;
+    struct mu_secret kb;
+    enum mu_group_wish wish; /* what came since OPEN */
+    bool cut;
 };
 
 struct mu_server {
@@ -126,7 +177,7 @@ struct mu_server {
     uint32_t barrier; /* last one given to a before_send STORE */
     uint32_t durable; /* last one reported */
     struct mu_traces traces;
-    bool channel_due;
+    bool channel_due, copies_due;
     uint16_t burst;   /* packets still allowed before the next step */
 
     uint32_t epoch;
@@ -143,6 +194,7 @@ struct mu_server {
     bool groups_fresh; /* a mark that no step has seen yet */
     mu_time groups_since, groups_at; /* first mark; not before */
     uint32_t groups_after;
+    mu_time started;       /* of this run */
     mu_time expire_at;     /* next periodic rekey; 0: not set yet */
     uint64_t expire_below; /* generations below this have expired */
     uint64_t campaigns_version;
@@ -154,7 +206,11 @@ struct mu_server {
     uint32_t gateways_len; /* highest number given */
     struct mu_server_gateway *gateways;
     struct mu_server_connections connections;
-    struct mu_server_campaign *campaigns;
+    struct mu_server_campaign *campaigns; /* conf.campaigns_max, keys */
+    uint16_t campaigns_len;
+    struct mu_server_trees trees;
+    struct mu_server_rekey rekey;
+    bool groups_again; /* a rekey waits for another one to be made */
     struct mu_campaign_record loading; /* a record that is looked at */
     size_t campaign_work; /* bytes of each campaign's work memory */
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server engine: memory, events, effects. See muster/server.h. */
+#include "muster/keyfetch.h"
 #include "node/server_core.h"
 
 #define ALIGNMENT 16u
@@ -54,17 +55,26 @@ static void carve_connections(struct carver *c,
     t->by_identity = carve(c, t->buckets * sizeof *t->by_identity);
 }
 
+static uint16_t campaigns_len(const struct mu_server_conf *conf)
+{
+    return (uint16_t)(conf->campaigns_max +
+                      (conf->scheme_mem != 0 ? MU_SERVER_KEY_CAMPAIGNS : 0));
+}
+
 static void carve_campaigns(struct carver *c, const struct mu_server_conf *conf,
                             struct mu_server *s)
 {
     size_t bitmap = conf->gateways_max / 8u + 1;
 
     s->campaign_work = mu_srv_campaign_work_len(conf);
-    s->campaigns = carve(c, conf->campaigns_max * sizeof *s->campaigns);
-    for (uint16_t i = 0; i < conf->campaigns_max; i++) {
+    s->campaigns_len = campaigns_len(conf);
+    s->campaigns = carve(c, s->campaigns_len * sizeof *s->campaigns);
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         uint8_t *gateways = carve(c, bitmap);
         uint8_t *fetched = carve(c, bitmap);
-        uint8_t *work = carve(c, s->campaign_work);
+        uint8_t *work = NULL;
+        if (i < conf->campaigns_max)
+            work = carve(c, s->campaign_work);
         if (c->base == NULL)
             continue;
         s->campaigns[i] = (struct mu_server_campaign){
@@ -75,6 +85,13 @@ static void carve_campaigns(struct carver *c, const struct mu_server_conf *conf,
     }
 }
 
+static void carve_trees(struct carver *c, const struct mu_server_conf *conf,
+                        struct mu_server_trees *t)
+{
+    t->mem = carve(c, conf->scheme_mem);
+    t->state = carve(c, conf->scheme_mem != 0 ? MU_MEMBER_STATE_MAX : 0);
+}
+
 static void carve_all(struct carver *c, const struct mu_server_conf *conf,
                       struct mu_server *s)
 {
@@ -83,6 +100,7 @@ static void carve_all(struct carver *c, const struct mu_server_conf *conf,
     s->gateways = carve(c, conf->gateways_max * sizeof *s->gateways);
     carve_connections(c, conf, &s->connections);
     carve_campaigns(c, conf, s);
+    carve_trees(c, conf, &s->trees);
     s->value = carve(c, MU_STORE_VALUE_MAX);
     s->text = carve(c, MU_STORE_VALUE_MAX);
     s->other = carve(c, MU_STORE_VALUE_MAX);
@@ -92,18 +110,21 @@ size_t mu_server_work(const struct mu_server_conf *conf)
 {
     struct mu_server_ring stores, sends;
     struct mu_server_connections connections;
+    struct mu_server_trees trees;
     struct carver c = {.base = NULL};
 
     carve_ring(&c, &stores, STORES_ITEMS, STORES_BYTES);
     carve_ring(&c, &sends, SENDS_ITEMS, SENDS_BYTES);
     (void)carve(&c, conf->gateways_max * sizeof(struct mu_server_gateway));
     carve_connections(&c, conf, &connections);
-    (void)carve(&c, conf->campaigns_max * sizeof(struct mu_server_campaign));
-    for (uint16_t i = 0; i < conf->campaigns_max; i++) {
+    (void)carve(&c, campaigns_len(conf) * sizeof(struct mu_server_campaign));
+    for (uint16_t i = 0; i < campaigns_len(conf); i++) {
         (void)carve(&c, conf->gateways_max / 8u + 1);
         (void)carve(&c, conf->gateways_max / 8u + 1);
-        (void)carve(&c, mu_srv_campaign_work_len(conf));
+        if (i < conf->campaigns_max)
+            (void)carve(&c, mu_srv_campaign_work_len(conf));
     }
+    carve_trees(&c, conf, &trees);
     for (unsigned i = 0; i < 3; i++)
         (void)carve(&c, MU_STORE_VALUE_MAX);
     return c.used + ALIGNMENT;
@@ -132,7 +153,7 @@ int mu_server_init(struct mu_server *s, const struct mu_server_conf *conf,
     size_t skew = (ALIGNMENT - (uintptr_t)work % ALIGNMENT) % ALIGNMENT;
     int rc = mu_cast_shape_check(&conf->shape);
 
-    *s = (struct mu_server){.conf = *conf, .now = now};
+    *s = (struct mu_server){.conf = *conf, .now = now, .started = now};
     s->failed = MU_ERR_USAGE;
     if (rc != 0)
         return rc;
@@ -156,7 +177,7 @@ void mu_server_clear(struct mu_server *s)
 {
     if (s->connections.all != NULL)
         mu_srv_connections_clear(s);
-    for (uint16_t i = 0; s->campaigns != NULL && i < s->conf.campaigns_max;
+    for (uint16_t i = 0; s->campaigns != NULL && i < s->campaigns_len;
          i++) {
         mu_secret_clear(&s->campaigns[i].cek);
         mu_srv_cast_end(&s->campaigns[i]);
@@ -165,6 +186,9 @@ void mu_server_clear(struct mu_server *s)
         mu_secret_clear(&s->gateways[i].kfb);
     if (s->stores.bytes != NULL)
         mu_srv_rings_reset(s);
+    mu_srv_rekey_reset(s);
+    if (s->trees.mem != NULL && s->conf.scheme_mem != 0)
+        mu_srv_state_wipe(s);
     if (s->text != NULL) {
         mu_wipe(s->value, MU_STORE_VALUE_MAX);
         mu_wipe(s->text, MU_STORE_VALUE_MAX);
@@ -181,7 +205,7 @@ static int server_back(struct mu_server *s)
 {
     mu_srv_rings_reset(s);
     s->durable = s->barrier = s->ticket;
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         mu_srv_cast_end(&s->campaigns[i]);
     s->failed = server_load(s);
     s->reload_at = s->now + RELOAD_WAIT;
@@ -284,7 +308,8 @@ int mu_server_step(struct mu_server *s, const struct mu_event *ev)
 /* ---- effects --------------------------------------------------------------- */
 
 static void channel_effect(const struct mu_server *s, uint32_t link,
-                           uint16_t port, struct mu_effect *out)
+                           uint16_t port, const char *address,
+                           struct mu_effect *out)
 {
     *out = (struct mu_effect){
         .kind = MU_DO_CHANNEL,
@@ -293,11 +318,11 @@ static void channel_effect(const struct mu_server *s, uint32_t link,
         .port = port,
         .up_port = s->conf.wide_up_port,
     };
-    mu_copy(out->address, s->conf.wide_address, sizeof out->address);
-    out->address[sizeof out->address - 1] = '\0';
+    mu_copy(out->address, address, mu_bytes_str(address).len + 1);
 }
 
-/* Where the cast goes: the group, or every gateway by itself. */
+/* Where the cast goes: the group, if there is one, and where each gateway takes
+ * copies. Which way is taken is for the body. */
 static bool channel_next(struct mu_server *s, struct mu_effect *out)
 {
     bool unicast = mu_bytes_eq(mu_bytes_str(s->conf.wide_address),
@@ -305,17 +330,18 @@ static bool channel_next(struct mu_server *s, struct mu_effect *out)
 
     if (s->channel_due && !unicast) {
         s->channel_due = false;
-        channel_effect(s, 0, s->conf.wide_port, out);
+        channel_effect(s, 0, s->conf.wide_port, s->conf.wide_address, out);
         return true;
     }
-    for (uint32_t n = 1; unicast && n <= s->gateways_len; n++) {
+    for (uint32_t n = 1; s->copies_due && n <= s->gateways_len; n++) {
         struct mu_server_gateway *g = &s->gateways[n - 1];
         if (!g->channel_due)
             continue;
         g->channel_due = false;
-        channel_effect(s, n, g->unicast_port, out);
+        channel_effect(s, n, g->unicast_port, "unicast", out);
         return true;
     }
+    s->copies_due = false;
     return false;
 }
 

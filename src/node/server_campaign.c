@@ -15,6 +15,7 @@
 #define BUSY_WAIT MU_MS(20)       /* for a key or for room */
 #define DEADLINE_DEFAULT 86400u   /* s */
 #define DEADLINE_MAX (366u * 86400u)
+#define SWEEP_A_STEP 64 /* records */
 
 /* ---- slots ----------------------------------------------------------------- */
 
@@ -26,7 +27,7 @@ bool mu_srv_campaign_at_work(const struct mu_server_campaign *c)
 struct mu_server_campaign *mu_srv_campaign_find(struct mu_server *s,
                                                 const uint8_t *id)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         if (s->campaigns[i].used &&
             mu_bytes_eq(MU_BYTES(s->campaigns[i].rec.id),
                         mu_bytes(id, MU_CAMPAIGN_ID)))
@@ -37,8 +38,10 @@ struct mu_server_campaign *mu_srv_campaign_find(struct mu_server *s,
 bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
                                uint64_t generation)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
-        if (s->campaigns[i].used && s->campaigns[i].rec.group == group &&
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
+        if (s->campaigns[i].used &&
+            !mu_srv_campaign_is_key(&s->campaigns[i]) &&
+            s->campaigns[i].rec.group == group &&
             s->campaigns[i].rec.generation == generation)
             return true;
     return false;
@@ -46,14 +49,14 @@ bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
 
 static bool campaign_on_air(const struct mu_server_campaign *c)
 {
-    return c->used && (c->rec.phase == MU_CAMPAIGN_RUNNING ||
+    return c->used && !mu_srv_campaign_is_key(c) && (c->rec.phase == MU_CAMPAIGN_RUNNING ||
                        c->rec.phase == MU_CAMPAIGN_PAUSED);
 }
 
 bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
                            uint64_t generation)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         const struct mu_server_campaign *c = &s->campaigns[i];
         if (campaign_on_air(c) && c->rec.group == group &&
             c->rec.generation == generation)
@@ -71,7 +74,7 @@ static bool campaign_unfinished(const struct mu_campaign_record *r)
 void mu_srv_campaigns_follow(struct mu_server *s, uint32_t group,
                              uint64_t generation)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         if (campaign_on_air(c) && c->rec.group == group &&
             c->rec.generation != generation && campaign_unfinished(&c->rec))
@@ -103,6 +106,25 @@ static struct mu_server_campaign *slot_take(struct mu_server *s)
     if (oldest != NULL)
         slot_free(oldest);
     return oldest;
+}
+
+/* A free slot for a key. Without one, the oldest gives way: who has not got
+ * its key yet fetches it. */
+static struct mu_server_campaign *slot_take_key(struct mu_server *s)
+{
+    struct mu_server_campaign *c, *oldest = NULL;
+
+    for (uint16_t i = s->conf.campaigns_max; i < s->campaigns_len; i++) {
+        c = &s->campaigns[i];
+        if (!c->used)
+            return c;
+        if (mu_srv_campaign_at_work(c) && c->rec.cut &&
+            (oldest == NULL || c->number < oldest->number))
+            oldest = c;
+    }
+    if (oldest != NULL)
+        mu_srv_campaign_finish(oldest); /* it is free when that is durable */
+    return NULL;
 }
 
 /* Begins a slot anew; its memory stays. */
@@ -198,15 +220,19 @@ static void campaign_end(struct mu_server_campaign *c,
     c->rec.phase = phase;
     c->rekey_due = false;
     c->stage = MU_STAGE_ENDING;
-    mu_srv_key_drop(s, &cek);
-    mu_srv_delete(s, MU_TABLE_SEEN, &k);
+    if (!mu_srv_campaign_is_key(c)) {
+        mu_srv_key_drop(s, &cek);
+        mu_srv_delete(s, MU_TABLE_SEEN, &k);
+    }
     c->ticket = mu_srv_campaign_put(c);
     mu_srv_campaign_changed(c);
+    if (mu_srv_campaign_is_key(c))
+        mu_srv_rekey_ended(c);
     mu_srv_groups_mark(s, false); /* what waited for its end */
     mu_srv_trace(s, "ended", c->number, phase);
 }
 
-static bool campaign_quorum(const struct mu_campaign_record *r)
+bool mu_srv_campaign_quorum(const struct mu_campaign_record *r)
 {
     uint32_t wanted = r->members - r->revoked;
 
@@ -220,14 +246,21 @@ void mu_srv_campaign_settle(struct mu_server_campaign *c)
     uint32_t wanted = r->members - r->revoked;
     bool late = mu_srv_campaign_elapsed(c) >= r->deadline_s;
 
-    if (!mu_srv_campaign_at_work(c) || (!r->cut && !late))
+    /* A key that is being made has no deadline: the group waits for it. */
+    if (!mu_srv_campaign_at_work(c) ||
+        (!r->cut && (!late || mu_srv_campaign_is_key(c))))
         return;
     if (r->running == wanted && wanted != 0)
         campaign_end(c, MU_CAMPAIGN_DONE);
     else if (r->running + r->failed == wanted || late)
         /* Nothing more will come, or not in time. */
-        campaign_end(c, campaign_quorum(r) ? MU_CAMPAIGN_QUORUM
-                                           : MU_CAMPAIGN_FAILED);
+        mu_srv_campaign_finish(c);
+}
+
+void mu_srv_campaign_finish(struct mu_server_campaign *c)
+{
+    campaign_end(c, mu_srv_campaign_quorum(&c->rec) ? MU_CAMPAIGN_QUORUM
+                                                    : MU_CAMPAIGN_FAILED);
 }
 
 /* The files of an ended campaign go once its end is durable. */
@@ -238,8 +271,10 @@ static void campaign_sweep(struct mu_server *s, struct mu_campaign_record *r,
     uint8_t room[sizeof *r + 64];
     struct mu_writer w = mu_writer(room, sizeof room);
 
-    s->conf.depot->remove(s->conf.depot->ctx, r->id, 0);
-    s->conf.depot->remove(s->conf.depot->ctx, r->id, 1);
+    if (r->what == MU_CAMPAIGN_OBJECT) {
+        s->conf.depot->remove(s->conf.depot->ctx, r->id, 0);
+        s->conf.depot->remove(s->conf.depot->ctx, r->id, 1);
+    }
     r->swept = true;
     mu_campaign_record_write(&w, r);
     (void)mu_srv_put_lazy(s, MU_TABLE_CAMPAIGN, &k, &w);
@@ -247,11 +282,15 @@ static void campaign_sweep(struct mu_server *s, struct mu_campaign_record *r,
 
 void mu_srv_campaigns_stored(struct mu_server *s)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         if (!c->used || c->stage != MU_STAGE_ENDING ||
             !mu_srv_is_durable(s, c->ticket) || !mu_srv_stores_room(s))
             continue;
+        if (mu_srv_campaign_is_key(c)) {
+            c->stage = MU_STAGE_SWEEPING;
+            continue;
+        }
         campaign_sweep(s, &c->rec, c->number);
         if (c->rec.phase == MU_CAMPAIGN_CANCELLED && c->rec.announce_len != 0)
             c->stage = MU_STAGE_LISTED;
@@ -263,7 +302,7 @@ void mu_srv_campaigns_stored(struct mu_server *s)
 int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
                               uint32_t gateway, uint16_t index, bool *rekey)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         struct mu_target_record t;
         uint8_t *state = &t.state[index % MU_TARGETS];
@@ -292,7 +331,35 @@ int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
     return 0;
 }
 
+/* The inline objects of a key that has ended, some a step. */
+static void parts_sweep(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+
+    for (unsigned n = 0; n < SWEEP_A_STEP && mu_srv_stores_room(s); n++) {
+        struct mu_record_key k =
+            mu_record_key_part(c->rec.id, (uint16_t)c->stored_page);
+        if (c->stored_page >= c->rec.parts) {
+            campaign_sweep(s, &c->rec, c->number);
+            slot_free(c);
+            return;
+        }
+        mu_srv_delete(s, MU_TABLE_SEEN, &k);
+        c->stored_page++;
+    }
+}
+
 /* ---- work ------------------------------------------------------------------ */
+
+/* One step of making it ready. */
+static int campaign_prepare(struct mu_server_campaign *c)
+{
+    if (mu_srv_campaign_is_key(c))
+        return mu_srv_rekey_step(c);
+    return c->rekey_due && c->stage == MU_STAGE_CAST
+               ? mu_srv_prepare_again(c)
+               : mu_srv_prepare_step(c);
+}
 
 static void campaign_work(struct mu_server_campaign *c)
 {
@@ -304,20 +371,23 @@ static void campaign_work(struct mu_server_campaign *c)
     if (c->stage == MU_STAGE_LISTED &&
         mu_srv_campaign_elapsed(c) >= c->rec.deadline_s)
         slot_free(c);
+    else if (c->stage == MU_STAGE_SWEEPING)
+        parts_sweep(c);
     if (!mu_srv_campaign_at_work(c) || mu_srv_room(s) != 0)
         return;
     mu_srv_campaign_settle(c);
     if (!mu_srv_campaign_at_work(c))
         return;
     if (c->stage == MU_STAGE_CAST && !c->rekey_due) {
-        mu_srv_cast_work(c);
+        if (mu_srv_campaign_is_key(c))
+            mu_srv_rekey_cast(c);
+        else
+            mu_srv_cast_work(c);
         return;
     }
     if (s->now < c->retry_at)
         return;
-    rc = c->rekey_due && c->stage == MU_STAGE_CAST
-             ? mu_srv_prepare_again(c)
-             : mu_srv_prepare_step(c);
+    rc = campaign_prepare(c);
     if (rc == MU_ERR_BUSY) {
         c->retry_at = s->now + BUSY_WAIT;
     } else if (rc != 0) {
@@ -330,7 +400,7 @@ static void campaign_work(struct mu_server_campaign *c)
 
 void mu_srv_campaigns_work(struct mu_server *s)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         if (s->campaigns[i].used)
             campaign_work(&s->campaigns[i]);
 }
@@ -350,7 +420,11 @@ static mu_time campaign_deadline(const struct mu_server_campaign *c)
         return MU_TIME_NEVER;
     case MU_STAGE_LISTED:
         return end;
+    case MU_STAGE_SWEEPING:
+        return s->now;
     case MU_STAGE_CAST:
+        if (mu_srv_campaign_is_key(c))
+            return s->rekey.c == c ? s->now : end;
         if (!c->rekey_due)
             return mu_time_min(end, mu_srv_cast_deadline(c));
         break;
@@ -364,13 +438,18 @@ mu_time mu_srv_campaigns_deadline(const struct mu_server *s)
 {
     mu_time at = MU_TIME_NEVER;
 
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         if (s->campaigns[i].used)
             at = mu_time_min(at, campaign_deadline(&s->campaigns[i]));
     return at;
 }
 
 /* ---- after a restart ------------------------------------------------------- */
+
+static bool campaign_ended(const struct mu_campaign_record *r)
+{
+    return r->phase >= MU_CAMPAIGN_DONE;
+}
 
 /* What its records say. The files are looked at in the stage RESUME, which
  * tries again when they are out of reach. */
@@ -385,6 +464,14 @@ static int campaign_resume(struct mu_server_campaign *c)
 
     c->after = mu_record_key_number(c->rec.group);
     c->stage = MU_STAGE_RESUME;
+    if (mu_srv_campaign_is_key(c)) {
+        if (campaign_ended(&c->rec))
+            c->stage = MU_STAGE_SWEEPING;
+        else if (c->rec.cut)
+            c->stage = MU_STAGE_CAST;
+        c->cast_at = s->now;
+        return c->stage == MU_STAGE_CAST ? mu_srv_targets_count(c) : 0;
+    }
     if (c->rec.phase == MU_CAMPAIGN_CANCELLED) {
         c->stage = MU_STAGE_LISTED;
     } else if (mu_srv_get(s, MU_TABLE_SEEN, &k, &value) == 0 &&
@@ -404,9 +491,28 @@ static int campaign_resume(struct mu_server_campaign *c)
     return rc;
 }
 
-static bool campaign_ended(const struct mu_campaign_record *r)
+/* One of a key: it has a slot, or its time is over. */
+static int campaign_load_key(struct mu_server *s, uint64_t number,
+                             const struct mu_campaign_record *r)
 {
-    return r->phase >= MU_CAMPAIGN_DONE;
+    int rc;
+
+    if (campaign_ended(r) && r->swept)
+        return 0;
+    for (uint16_t i = s->conf.campaigns_max; i < s->campaigns_len; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (c->used)
+            continue;
+        slot_reset(s, c);
+        c->rec = *r;
+        c->number = number;
+        rc = campaign_resume(c);
+        c->used = rc == 0;
+        mu_srv_trace(s, "found", number, (uint64_t)r->phase);
+        return rc;
+    }
+    /* Another start looks at it again. */
+    return campaign_ended(r) ? 0 : MU_ERR_FULL;
 }
 
 /* One record found at the start. */
@@ -417,6 +523,8 @@ static int campaign_load(struct mu_server *s, uint64_t number,
     struct mu_campaign_record ended;
     int rc;
 
+    if (r->what == MU_CAMPAIGN_KEY)
+        return campaign_load_key(s, number, r);
     if (campaign_ended(r) && !r->swept && mu_srv_stores_room(s)) {
         ended = *r;
         campaign_sweep(s, &ended, number);
@@ -448,7 +556,8 @@ int mu_srv_campaigns_load(struct mu_server *s)
     struct mu_bytes value;
     int rc;
 
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    mu_srv_rekey_reset(s);
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         s->campaigns[i].used = false;
     for (;;) {
         struct mu_reader key;
@@ -572,6 +681,50 @@ int mu_server_push(struct mu_server *s, const uint8_t campaign[MU_CAMPAIGN_ID],
     return 0;
 }
 
+static void campaign_number_put(struct mu_server_campaign *c)
+{
+    struct mu_record_key k = mu_record_key_campaign(c->rec.id);
+    uint8_t room[16];
+    struct mu_writer w = mu_writer(room, sizeof room);
+
+    (void)mu_srv_campaign_put(c);
+    mu_number_record_write(&w, c->number);
+    (void)mu_srv_put_written(c->server, MU_TABLE_SEEN, &k, &w);
+}
+
+struct mu_server_campaign *mu_srv_campaign_key(struct mu_server *s,
+                                               uint32_t group, uint8_t mode,
+                                               int *rc)
+{
+    static const char name[] = "group key";
+    const struct mu_crypto *crypto = s->conf.crypto;
+    struct mu_server_campaign *c = slot_take_key(s);
+    uint64_t number = 0;
+
+    *rc = c == NULL ? MU_ERR_BUSY : mu_counter_take(&s->numbers, &number);
+    if (*rc != 0)
+        return NULL;
+    slot_reset(s, c);
+    c->number = number;
+    c->rec = (struct mu_campaign_record){
+        .what = MU_CAMPAIGN_KEY,
+        .group = group,
+        .mode = mode,
+        .phase = MU_CAMPAIGN_PREPARING,
+        .name_len = sizeof name - 1,
+        .shape = s->conf.shape,
+        .quorum_permille = 1000,
+        .deadline_s = DEADLINE_DEFAULT,
+    };
+    mu_copy(c->rec.name, name, c->rec.name_len);
+    *rc = crypto->random(crypto->ctx, c->rec.id, sizeof c->rec.id);
+    c->used = *rc == 0;
+    if (*rc != 0)
+        return NULL;
+    campaign_number_put(c);
+    return c;
+}
+
 /* A campaign at work, for a wish. */
 static int wish_begin(struct mu_server *s, const uint8_t *campaign,
                       struct mu_server_campaign **c)
@@ -581,6 +734,8 @@ static int wish_begin(struct mu_server *s, const uint8_t *campaign,
     if (rc != 0)
         return rc;
     *c = mu_srv_campaign_find(s, campaign);
+    if (*c != NULL && mu_srv_campaign_is_key(*c))
+        return MU_ERR_UNSUPPORTED; /* a key is not held back */
     if (*c != NULL && mu_srv_campaign_at_work(*c))
         return 0;
     /* Ended already, or never there. */

@@ -75,7 +75,7 @@ static void cast_control(struct mu_server_campaign *c)
 
 void mu_srv_cast_control(struct mu_server *s)
 {
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         if (s->campaigns[i].used && s->campaigns[i].sending)
             cast_control(&s->campaigns[i]);
 }
@@ -237,7 +237,7 @@ bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out)
 {
     if (s->burst == 0 || !mu_srv_open(s))
         return false;
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         size_t len;
         if (!c->used || c->stage != MU_STAGE_CAST || !c->sending ||
@@ -267,7 +267,7 @@ void mu_srv_cast_packet(struct mu_server *s, const struct mu_event *ev)
         mu_cast_peek(ev->packet, &kind, &session, &receiver) != 0 ||
         kind != MU_CAST_NEED)
         return;
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         if (!c->used || !c->sending || c->rec.session != session)
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Devices: connecting, and fetching keys inside OSCORE. docs/wire-format.md s.3
- * and s.4. The gateway in between forwards and can neither read nor forge; and
+ * Devices: connecting, and what they ask inside OSCORE. docs/wire-format.md s.3
+ * and s.4 (server_fetch.c). The gateway in between forwards and can neither read nor forge; and
  * a device is heard through its own gateway only.
  *
  * Connections live in memory and die with the process: what a node lost, or we
@@ -245,88 +245,14 @@ static int connect_request(struct mu_server *s, const struct mu_event *ev,
     return rc;
 }
 
-/* ---- key fetch ------------------------------------------------------------- */
-
-static uint64_t fetch_held(const struct mu_keyfetch_request *req,
-                           uint32_t group)
-{
-    for (uint8_t i = 0; i < req->held_len; i++)
-        if (req->held[i].scope == group)
-            return req->held[i].generation;
-    return 0;
-}
-
-/* Adds what the device lacks of one group; true: its record changed. */
-static int fetch_group(struct mu_server *s, struct mu_device_group *entry,
-                       uint64_t held, struct mu_keyfetch_response *res,
-                       bool *changed)
-{
-    struct mu_group_record g;
-    struct mu_keyfetch_key *k = &res->keys[res->keys_len];
-    int rc = mu_srv_group_get(s, entry->number, &g);
-
-    if (rc != 0)
-        return rc;
-    group_state(&res->groups, entry->number, &g);
-    if (held <= g.generation && held > entry->held) {
-        entry->held = held;
-        if (entry->sent < held)
-            entry->sent = held;
-        *changed = true;
-    }
-    if (held > g.generation) {
-        /* It holds a key of a time that this copy of the store forgot. */
-        rc = mu_srv_generation_seen(s, held);
-        g.wish = MU_GROUP_NOW;
-        mu_srv_group_put(s, entry->number, &g);
-        mu_srv_groups_mark(s, true);
-        return rc;
-    }
-    if (held == g.generation || g.generation == 0 ||
-        !mu_srv_group_may_have(&g, entry))
-        return 0;
-    k->kid = mu_srv_kb_kid(entry->number, g.generation);
-    k->valid_s = mu_srv_key_valid_s(s);
-    rc = mu_srv_key_get(s, &k->kid, &k->key);
-    if (rc != 0)
-        return rc;
-    res->keys_len++;
-    if (entry->sent != g.generation) {
-        entry->sent = g.generation;
-        *changed = true;
-    }
-    return 0;
-}
-
-static int fetch_answer(struct mu_server *s, struct mu_bytes identity,
-                        struct mu_device_record *d, struct mu_bytes payload,
-                        struct mu_writer *w)
-{
-    struct mu_keyfetch_request req;
-    struct mu_keyfetch_response res = {.epoch = 0};
-    bool changed = false;
-    int rc = mu_keyfetch_request_consume(payload, &req);
-
-    for (uint8_t i = 0; rc == 0 && i < d->groups_len; i++)
-        rc = fetch_group(s, &d->groups[i],
-                         fetch_held(&req, d->groups[i].number), &res,
-                         &changed);
-    res.epoch = s->epoch;
-    if (rc == 0)
-        rc = mu_keyfetch_response_create(&res, w);
-    if (rc == 0 && changed)
-        mu_srv_device_put(s, identity, d);
-    mu_keyfetch_response_clear(&res);
-    return rc;
-}
-
 /* ---- OSCORE ---------------------------------------------------------------- */
 
 static bool capability_same(const struct mu_capability *a,
                             const struct mu_capability *b)
 {
     if (a->object_max != b->object_max || a->page_memory != b->page_memory ||
-        a->receiver != b->receiver || a->algs_len != b->algs_len)
+        a->receiver != b->receiver || a->algs_len != b->algs_len ||
+        a->member_memory != b->member_memory)
         return false;
     for (uint8_t i = 0; i < a->algs_len; i++)
         if (a->algs[i] != b->algs[i])
@@ -361,7 +287,7 @@ static int inner_answer(struct mu_server *s, struct mu_bytes identity,
 
     if (mu_coap_path_is(in->options, "k"))
         rc = in->code == MU_COAP_POST
-                 ? fetch_answer(s, identity, d, in->payload, body)
+                 ? mu_srv_fetch_answer(s, identity, d, in->payload, body)
                  : MU_ERR_UNSUPPORTED;
     /* A store that failed says nothing about the request: no answer. */
     if (mu_err_class(rc) == MU_CLASS_FATAL || rc == MU_ERR_IO)

@@ -2,8 +2,10 @@
 /*
  * What the files of the server engine share. One file a noun: records and
  * effects (server_store.c), keys and epoch (server_keys.c), devices and
- * gateways (server_registry.c), groups (server_groups.c), the links of gateways
- * (server_link.c), connections of devices (server_connect.c), campaigns
+ * gateways (server_registry.c), groups (server_groups.c) and how their keys
+ * change (server_scheme.c, server_rekey.c), the links of gateways
+ * (server_link.c), connections of devices (server_connect.c) and what they
+ * fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
  * (server_report.c), and what the operator sees (server_views.c).
  */
@@ -164,12 +166,90 @@ void mu_srv_groups_mark(struct mu_server *s, bool at_once);
 bool mu_srv_groups_work(struct mu_server *s);
 /* Seconds until the keys of groups expire; 0: they do not. */
 uint32_t mu_srv_key_valid_s(const struct mu_server *s);
+void mu_srv_keys_expire(struct mu_server *s);
 /* Takes a device out of a group: its record is changed, not put. */
 MU_MUST int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
                                struct mu_device_record *d, uint32_t number);
+/* The newest key of a group, dormant or active; 0: none yet. */
+uint64_t mu_srv_group_newest(const struct mu_group_record *g);
+/* Its key changes by a scheme (server_rekey.c). */
+bool mu_srv_group_schemed(const struct mu_group_record *g);
+/* Puts the active key of a group to rest, and forgets the one before it. */
+MU_MUST int mu_srv_group_retire(struct mu_server *s, uint32_t number,
+                                struct mu_group_record *g);
+/* The dormant key becomes the active one; the record is put. */
+MU_MUST int mu_srv_group_activate(struct mu_server *s, uint32_t number,
+                                  struct mu_group_record *g);
 /* The key of a kid is not needed by group or campaign any more: drop it. */
 void mu_srv_group_sweep(struct mu_server *s, uint32_t number,
                         uint64_t generation);
+
+/* ---- schemes: server_scheme.c --------------------------------------------- */
+
+MU_MUST int mu_srv_member_get(struct mu_server *s, uint32_t group,
+                              struct mu_bytes identity,
+                              struct mu_member_record *m);
+void mu_srv_member_put(struct mu_server *s, uint32_t group,
+                       struct mu_bytes identity,
+                       const struct mu_member_record *m);
+MU_MUST int mu_srv_scheme_get(struct mu_server *s, uint32_t group,
+                              struct mu_scheme_record *sc);
+void mu_srv_scheme_put(struct mu_server *s, uint32_t group,
+                       const struct mu_scheme_record *sc);
+/* The record of a new group; MU_ERR_USAGE for a shape that cannot be. */
+MU_MUST int mu_srv_scheme_check(const struct mu_group_scheme *wish);
+/* A member comes, goes: its record is put, and the change is noted. */
+MU_MUST int mu_srv_scheme_join(struct mu_server *s, uint32_t group,
+                               const struct mu_group_record *g,
+                               struct mu_bytes identity, uint16_t where);
+MU_MUST int mu_srv_scheme_leave(struct mu_server *s, uint32_t group,
+                                struct mu_bytes identity);
+/* It has a place in the trees of the record, and may be given what is there. */
+bool mu_srv_member_placed(const struct mu_scheme_record *sc,
+                          const struct mu_member_record *m);
+struct mu_scheme_conf mu_srv_trees_conf(const struct mu_server *s,
+                                        uint32_t group,
+                                        const struct mu_scheme_record *sc);
+void mu_srv_trees_drop(struct mu_server *s);
+/* Reads the trees that a record speaks of. MU_ERR_CORRUPT when they are not
+ * whole. */
+MU_MUST int mu_srv_trees_load(struct mu_server *s, uint32_t group,
+                              const struct mu_scheme_record *sc);
+/* The same unless they are here. MU_ERR_BUSY while a rekey is made. */
+MU_MUST int mu_srv_trees_use(struct mu_server *s, uint32_t group,
+                             const struct mu_scheme_record *sc);
+/* Queues chunks of the trees from *chunk on as long as there is room; true:
+ * that was all. */
+bool mu_srv_trees_save(struct mu_server *s, uint32_t group, uint8_t copy,
+                       uint64_t generation, uint32_t *chunk);
+/* A member's state in the trees that are here; wipe it. */
+MU_MUST int mu_srv_state_issue(struct mu_server *s, uint32_t slot,
+                               struct mu_bytes *state);
+void mu_srv_state_wipe(struct mu_server *s);
+
+/* ---- rekeys: server_rekey.c ----------------------------------------------- */
+
+/* The next key of a group is to be made. 0: it is under way; MU_ERR_BUSY: not
+ * yet, another one is. */
+MU_MUST int mu_srv_rekey_begin(struct mu_server *s, uint32_t number);
+MU_MUST int mu_srv_rekey_step(struct mu_server_campaign *c);
+/* On its way to the members. */
+void mu_srv_rekey_cast(struct mu_server_campaign *c);
+/* Its campaign has ended: the key is active in any case. */
+void mu_srv_rekey_ended(struct mu_server_campaign *c);
+void mu_srv_rekey_reset(struct mu_server *s);
+/* A rekey of this group has looked at the changes already. */
+bool mu_srv_rekey_makes(const struct mu_server *s, uint32_t group);
+/* From the start: a change was taken back that it had taken in. */
+void mu_srv_rekey_again(struct mu_server *s);
+/* A device proved to hold a generation. */
+MU_MUST int mu_srv_rekey_held(struct mu_server *s, uint32_t group,
+                              uint32_t gateway, uint16_t index,
+                              uint64_t generation);
+/* The campaign that brings a generation to the members by parts; NULL: none,
+ * each has to fetch it. */
+struct mu_server_campaign *mu_srv_rekey_of(struct mu_server *s, uint32_t group,
+                                           uint64_t generation);
 
 /* ---- gateways: server_link.c ---------------------------------------------- */
 
@@ -200,6 +280,10 @@ MU_MUST int mu_srv_device_request(struct mu_server *s,
                                   const struct mu_event *ev,
                                   struct mu_bytes identity);
 void mu_srv_connections_drop(struct mu_server *s, struct mu_bytes identity);
+/* The answer to a key fetch, from server_fetch.c. */
+MU_MUST int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
+                                struct mu_device_record *d,
+                                struct mu_bytes payload, struct mu_writer *w);
 bool mu_srv_connected(const struct mu_server *s, struct mu_bytes identity);
 
 /* ---- campaigns: server_campaign.c, server_prepare.c, server_cast.c -------- */
@@ -211,6 +295,18 @@ mu_time mu_srv_campaigns_deadline(const struct mu_server *s);
 struct mu_server_campaign *mu_srv_campaign_find(struct mu_server *s,
                                                 const uint8_t *id);
 bool mu_srv_campaign_at_work(const struct mu_server_campaign *c);
+static inline bool mu_srv_campaign_is_key(const struct mu_server_campaign *c)
+{
+    return c->rec.what == MU_CAMPAIGN_KEY;
+}
+/* A slot for a key, with its records put; NULL with *rc. */
+struct mu_server_campaign *mu_srv_campaign_key(struct mu_server *s,
+                                               uint32_t group, uint8_t mode,
+                                               int *rc);
+/* It ends, with what it has reached. */
+void mu_srv_campaign_finish(struct mu_server_campaign *c);
+/* A session number that no campaign has. */
+uint8_t mu_srv_session_pick(struct mu_server *s);
 /* The list that gateways see has changed. */
 void mu_srv_campaign_changed(struct mu_server_campaign *c);
 uint32_t mu_srv_campaign_put(struct mu_server_campaign *c);
@@ -235,6 +331,9 @@ void mu_srv_campaign_settle(struct mu_server_campaign *c);
 /* Adds (sign 1) or takes away (-1) a target's bits in the counts. */
 void mu_srv_campaign_count(struct mu_campaign_record *r, uint8_t state,
                            int sign);
+
+/* Whether the running members of a campaign make its quorum. */
+bool mu_srv_campaign_quorum(const struct mu_campaign_record *r);
 
 /* One bounded piece of preparing. MU_ERR_BUSY: not now. */
 MU_MUST int mu_srv_prepare_step(struct mu_server_campaign *c);

@@ -16,25 +16,30 @@
 #define GATHER_WAIT MU_MS(50)     /* after a change, for more of them */
 #define GATHER_WAIT_MAX MU_SECONDS(1)
 #define RETRY_WAIT MU_SECONDS(1)  /* after the store failed */
+#define REKEY_WAIT MU_MS(20)      /* for another group's rekey */
 
 enum mu_group_wish mu_srv_group_wish(const struct mu_server *s,
                                      const struct mu_group_record *g)
 {
+    uint64_t newest = mu_srv_group_newest(g);
+
     if (g->members == 0)
         return MU_GROUP_KEEP;
-    if (g->generation == 0 || g->generation >> 32 != s->epoch)
+    if (newest == 0 || newest >> 32 != s->epoch)
         return MU_GROUP_NOW;
-    if (g->generation < s->expire_below && g->wish == MU_GROUP_KEEP)
+    if (newest < s->expire_below && g->wish == MU_GROUP_KEEP)
         return MU_GROUP_LATER;
     return g->wish;
 }
 
-uint32_t mu_srv_key_valid_s(const struct mu_server *s)
+uint64_t mu_srv_group_newest(const struct mu_group_record *g)
 {
-    if (s->conf.rekey_s == 0)
-        return 0;
-    return s->expire_at > s->now + MU_SECONDS(1)
-               ? (uint32_t)((s->expire_at - s->now) / MU_SECONDS(1)) : 1;
+    return g->dormant != 0 ? g->dormant : g->generation;
+}
+
+bool mu_srv_group_schemed(const struct mu_group_record *g)
+{
+    return g->scheme != MU_SCHEME_UNICAST;
 }
 
 bool mu_srv_group_may_have(const struct mu_group_record *g,
@@ -44,10 +49,14 @@ bool mu_srv_group_may_have(const struct mu_group_record *g,
     return g->mode != MU_MODE_REPROTECT && g->generation > entry->after;
 }
 
-static void group_wish(struct mu_group_record *g, enum mu_group_wish wish)
+static void group_wish(struct mu_server *s, uint32_t number,
+                       struct mu_group_record *g, enum mu_group_wish wish)
 {
     if (g->wish < wish)
         g->wish = wish;
+    /* A key that is being made already does not take this in. */
+    if (mu_srv_rekey_makes(s, number) && s->rekey.wish < wish)
+        s->rekey.wish = wish;
 }
 
 /* ---- keys ----------------------------------------------------------------- */
@@ -61,13 +70,13 @@ void mu_srv_group_sweep(struct mu_server *s, uint32_t number,
     if (generation == 0 || mu_srv_campaign_needs_key(s, number, generation))
         return;
     if (mu_srv_group_get(s, number, &g) == 0 &&
-        (g.generation == generation || g.previous == generation))
+        (g.generation == generation || g.previous == generation ||
+         g.dormant == generation))
         return;
     mu_srv_key_drop(s, &kid);
 }
 
-/* Puts the active key of a group to rest, and forgets the one before it. */
-static int group_retire(struct mu_server *s, uint32_t number,
+int mu_srv_group_retire(struct mu_server *s, uint32_t number,
                         struct mu_group_record *g)
 {
     struct mu_kid kid = mu_srv_kb_kid(number, g->generation);
@@ -92,6 +101,37 @@ static int group_retire(struct mu_server *s, uint32_t number,
     return 0;
 }
 
+int mu_srv_group_activate(struct mu_server *s, uint32_t number,
+                          struct mu_group_record *g)
+{
+    struct mu_kid kid = mu_srv_kb_kid(number, g->dormant);
+    struct mu_secret kb;
+    int rc = mu_srv_key_get(s, &kid, &kb);
+
+    if (rc == 0)
+        rc = mu_srv_group_retire(s, number, g);
+    if (rc == 0)
+        rc = mu_srv_key_put(s, &kid, MU_PHASE_ACTIVE, &kb);
+    mu_secret_clear(&kb);
+    if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT) {
+        /* It is lost: another one. */
+        g->dormant = 0;
+        g->wish = MU_GROUP_NOW;
+        mu_srv_group_put(s, number, g);
+        mu_srv_groups_mark(s, true);
+        return 0;
+    }
+    if (rc != 0)
+        return rc;
+    g->generation = g->dormant;
+    g->dormant = 0;
+    g->used = false;
+    mu_srv_group_put(s, number, g);
+    mu_srv_campaigns_follow(s, number, g->generation);
+    mu_srv_trace(s, "key-active", number, g->generation);
+    return 0;
+}
+
 static int group_rotate(struct mu_server *s, uint32_t number,
                         struct mu_group_record *g)
 {
@@ -109,7 +149,7 @@ static int group_rotate(struct mu_server *s, uint32_t number,
     rc = mu_secret_set(&kb, MU_BYTES(fresh));
     mu_wipe(fresh, sizeof fresh);
     if (rc == 0)
-        rc = group_retire(s, number, g);
+        rc = mu_srv_group_retire(s, number, g);
     kid = mu_srv_kb_kid(number, generation);
     if (rc == 0)
         rc = mu_srv_key_put(s, &kid, MU_PHASE_ACTIVE, &kb);
@@ -154,23 +194,39 @@ static bool group_due(const struct mu_server *s, uint32_t number,
     enum mu_group_wish wish = mu_srv_group_wish(s, g);
 
     return wish == MU_GROUP_NOW ||
-           (wish == MU_GROUP_LATER &&
+           (wish == MU_GROUP_LATER && (g->dormant == 0 || g->cut) &&
             !mu_srv_campaign_casts(s, number, g->generation));
 }
 
-/* The keys there are expire together: what is made from now on is newer. */
-static void groups_expire(struct mu_server *s)
+/* What there is to do for one group; MU_ERR_BUSY for the counter's next block,
+ * which is on its way to the store. */
+static int group_work(struct mu_server *s, uint32_t number,
+                      struct mu_group_record *g)
 {
-    mu_time period = MU_SECONDS((mu_time)s->conf.rekey_s);
+    int rc = 0;
 
-    if (period == 0 || s->now < s->expire_at)
-        return;
-    if (s->expire_at != 0) {
-        s->expire_below = (uint64_t)s->epoch << 32 | s->generations.next;
-        mu_srv_groups_mark(s, true);
-        mu_srv_trace(s, "keys-expire", s->expire_below, 0);
+    if (!mu_srv_group_schemed(g))
+        return group_due(s, number, g) ? group_rotate(s, number, g) : 0;
+    /* What should have ended its sleep is gone. */
+    if (g->dormant != 0 && mu_srv_rekey_of(s, number, g->dormant) == NULL)
+        rc = mu_srv_group_activate(s, number, g);
+    if (rc == 0 && group_due(s, number, g))
+        rc = mu_srv_rekey_begin(s, number);
+    if (rc == MU_ERR_BUSY) {
+        s->groups_again = true; /* the other groups do not wait for it */
+        rc = 0;
     }
-    s->expire_at = s->now + period;
+    return rc;
+}
+
+/* All groups were looked at. */
+static bool groups_end(struct mu_server *s)
+{
+    s->groups_after = 0;
+    s->groups_due = s->groups_again;
+    s->groups_at = s->now + REKEY_WAIT;
+    s->groups_again = false;
+    return !s->groups_due;
 }
 
 bool mu_srv_groups_work(struct mu_server *s)
@@ -180,7 +236,7 @@ bool mu_srv_groups_work(struct mu_server *s)
     struct mu_bytes value;
     struct mu_reader r;
 
-    groups_expire(s);
+    mu_srv_keys_expire(s);
     if (!s->groups_due)
         return true;
     if (s->groups_fresh)
@@ -190,18 +246,14 @@ bool mu_srv_groups_work(struct mu_server *s)
     for (unsigned n = 0; n < GROUPS_A_STEP; n++) {
         uint32_t number;
         int rc = mu_srv_next(s, MU_TABLE_GROUP, &k, &value);
-        if (rc == MU_ERR_NOT_FOUND) {
-            s->groups_due = false;
-            s->groups_after = 0;
-            return true;
-        }
+        if (rc == MU_ERR_NOT_FOUND)
+            return groups_end(s);
         r = mu_reader(mu_record_key_view(&k));
         number = mu_read_u32(&r);
         if (rc == 0)
             rc = mu_srv_group_get(s, number, &g);
-        if (rc == 0 && group_due(s, number, &g))
-            rc = group_rotate(s, number, &g);
-        /* Busy: the counter's next block is on its way to the store. */
+        if (rc == 0)
+            rc = group_work(s, number, &g);
         if (rc == MU_ERR_BUSY)
             return false;
         if (rc != 0 && rc != MU_ERR_CORRUPT) {
@@ -215,21 +267,48 @@ bool mu_srv_groups_work(struct mu_server *s)
 
 /* ---- the operator's wishes ------------------------------------------------ */
 
+/* What is wrong with the wish for a group. */
+static int create_check(const struct mu_server *s, struct mu_bytes name,
+                        uint8_t mode, const struct mu_group_scheme *scheme)
+{
+    int rc = mu_srv_scheme_check(scheme);
+
+    if (s->failed != 0)
+        return s->failed;
+    if (rc != 0 || !mu_srv_name_ok(name) || mode > MU_MODE_HAND_KEY)
+        return MU_ERR_USAGE;
+    if (scheme->kind != MU_SCHEME_UNICAST && s->conf.scheme_mem == 0)
+        return MU_ERR_UNSUPPORTED;
+    /* Gateways with a part in the content have one in its key. */
+    if (scheme->kind != MU_SCHEME_UNICAST && mode != MU_MODE_END_TO_END)
+        return MU_ERR_USAGE;
+    return mu_srv_room(s);
+}
+
 int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
                            uint8_t mode, uint32_t *number)
 {
-    struct mu_group_record g = {.mode = mode, .name_len = (uint8_t)name.len};
+    const struct mu_group_scheme plain = {.kind = MU_SCHEME_UNICAST};
+
+    return mu_server_group_create_as(s, name, mode, &plain, number);
+}
+
+int mu_server_group_create_as(struct mu_server *s, struct mu_bytes name,
+                              uint8_t mode,
+                              const struct mu_group_scheme *scheme,
+                              uint32_t *number)
+{
+    struct mu_group_record g = {.mode = mode,
+                                .name_len = (uint8_t)name.len,
+                                .scheme = scheme->kind};
+    const struct mu_scheme_record sc = {
+        .wish = *scheme, .op_first = 1, .op_next = 1};
     struct mu_record_key k;
     uint8_t room[16];
     struct mu_writer w = mu_writer(room, sizeof room);
     uint64_t last;
-    int rc;
+    int rc = create_check(s, name, mode, scheme);
 
-    if (s->failed != 0)
-        return s->failed;
-    if (!mu_srv_name_ok(name) || mode > MU_MODE_HAND_KEY)
-        return MU_ERR_USAGE;
-    rc = mu_srv_room(s);
     if (rc != 0)
         return rc;
     rc = mu_srv_group_find(s, name, number, &(struct mu_group_record){0});
@@ -247,20 +326,20 @@ int mu_server_group_create(struct mu_server *s, struct mu_bytes name,
     mu_number_record_write(&w, *number);
     (void)mu_srv_put_written(s, MU_TABLE_NODE, &k, &w);
     (void)mu_srv_number_put(s, "groups", *number);
+    if (mu_srv_group_schemed(&g))
+        mu_srv_scheme_put(s, *number, &sc);
     mu_srv_trace(s, "group-created", *number, mode);
     return 0;
 }
 
+/* Of a group without a scheme. */
 static void member_put(struct mu_server *s, uint32_t group,
                        struct mu_bytes identity, bool left)
 {
-    struct mu_record_key k = mu_record_key_member(group, identity);
-    struct mu_member_record m = {.left = left};
-    uint8_t room[8];
-    struct mu_writer w = mu_writer(room, sizeof room);
+    const struct mu_member_record m = {
+        .left = left, .where = MU_WHERE_ANY, .slot = UINT32_MAX};
 
-    mu_member_record_write(&w, &m);
-    (void)mu_srv_put_written(s, MU_TABLE_MEMBER, &k, &w);
+    mu_srv_member_put(s, group, identity, &m);
 }
 
 /* What add and remove begin with. */
@@ -280,6 +359,25 @@ static int member_begin(struct mu_server *s, struct mu_bytes name,
 int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
                         struct mu_bytes identity)
 {
+    return mu_server_group_add_at(s, name, identity, MU_WHERE_ANY);
+}
+
+/* Its record as a member, of either sort. */
+static int member_enter(struct mu_server *s, uint32_t number,
+                        const struct mu_group_record *g,
+                        struct mu_bytes identity, uint16_t where)
+{
+    if (mu_srv_group_schemed(g))
+        return mu_srv_scheme_join(s, number, g, identity, where);
+    if (where != MU_WHERE_ANY)
+        return MU_ERR_USAGE;
+    member_put(s, number, identity, false);
+    return 0;
+}
+
+int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
+                           struct mu_bytes identity, uint16_t where)
+{
     struct mu_group_record g;
     struct mu_device_record d;
     uint32_t number;
@@ -293,14 +391,19 @@ int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
         return 0;
     if (d.groups_len == MU_DEVICE_GROUPS_MAX)
         return MU_ERR_FULL;
-    /* A joiner opens nothing that was sent before. */
+    rc = member_enter(s, number, &g, identity, where);
+    if (rc != 0)
+        return rc;
+    /* A joiner opens nothing that was sent before, and has a place in the
+     * trees with the next key only. */
     d.groups[d.groups_len++] = (struct mu_device_group){
         .number = number, .after = g.used ? g.generation : 0};
+    if (mu_srv_group_schemed(&g))
+        d.groups[d.groups_len - 1].after = mu_srv_group_newest(&g);
     mu_srv_device_put(s, identity, &d);
-    member_put(s, number, identity, false);
     g.members++;
-    if (g.used)
-        group_wish(&g, MU_GROUP_LATER);
+    if (g.used || mu_srv_group_schemed(&g))
+        group_wish(s, number, &g, MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     mu_srv_poke(s, d.gateway);
@@ -322,11 +425,19 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
     rc = mu_srv_campaigns_shut_out(s, number, d->gateway, d->index, &rekey);
     if (rc != 0)
         return rc;
+    if (mu_srv_group_schemed(&g))
+        rc = mu_srv_scheme_leave(s, number, identity);
+    else
+        member_put(s, number, identity, true);
+    if (rc != 0)
+        return rc;
     *entry = d->groups[--d->groups_len];
-    member_put(s, number, identity, true);
     if (g.members > 0)
         g.members--;
-    group_wish(&g, rekey ? MU_GROUP_NOW : MU_GROUP_LATER);
+    g.cut = mu_srv_group_schemed(&g);
+    if (mu_srv_rekey_makes(s, number))
+        s->rekey.cut = true;
+    group_wish(s, number, &g, rekey ? MU_GROUP_NOW : MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     return 0;
@@ -357,7 +468,7 @@ int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name)
         rc = mu_srv_group_find(s, name, &number, &g);
     if (rc != 0)
         return rc;
-    g.wish = MU_GROUP_NOW;
+    group_wish(s, number, &g, MU_GROUP_NOW);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     return 0;

@@ -197,6 +197,20 @@ static const struct mu_group_record *brief_of(struct mu_server *s,
     return &b->group[at];
 }
 
+/* A key that comes to most by messages for all is fetched by those only who
+ * cannot open any of them. */
+static bool device_told(struct mu_server *s, const struct mu_device_record *d,
+                        uint32_t group, uint64_t generation)
+{
+    const struct mu_server_campaign *c = mu_srv_rekey_of(s, group, generation);
+    struct mu_target_record t;
+
+    return c == NULL || c->rec.parts == 0 ||
+           mu_srv_target_get(s, c->rec.id, d->gateway, d->index, &t) != 0 ||
+           (t.state[d->index % MU_TARGETS] & MU_TARGET_MEMBER) == 0 ||
+           (t.state[d->index % MU_TARGETS] & MU_TARGET_TOLD) != 0;
+}
+
 static bool device_behind(struct mu_server *s, struct briefs *b,
                           struct mu_bytes identity)
 {
@@ -206,8 +220,11 @@ static bool device_behind(struct mu_server *s, struct briefs *b,
         return false;
     for (uint8_t i = 0; i < d.groups_len; i++) {
         const struct mu_group_record *g = brief_of(s, b, d.groups[i].number);
-        if (d.groups[i].sent < g->generation &&
-            mu_srv_group_may_have(g, &d.groups[i]))
+        const uint64_t newest = mu_srv_group_newest(g);
+        if (d.groups[i].sent < newest && newest > d.groups[i].after &&
+            g->mode != MU_MODE_REPROTECT &&
+            (!mu_srv_group_schemed(g) ||
+             device_told(s, &d, d.groups[i].number, newest)))
             return true;
     }
     return false;
@@ -334,12 +351,6 @@ void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev)
 
 /* ---- requests -------------------------------------------------------------- */
 
-static bool link_unicast(const struct mu_server *s)
-{
-    return mu_bytes_eq(mu_bytes_str(s->conf.wide_address),
-                       mu_bytes_str("unicast"));
-}
-
 static int welcome_create(struct mu_server *s, uint32_t number,
                           struct mu_writer *w)
 {
@@ -388,7 +399,8 @@ static int hello_request(struct mu_server *s, const struct mu_event *ev)
     gw->greeted = true;
     gw->greeted_at = s->now;
     gw->unicast_port = hello.unicast_port;
-    gw->channel_due = link_unicast(s);
+    gw->channel_due = gw->unicast_port != 0;
+    s->copies_due = s->copies_due || gw->channel_due;
     mu_srv_poke(s, ev->link);
     if (hello.area_version != mu_srv_area_version(s, &g))
         mu_srv_notice(s, ev->link);

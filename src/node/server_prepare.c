@@ -206,12 +206,12 @@ static int targets_step(struct mu_server_campaign *c)
 
 /* ---- digest and pages ------------------------------------------------------ */
 
-static uint8_t session_pick(struct mu_server *s)
+uint8_t mu_srv_session_pick(struct mu_server *s)
 {
     for (unsigned tries = 0; tries < 256; tries++) {
         bool free = true;
         s->session++;
-        for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+        for (uint16_t i = 0; i < s->campaigns_len; i++)
             if (s->campaigns[i].used &&
                 s->campaigns[i].rec.session == s->session)
                 free = false;
@@ -252,7 +252,7 @@ static int pages_begin_fresh(struct mu_server_campaign *c)
         rc = mu_srv_key_put(s, &kid, MU_PHASE_ACTIVE, &c->cek);
     if (rc != 0)
         return rc;
-    c->rec.session = session_pick(s);
+    c->rec.session = mu_srv_session_pick(s);
     (void)mu_srv_campaign_put(c);
     return pages_begin(c);
 }
@@ -407,11 +407,16 @@ static int sign_step(struct mu_server_campaign *c)
     rc = mu_srv_group_get(s, c->rec.group, &g);
     if (rc != 0)
         return rc;
+    /* The next key is on its way: what is signed now waits for it. */
+    if (g.dormant != 0 && !g.cut)
+        return MU_ERR_BUSY;
     if (mu_srv_group_wish(s, &g) != MU_GROUP_KEEP) {
         /* Its key is made anew first, whatever else is on the air. */
-        g.wish = MU_GROUP_NOW;
-        mu_srv_group_put(s, c->rec.group, &g);
-        mu_srv_groups_mark(s, true);
+        if (g.wish != MU_GROUP_NOW) {
+            g.wish = MU_GROUP_NOW;
+            mu_srv_group_put(s, c->rec.group, &g);
+            mu_srv_groups_mark(s, true);
+        }
         return MU_ERR_BUSY;
     }
     if (g.generation == 0)

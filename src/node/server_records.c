@@ -184,6 +184,52 @@ struct mu_record_key mu_record_key_target(const uint8_t id[MU_CAMPAIGN_ID],
     return record_key(&k, &w);
 }
 
+struct mu_record_key mu_record_key_part(const uint8_t id[MU_CAMPAIGN_ID],
+                                        uint16_t part)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_bytes(&w, mu_bytes(id, MU_CAMPAIGN_ID));
+    mu_write_u8(&w, 'o');
+    mu_write_u16(&w, part);
+    return record_key(&k, &w);
+}
+
+struct mu_record_key mu_record_key_scheme(uint32_t group)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_u32(&w, group);
+    mu_write_u8(&w, 's');
+    return record_key(&k, &w);
+}
+
+struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_u32(&w, group);
+    mu_write_u8(&w, 'o');
+    mu_write_u64(&w, op);
+    return record_key(&k, &w);
+}
+
+struct mu_record_key mu_record_key_chunk(uint32_t group, uint8_t copy,
+                                         uint32_t chunk)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_u32(&w, group);
+    mu_write_u8(&w, 'c');
+    mu_write_u8(&w, copy);
+    mu_write_u32(&w, chunk);
+    return record_key(&k, &w);
+}
+
 struct mu_record_key mu_record_key_group_name(struct mu_bytes name)
 {
     struct mu_record_key k;
@@ -308,6 +354,10 @@ void mu_member_record_write(struct mu_writer *w,
 {
     mu_write_u8(w, RECORD_VERSION);
     mu_write_u8(w, m->left);
+    mu_write_u16(w, m->where);
+    mu_write_u64(w, m->op);
+    mu_write_u64(w, m->base);
+    mu_write_u32(w, m->slot);
 }
 
 int mu_member_record_read(struct mu_bytes in, struct mu_member_record *m)
@@ -315,6 +365,10 @@ int mu_member_record_read(struct mu_bytes in, struct mu_member_record *m)
     struct mu_reader r = record_begin(in);
 
     m->left = small_read(&r, 2) != 0;
+    m->where = mu_read_u16(&r);
+    m->op = mu_read_u64(&r);
+    m->base = mu_read_u64(&r);
+    m->slot = mu_read_u32(&r);
     return record_end(&r);
 }
 
@@ -392,6 +446,7 @@ static void capability_write(struct mu_writer *w, const struct mu_capability *c)
     mu_write_u8(w, c->algs_len);
     for (uint8_t i = 0; i < c->algs_len; i++)
         mu_write_u32(w, (uint32_t)c->algs[i]);
+    mu_write_u32(w, c->member_memory);
 }
 
 static void capability_read(struct mu_reader *r, struct mu_capability *c)
@@ -402,6 +457,7 @@ static void capability_read(struct mu_reader *r, struct mu_capability *c)
     c->algs_len = small_read(r, MU_CAPABILITY_ALGS_MAX + 1);
     for (uint8_t i = 0; i < c->algs_len; i++)
         c->algs[i] = (int32_t)mu_read_u32(r);
+    c->member_memory = mu_read_u32(r);
 }
 
 void mu_device_record_write(struct mu_writer *w,
@@ -420,6 +476,7 @@ void mu_device_record_write(struct mu_writer *w,
         mu_write_u64(w, d->groups[i].sent);
         mu_write_u64(w, d->groups[i].held);
         mu_write_u64(w, d->groups[i].after);
+        mu_write_u64(w, d->groups[i].base);
     }
     sealed_write(w, &d->kmr);
 }
@@ -443,6 +500,7 @@ int mu_device_record_read(struct mu_bytes in, struct mu_device_record *d)
         d->groups[i].sent = mu_read_u64(&r);
         d->groups[i].held = mu_read_u64(&r);
         d->groups[i].after = mu_read_u64(&r);
+        d->groups[i].base = mu_read_u64(&r);
     }
     sealed_read(&r, &d->kmr);
     return record_end(&r);
@@ -493,6 +551,9 @@ void mu_group_record_write(struct mu_writer *w, const struct mu_group_record *g)
     mu_write_u64(w, g->generation);
     mu_write_u64(w, g->previous);
     mu_write_u32(w, g->members);
+    mu_write_u8(w, g->scheme);
+    mu_write_u8(w, g->cut);
+    mu_write_u64(w, g->dormant);
 }
 
 int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
@@ -507,6 +568,114 @@ int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
     g->generation = mu_read_u64(&r);
     g->previous = mu_read_u64(&r);
     g->members = mu_read_u32(&r);
+    g->scheme = small_read(&r, MU_SCHEME_COUNT);
+    g->cut = small_read(&r, 2) != 0;
+    g->dormant = mu_read_u64(&r);
+    return record_end(&r);
+}
+
+/* ---- schemes --------------------------------------------------------------- */
+
+static void wish_write(struct mu_writer *w, const struct mu_group_scheme *g)
+{
+    mu_write_u8(w, g->kind);
+    mu_write_u8(w, g->degree);
+    mu_write_u8(w, g->levels);
+    mu_write_u32(w, g->clusters);
+    mu_write_u32(w, g->members_max);
+    mu_write_u32(w, g->key_quorum_permille);
+    mu_write_u32(w, g->key_deadline_s);
+    mu_write_u32(w, g->leaves_per_day);
+    mu_write_u32(w, g->joins_per_day);
+    mu_write_u32(w, g->sleepers_permille);
+}
+
+static void wish_read(struct mu_reader *r, struct mu_group_scheme *g)
+{
+    g->kind = small_read(r, MU_SCHEME_COUNT);
+    g->degree = mu_read_u8(r);
+    g->levels = mu_read_u8(r);
+    g->clusters = mu_read_u32(r);
+    g->members_max = mu_read_u32(r);
+    g->key_quorum_permille = mu_read_u32(r);
+    g->key_deadline_s = mu_read_u32(r);
+    g->leaves_per_day = mu_read_u32(r);
+    g->joins_per_day = mu_read_u32(r);
+    g->sleepers_permille = mu_read_u32(r);
+}
+
+void mu_scheme_record_write(struct mu_writer *w,
+                            const struct mu_scheme_record *r)
+{
+    mu_write_u8(w, RECORD_VERSION);
+    wish_write(w, &r->wish);
+    mu_write_u8(w, r->rebuild);
+    mu_write_u8(w, r->kind);
+    mu_write_u8(w, r->reason);
+    mu_write_u64(w, r->base);
+    mu_write_u64(w, r->generation);
+    mu_write_u64(w, r->op_first);
+    mu_write_u64(w, r->op_next);
+    mu_write_u32(w, r->gone);
+    mu_write_u32(w, r->least_memory);
+    mu_write_u32(w, r->members);
+    mu_write_u32(w, r->slots_max);
+    mu_write_u32(w, r->reserve);
+    mu_write_u32(w, r->clusters);
+    mu_write_u8(w, r->degree);
+    mu_write_u8(w, r->levels);
+    mu_write_u8(w, r->copy);
+    mu_write_u32(w, r->mem_len);
+    text_write(w, r->saved, r->saved_len);
+    sealed_write(w, &r->master);
+}
+
+int mu_scheme_record_read(struct mu_bytes in, struct mu_scheme_record *r)
+{
+    struct mu_reader in_ = record_begin(in);
+
+    *r = (struct mu_scheme_record){.rebuild = false};
+    wish_read(&in_, &r->wish);
+    r->rebuild = small_read(&in_, 2) != 0;
+    r->kind = small_read(&in_, MU_SCHEME_COUNT);
+    r->reason = small_read(&in_, MU_REASON_COUNT);
+    r->base = mu_read_u64(&in_);
+    r->generation = mu_read_u64(&in_);
+    r->op_first = mu_read_u64(&in_);
+    r->op_next = mu_read_u64(&in_);
+    r->gone = mu_read_u32(&in_);
+    r->least_memory = mu_read_u32(&in_);
+    r->members = mu_read_u32(&in_);
+    r->slots_max = mu_read_u32(&in_);
+    r->reserve = mu_read_u32(&in_);
+    r->clusters = mu_read_u32(&in_);
+    r->degree = mu_read_u8(&in_);
+    r->levels = mu_read_u8(&in_);
+    r->copy = small_read(&in_, 2);
+    r->mem_len = mu_read_u32(&in_);
+    r->saved_len = text_read(&in_, r->saved, MU_SCHEME_SAVED_MAX);
+    sealed_read(&in_, &r->master);
+    return record_end(&in_);
+}
+
+void mu_op_record_write(struct mu_writer *w, const struct mu_op_record *o)
+{
+    mu_write_u8(w, RECORD_VERSION);
+    mu_write_u8(w, o->join);
+    mu_write_u16(w, o->where);
+    mu_write_u32(w, o->slot);
+    text_write(w, o->identity, o->identity_len);
+}
+
+int mu_op_record_read(struct mu_bytes in, struct mu_op_record *o)
+{
+    struct mu_reader r = record_begin(in);
+
+    *o = (struct mu_op_record){.join = false};
+    o->join = small_read(&r, 2) != 0;
+    o->where = mu_read_u16(&r);
+    o->slot = mu_read_u32(&r);
+    o->identity_len = text_read(&r, o->identity, MU_ID_MAX);
     return record_end(&r);
 }
 
@@ -552,6 +721,8 @@ void mu_campaign_record_write(struct mu_writer *w,
 {
     mu_write_u8(w, RECORD_VERSION);
     mu_write_bytes(w, MU_BYTES(c->id));
+    mu_write_u8(w, c->what);
+    mu_write_u16(w, c->parts);
     mu_write_u32(w, c->group);
     mu_write_u8(w, c->mode);
     mu_write_u8(w, (uint8_t)c->phase);
@@ -587,6 +758,8 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
 
     *c = (struct mu_campaign_record){0};
     mu_read_copy(&r, c->id, sizeof c->id);
+    c->what = small_read(&r, MU_CAMPAIGN_WHAT_COUNT);
+    c->parts = mu_read_u16(&r);
     c->group = mu_read_u32(&r);
     c->mode = small_read(&r, 3);
     c->phase = small_read(&r, MU_CAMPAIGN_PHASE_COUNT);

@@ -25,8 +25,11 @@ static bool report_of_gateway(const struct mu_server_campaign *c,
 static bool camp_listed(const struct mu_server_campaign *c, uint32_t gateway,
                         enum mu_wide_command *command)
 {
-    if (!c->used || c->rec.announce_len == 0 ||
-        !report_of_gateway(c, gateway))
+    bool announced = mu_srv_campaign_is_key(c)
+                         ? c->rec.cut && c->rec.parts != 0
+                         : c->rec.announce_len != 0;
+
+    if (!c->used || !announced || !report_of_gateway(c, gateway))
         return false;
     switch (c->rec.phase) {
     case MU_CAMPAIGN_RUNNING:
@@ -67,7 +70,7 @@ static struct mu_server_campaign *camp_next(struct mu_server *s,
     struct mu_server_campaign *best = NULL;
     enum mu_wide_command its;
 
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++) {
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
         if (c->used && c->number > after &&
             (best == NULL || c->number < best->number) &&
@@ -161,31 +164,57 @@ static int campaign_tags(struct mu_server_campaign *c,
     return rc;
 }
 
+/* What a gateway is told of it, all but what it is to announce. */
+static int campaign_head(struct mu_server_campaign *c, uint32_t gateway,
+                         uint8_t bitmap[MU_AREA_DEVICES_MAX / 8],
+                         struct mu_wide_campaign *m)
+{
+    uint32_t elapsed = mu_srv_campaign_elapsed(c);
+    size_t len = 0;
+    int rc = members_bitmap(c, gateway, bitmap, &len);
+
+    m->mode = (enum mu_group_mode)c->rec.mode;
+    m->quorum = c->rec.quorum_permille;
+    m->kid = mu_srv_kb_kid(c->rec.group, c->rec.generation);
+    m->members = mu_bytes(bitmap, len);
+    if (elapsed < c->rec.deadline_s)
+        m->deadline_s = c->rec.deadline_s - elapsed;
+    return rc;
+}
+
+/* One inline object of a key. */
+static int part_answer(struct mu_server_campaign *c, uint32_t gateway,
+                       uint16_t part, struct mu_writer *w)
+{
+    struct mu_record_key k = mu_record_key_part(c->rec.id, part);
+    uint8_t bitmap[MU_AREA_DEVICES_MAX / 8];
+    struct mu_wide_campaign m = {.parts = c->rec.parts};
+    int rc = campaign_head(c, gateway, bitmap, &m);
+
+    if (part >= c->rec.parts)
+        return MU_ERR_NOT_FOUND;
+    if (rc == 0) /* a view of what is read last */
+        rc = mu_srv_get(c->server, MU_TABLE_SEEN, &k, &m.object);
+    return rc == 0 ? mu_wide_campaign_create(&m, w) : rc;
+}
+
 static int campaign_answer(struct mu_server_campaign *c, uint32_t gateway,
                            struct mu_writer *w)
 {
     struct mu_server *s = c->server;
     uint8_t bitmap[MU_AREA_DEVICES_MAX / 8];
-    uint32_t elapsed = mu_srv_campaign_elapsed(c);
     struct mu_wide_campaign m = {
         .object = mu_bytes(c->rec.announce, c->rec.announce_len),
-        .mode = (enum mu_group_mode)c->rec.mode,
-        .quorum = c->rec.quorum_permille,
-        .kid = mu_srv_kb_kid(c->rec.group, c->rec.generation),
         .cancel = mu_bytes(c->rec.cancel, c->rec.cancel_len),
     };
-    struct mu_secret kb;
-    size_t len;
-    int rc = mu_srv_key_get(s, &m.kid, &kb);
+    struct mu_secret kb = {.len = 0};
+    int rc = campaign_head(c, gateway, bitmap, &m);
 
-    if (elapsed < c->rec.deadline_s)
-        m.deadline_s = c->rec.deadline_s - elapsed;
     if (rc == 0)
-        rc = members_bitmap(c, gateway, bitmap, &len);
+        rc = mu_srv_key_get(s, &m.kid, &kb);
     if (rc == 0)
         rc = campaign_tags(c, &kb, &m);
     if (rc == 0) {
-        m.members = mu_bytes(bitmap, len);
         if (m.mode != MU_MODE_END_TO_END)
             m.kb = kb;
         rc = mu_wide_campaign_create(&m, w);
@@ -206,13 +235,16 @@ int mu_srv_camp_m_request(struct mu_server *s, const struct mu_event *ev)
 
     if (rc != 0)
         return rc;
-    c = part == 0 ? mu_srv_campaign_find(s, id) : NULL;
+    c = mu_srv_campaign_find(s, id);
     /* The key of a group goes to gateways that serve members of it only. */
     if (c == NULL || !camp_listed(c, ev->link, &command))
         return MU_ERR_NOT_FOUND;
     if (c->rec.phase == MU_CAMPAIGN_PREPARING)
         return MU_ERR_BUSY; /* what there is has just been superseded */
-    rc = campaign_answer(c, ev->link, &w);
+    if (mu_srv_campaign_is_key(c))
+        rc = part_answer(c, ev->link, part, &w);
+    else
+        rc = part == 0 ? campaign_answer(c, ev->link, &w) : MU_ERR_NOT_FOUND;
     if (rc != 0)
         return rc;
     mu_srv_answer(s, ev, MU_COAP_CONTENT, mu_written(&w));

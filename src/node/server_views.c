@@ -20,6 +20,8 @@ static int campaign_view(struct mu_server *s, uint64_t number,
 
     *out = (struct mu_campaign_view){
         .number = number,
+        .what = r->what,
+        .parts = r->parts,
         .group = r->group,
         .version = r->version,
         .size = r->size,
@@ -34,7 +36,9 @@ static int campaign_view(struct mu_server *s, uint64_t number,
         .quorum_permille = r->quorum_permille,
         .deadline_s = r->deadline_s,
         .elapsed_s = r->elapsed_s,
-        .pages = mu_cast_pages(&r->shape, r->size),
+        .pages = r->what == MU_CAMPAIGN_KEY
+                     ? 0
+                     : mu_cast_pages(&r->shape, r->size),
         .shape = r->shape,
         .edition = r->edition,
         .reports_refused = r->refused,
@@ -59,7 +63,8 @@ static int slot_view(const struct mu_server_campaign *c,
         (c->stage == MU_STAGE_RESUME && !c->rec.cut))
         out->members = out->received = out->verified = out->installed =
             out->running = out->failed = out->revoked = 0;
-    out->page = c->stored_page;
+    if (!mu_srv_campaign_is_key(c))
+        out->page = c->stored_page;
     if (c->sending) {
         out->page = mu_cast_sender_page(&c->sender);
         out->wide = *mu_cast_sender_counts(&c->sender);
@@ -74,7 +79,7 @@ static int number_view(struct mu_server *s, uint64_t number,
     struct mu_bytes value;
     int rc;
 
-    for (uint16_t i = 0; i < s->conf.campaigns_max; i++)
+    for (uint16_t i = 0; i < s->campaigns_len; i++)
         if (s->campaigns[i].used && s->campaigns[i].number == number)
             return slot_view(&s->campaigns[i], out);
     rc = mu_srv_get(s, MU_TABLE_CAMPAIGN, &k, &value);
@@ -323,7 +328,7 @@ static uint32_t key_holders(struct mu_server *s, const struct mu_kid *kid)
         for (uint32_t i = 0; i < s->gateways_len; i++)
             n += s->gateways[i].greeted ? 1 : 0;
     /* A content key is opened by whoever holds Kb and has the manifest. */
-    for (uint16_t i = 0; kid->kind == MU_KEY_CEK && i < s->conf.campaigns_max;
+    for (uint16_t i = 0; kid->kind == MU_KEY_CEK && i < s->campaigns_len;
          i++)
         if (s->campaigns[i].used && s->campaigns[i].number == kid->generation)
             n += s->campaigns[i].rec.verified;

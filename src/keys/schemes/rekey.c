@@ -244,6 +244,12 @@ bool mu_rekey_personal(const struct mu_scheme *s, struct mu_rekey *r,
     return false;
 }
 
+bool mu_scheme_tells(const struct mu_scheme *s, uint32_t slot)
+{
+    return rekey_ops(s)->personal != NULL && mu_scheme_is_member(s, slot) &&
+           rekey_ops(s)->personal(s, slot);
+}
+
 void mu_rekey_clear(struct mu_rekey *r)
 {
     mu_secret_clear(&r->seed);

@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Key fetch: what a device asks for inside OSCORE, and gets. The keys of its
+ * groups, and of a group with a scheme the device's own state, in pieces.
+ * docs/wire-format.md s.4. Asking again is harmless.
+ */
+#include "muster/keyfetch.h"
+#include "node/server_core.h"
+
+/* One request. */
+struct fetch {
+    struct mu_server *s;
+    struct mu_bytes identity;
+    struct mu_device_record *d;
+    bool changed; /* its record is to be put */
+    struct mu_keyfetch_request req;
+    struct mu_keyfetch_response res;
+};
+
+static uint64_t fetch_held(const struct mu_keyfetch_request *req,
+                           uint32_t group)
+{
+    for (uint8_t i = 0; i < req->held_len; i++)
+        if (req->held[i].scope == group)
+            return req->held[i].generation;
+    return 0;
+}
+
+static const struct mu_keyfetch_state *
+fetch_state_held(const struct mu_keyfetch_request *req, uint32_t group)
+{
+    for (uint8_t i = 0; i < req->states_len; i++)
+        if (req->states[i].group == group)
+            return &req->states[i];
+    return NULL;
+}
+
+/* It holds something of a time that this copy of the store forgot. */
+static int fetch_forgotten(struct mu_server *s, uint32_t group,
+                           struct mu_group_record *g, uint64_t generation)
+{
+    struct mu_scheme_record sc;
+    int rc = mu_srv_generation_seen(s, generation);
+
+    g->wish = MU_GROUP_NOW;
+    /* Places that were given to others in that time are given no more. */
+    if (mu_srv_group_schemed(g) && mu_srv_scheme_get(s, group, &sc) == 0 &&
+        !sc.rebuild) {
+        sc.rebuild = true;
+        mu_srv_scheme_put(s, group, &sc);
+    }
+    mu_srv_group_put(s, group, g);
+    mu_srv_groups_mark(s, true);
+    return rc;
+}
+
+/* ---- keys ------------------------------------------------------------------ */
+
+/* What it proved to hold. */
+static int fetch_proves(struct fetch *f, struct mu_device_group *entry,
+                        const struct mu_group_record *g, uint64_t held)
+{
+    if (held > entry->held) {
+        entry->held = held;
+        if (entry->sent < held)
+            entry->sent = held;
+        f->changed = true;
+    }
+    if (held == 0 || held != mu_srv_group_newest(g) ||
+        !mu_srv_group_schemed(g))
+        return 0;
+    return mu_srv_rekey_held(f->s, entry->number, f->d->gateway, f->d->index,
+                             held);
+}
+
+/* The key it lacks and may have, the active one first; 0: none. */
+static uint64_t fetch_due(const struct mu_group_record *g,
+                          const struct mu_device_group *entry, uint64_t held)
+{
+    if (g->generation != 0 && held < g->generation &&
+        mu_srv_group_may_have(g, entry))
+        return g->generation;
+    if (g->dormant != 0 && held < g->dormant && g->dormant > entry->after)
+        return g->dormant;
+    return 0;
+}
+
+/* No key for one whose joining no rekey has covered yet. */
+static bool fetch_placed(struct fetch *f, const struct mu_group_record *g,
+                         uint32_t group)
+{
+    struct mu_member_record m;
+    struct mu_scheme_record sc;
+
+    return !mu_srv_group_schemed(g) ||
+           (mu_srv_scheme_get(f->s, group, &sc) == 0 &&
+            mu_srv_member_get(f->s, group, f->identity, &m) == 0 && !m.left &&
+            m.op < sc.op_first);
+}
+
+/* Adds what the device lacks of one group. */
+static int fetch_group(struct fetch *f, struct mu_device_group *entry)
+{
+    struct mu_server *s = f->s;
+    struct mu_group_record g;
+    struct mu_keyfetch_key *k = &f->res.keys[f->res.keys_len];
+    struct mu_groups *groups = &f->res.groups;
+    uint64_t held = fetch_held(&f->req, entry->number);
+    uint64_t due;
+    int rc = mu_srv_group_get(s, entry->number, &g);
+
+    if (rc != 0)
+        return rc;
+    groups->number[groups->len] = entry->number;
+    groups->mode[groups->len++] = g.mode;
+    if (held > mu_srv_group_newest(&g))
+        return fetch_forgotten(s, entry->number, &g, held);
+    rc = fetch_proves(f, entry, &g, held);
+    due = fetch_due(&g, entry, held);
+    if (rc != 0 || due == 0 || !fetch_placed(f, &g, entry->number))
+        return rc;
+    k->kid = mu_srv_kb_kid(entry->number, due);
+    k->valid_s = mu_srv_key_valid_s(s);
+    rc = mu_srv_key_get(s, &k->kid, &k->key);
+    if (rc != 0)
+        return rc;
+    f->res.keys_len++;
+    if (entry->sent != due) {
+        entry->sent = due;
+        f->changed = true;
+    }
+    return 0;
+}
+
+/* ---- states ---------------------------------------------------------------- */
+
+static bool scheme_stateful(uint8_t kind)
+{
+    return kind == MU_SCHEME_CLUSTER || kind == MU_SCHEME_LADDER ||
+           kind == MU_SCHEME_LKH;
+}
+
+static bool state_due(const struct mu_scheme_record *sc,
+                      const struct mu_keyfetch_state *held)
+{
+    return held == NULL || held->base != sc->base ||
+           (scheme_stateful(sc->kind) && held->newest != sc->generation);
+}
+
+/* The piece of a state that the device is to have next. */
+static void state_piece(struct fetch *f, uint32_t group,
+                        const struct mu_scheme_record *sc,
+                        struct mu_bytes state)
+{
+    const struct mu_keyfetch_state *w = &f->req.which;
+    size_t room = mu_keyfetch_piece_room(&f->res);
+    size_t at = 0;
+
+    /* Another one by now: from its beginning. */
+    if (f->req.collecting && w->group == group && w->base == sc->base &&
+        w->newest == sc->generation && f->req.offset < state.len)
+        at = f->req.offset;
+    f->res.piece_group = group;
+    f->res.piece_total = (uint16_t)state.len;
+    f->res.piece_offset = (uint16_t)at;
+    f->res.piece =
+        mu_bytes(state.data + at, state.len - at < room ? state.len - at
+                                                        : room);
+}
+
+/* Trees that cannot be read are made anew. */
+static int state_damaged(struct mu_server *s, uint32_t group,
+                         struct mu_scheme_record *sc)
+{
+    struct mu_group_record g;
+    int rc = mu_srv_group_get(s, group, &g);
+
+    if (rc != 0)
+        return rc;
+    sc->rebuild = true;
+    mu_srv_scheme_put(s, group, sc);
+    g.wish = MU_GROUP_NOW;
+    mu_srv_group_put(s, group, &g);
+    mu_srv_groups_mark(s, true);
+    mu_srv_trace(s, "trees-damaged", group, sc->generation);
+    return 0;
+}
+
+static int state_give(struct fetch *f, uint32_t group,
+                      struct mu_scheme_record *sc, uint32_t slot)
+{
+    struct mu_server *s = f->s;
+    struct mu_bytes state;
+    int rc = mu_srv_trees_use(s, group, sc);
+
+    if (rc == 0)
+        rc = mu_srv_state_issue(s, slot, &state);
+    if (rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND)
+        return state_damaged(s, group, sc);
+    if (rc != 0)
+        return rc;
+    /* A device without the memory gets every key by itself. */
+    if (state.len <= f->d->capability.member_memory)
+        state_piece(f, group, sc, state);
+    return 0;
+}
+
+/* The state of one group, if one is due. */
+static int fetch_state(struct fetch *f, struct mu_device_group *entry)
+{
+    struct mu_server *s = f->s;
+    const struct mu_keyfetch_state *held =
+        fetch_state_held(&f->req, entry->number);
+    struct mu_scheme_record sc;
+    struct mu_member_record m;
+    struct mu_group_record g;
+    int rc = mu_srv_group_get(s, entry->number, &g);
+
+    if (rc != 0 || !mu_srv_group_schemed(&g))
+        return rc;
+    rc = mu_srv_scheme_get(s, entry->number, &sc);
+    if (rc == 0)
+        rc = mu_srv_member_get(s, entry->number, f->identity, &m);
+    if (rc != 0)
+        return rc == MU_ERR_NOT_FOUND ? MU_ERR_CORRUPT : rc;
+    if (held != NULL && (held->base > sc.base || held->newest > sc.generation))
+        return fetch_forgotten(s, entry->number, &g,
+                               held->base > held->newest ? held->base
+                                                         : held->newest);
+    if (held != NULL && held->base == sc.base && entry->base != sc.base) {
+        entry->base = sc.base;
+        f->changed = true;
+    }
+    if (f->d->capability.member_memory == 0 ||
+        sc.kind == MU_SCHEME_UNICAST || !mu_srv_member_placed(&sc, &m) ||
+        !state_due(&sc, held) || f->res.piece.len != 0)
+        return 0;
+    return state_give(f, entry->number, &sc, m.slot);
+}
+
+static int fetch_states(struct fetch *f)
+{
+    struct mu_device_group *first = NULL;
+    int rc = 0;
+
+    /* What is half collected goes on. */
+    if (f->req.collecting)
+        first = mu_device_record_group(f->d, f->req.which.group);
+    if (first != NULL)
+        rc = fetch_state(f, first);
+    for (uint8_t i = 0; rc == 0 && i < f->d->groups_len; i++)
+        if (&f->d->groups[i] != first)
+            rc = fetch_state(f, &f->d->groups[i]);
+    return rc;
+}
+
+/* ---- the answer ------------------------------------------------------------- */
+
+int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
+                        struct mu_device_record *d, struct mu_bytes payload,
+                        struct mu_writer *w)
+{
+    struct fetch f = {.s = s, .identity = identity, .d = d};
+    int rc = mu_keyfetch_request_consume(payload, &f.req);
+
+    for (uint8_t i = 0; rc == 0 && i < d->groups_len; i++)
+        rc = fetch_group(&f, &d->groups[i]);
+    f.res.epoch = s->epoch;
+    if (rc == 0)
+        rc = fetch_states(&f);
+    if (rc == 0)
+        rc = mu_keyfetch_response_create(&f.res, w);
+    if (rc == 0 && f.changed)
+        mu_srv_device_put(s, identity, d);
+    mu_keyfetch_response_clear(&f.res);
+    if (s->conf.scheme_mem != 0)
+        mu_srv_state_wipe(s);
+    return rc;
+}

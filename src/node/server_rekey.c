@@ -1,0 +1,973 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The next key of a group that has a scheme: a campaign whose content is the
+ * parts of a rekey, each in an inline object (docs/wire-format.md s.5.5).
+ *
+ * One rekey is in the making at a time, one bounded piece a step. All that it
+ * writes on the way has no effect until FLIP, where key, trees, list of
+ * changes and campaign come into force together; whatever ends it before
+ * (a crash, a change taken back, trees that are full) lets it begin again,
+ * under a generation of its own.
+ *
+ * New trees (docs/key-schemes.md, Compaction) come without parts: every member
+ * fetches its state. They are made at first, after the epoch changed, when old
+ * ones are full or damaged, and when more have left than half of those there
+ * are.
+ */
+#include "node/server_core.h"
+
+#define MEMBERS_A_STEP 256
+#define OPS_A_STEP 64
+#define PARTS_A_STEP 8
+#define PARTS_MAX 1024     /* beyond, fetching costs a member less */
+#define DEADLINE_LEAST 60u /* s, for a campaign whose key is active at once */
+#define GONE_LEAST 8       /* leavers that are never worth new trees */
+#define DEGREE_DEFAULT 4
+#define SPARE_LEAST 64     /* places for newcomers in new trees */
+#define DEVICE_MEMORY 4096 /* bytes for a state, of one that has not said */
+
+/* ---- which, and how far ---------------------------------------------------- */
+
+bool mu_srv_rekey_makes(const struct mu_server *s, uint32_t group)
+{
+    return s->rekey.c != NULL && s->rekey.group == group &&
+           s->rekey.step > MU_REKEY_OPEN && s->rekey.step <= MU_REKEY_FLIP;
+}
+
+static void rekey_wipe(struct mu_server *s)
+{
+    mu_rekey_clear(&s->rekey.parts);
+    mu_secret_clear(&s->rekey.kb);
+}
+
+void mu_srv_rekey_reset(struct mu_server *s)
+{
+    rekey_wipe(s);
+    mu_srv_trees_drop(s);
+    s->rekey.c = NULL;
+}
+
+void mu_srv_rekey_again(struct mu_server *s)
+{
+    rekey_wipe(s);
+    mu_srv_trees_drop(s);
+    s->rekey.step = MU_REKEY_CLEAR;
+    s->rekey.after = mu_record_key_campaign(s->rekey.c->rec.id);
+    s->rekey.listed = false;
+    mu_srv_trace(s, "rekey-again", s->rekey.c->number, s->rekey.group);
+}
+
+/* From members' records, and at once. */
+static int rekey_rebuild(struct mu_server *s)
+{
+    struct mu_scheme_record sc;
+    int rc = mu_srv_scheme_get(s, s->rekey.group, &sc);
+
+    if (rc != 0)
+        return rc;
+    sc.rebuild = true;
+    mu_srv_scheme_put(s, s->rekey.group, &sc);
+    mu_srv_rekey_again(s);
+    return 0;
+}
+
+static void rekey_walk(struct mu_server *s)
+{
+    s->rekey.after = mu_record_key_number(s->rekey.group);
+    s->rekey.listed = false;
+}
+
+/* One that was found at the start, or a new one. */
+static struct mu_server_campaign *rekey_slot(struct mu_server *s,
+                                             uint32_t number, uint8_t mode,
+                                             int *rc)
+{
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (c->used && mu_srv_campaign_is_key(c) && c->rec.group == number &&
+            c->stage < MU_STAGE_CAST)
+            return c;
+    }
+    return mu_srv_campaign_key(s, number, mode, rc);
+}
+
+int mu_srv_rekey_begin(struct mu_server *s, uint32_t number)
+{
+    struct mu_group_record g;
+    struct mu_server_campaign *c;
+    int rc;
+
+    if (s->rekey.c != NULL)
+        return s->rekey.group == number && s->rekey.step <= MU_REKEY_FLIP
+                   ? 0
+                   : MU_ERR_BUSY;
+    rc = mu_srv_group_get(s, number, &g);
+    if (rc != 0)
+        return rc;
+    c = rekey_slot(s, number, g.mode, &rc);
+    if (c == NULL)
+        return rc;
+    s->rekey.c = c;
+    s->rekey.group = number;
+    s->rekey.step = MU_REKEY_CLEAR;
+    s->rekey.after = mu_record_key_campaign(c->rec.id);
+    s->rekey.listed = false;
+    c->retry_at = 0;
+    mu_srv_trace(s, "rekey", c->number, number);
+    return 0;
+}
+
+/* ---- walks ----------------------------------------------------------------- */
+
+static bool key_begins(const struct mu_record_key *k,
+                       const struct mu_record_key *prefix, size_t len)
+{
+    return k->len >= len && mu_bytes_eq(mu_bytes(k->bytes, len),
+                                        mu_bytes(prefix->bytes, len));
+}
+
+/* Both have the length of keys of one table and kind. */
+static bool key_below(const struct mu_record_key *a,
+                      const struct mu_record_key *b)
+{
+    size_t i = 0;
+
+    while (i < a->len && i < b->len && a->bytes[i] == b->bytes[i])
+        i++;
+    return i < a->len && i < b->len && a->bytes[i] < b->bytes[i];
+}
+
+/* Deletes the records of a table whose keys begin like `prefix`, from *after
+ * on, below `end` if there is one. True: that was all. */
+static int records_drop(struct mu_server *s, uint8_t table,
+                        const struct mu_record_key *prefix, size_t prefix_len,
+                        const struct mu_record_key *end,
+                        struct mu_record_key *after, bool *all)
+{
+    struct mu_bytes value;
+
+    *all = false;
+    for (unsigned n = 0; n < OPS_A_STEP && mu_srv_stores_room(s); n++) {
+        int rc = mu_srv_next(s, table, after, &value);
+
+        if (rc != 0 && rc != MU_ERR_CORRUPT && rc != MU_ERR_NOT_FOUND)
+            return rc;
+        if (rc == MU_ERR_NOT_FOUND || !key_begins(after, prefix, prefix_len) ||
+            (end != NULL && !key_below(after, end))) {
+            *all = true;
+            return 0;
+        }
+        mu_srv_delete(s, table, after);
+    }
+    return 0;
+}
+
+static int step_clear(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_record_key id = mu_record_key_campaign(r->c->rec.id);
+    struct mu_record_key part = mu_record_key_part(r->c->rec.id, 0);
+    bool all;
+    int rc;
+
+    if (!r->listed) {
+        rc = records_drop(s, MU_TABLE_TARGET, &id, id.len, NULL, &r->after,
+                          &r->listed);
+        if (rc == 0 && r->listed) {
+            r->after = id;
+            r->after.bytes[r->after.len++] = 'o';
+        }
+        return rc;
+    }
+    rc = records_drop(s, MU_TABLE_SEEN, &part, part.len - 2, NULL, &r->after,
+                      &all);
+    if (rc == 0 && all)
+        r->step = MU_REKEY_OPEN;
+    return rc;
+}
+
+/* What there is to say of a member; false: not one for this rekey. */
+struct walked {
+    struct mu_bytes identity;
+    struct mu_member_record m;
+    struct mu_device_record d;
+    struct mu_device_group *entry;
+};
+
+/* 0 and a member, MU_ERR_NOT_FOUND at the end. */
+static int walk_next(struct mu_server *s, struct walked *w)
+{
+    struct mu_server_rekey *r = &s->rekey;
+
+    for (;;) {
+        int rc = mu_srv_member_next(s, r->group, false, &r->after,
+                                    &w->identity);
+        if (rc != 0)
+            return rc;
+        rc = mu_srv_member_get(s, r->group, w->identity, &w->m);
+        if (rc == 0)
+            rc = mu_srv_device_get(s, w->identity, &w->d);
+        if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT)
+            continue; /* it cannot be reached, and `device list` says why */
+        if (rc != 0)
+            return rc;
+        w->entry = mu_device_record_group(&w->d, r->group);
+        if (w->entry != NULL && !w->d.revoked && w->m.op < r->op_end)
+            return 0;
+    }
+}
+
+static int walk_target(struct mu_server *s, const struct walked *w, bool told)
+{
+    const uint8_t *id = s->rekey.c->rec.id;
+    struct mu_target_record t;
+    int rc = mu_srv_target_get(s, id, w->d.gateway, w->d.index, &t);
+
+    if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
+        return rc;
+    t.state[w->d.index % MU_TARGETS] =
+        (uint8_t)(MU_TARGET_MEMBER | (told ? MU_TARGET_TOLD : 0));
+    t.reason[w->d.index % MU_TARGETS] = 0;
+    mu_srv_target_put(s, id, w->d.gateway, w->d.index, &t);
+    return 0;
+}
+
+/* One step of a walk over all members. */
+static int walk_step(struct mu_server *s,
+                     int (*each)(struct mu_server *s, struct walked *w))
+{
+    struct walked w;
+
+    for (unsigned n = 0; n < MEMBERS_A_STEP && mu_srv_stores_room(s); n++) {
+        int rc = walk_next(s, &w);
+
+        if (rc == MU_ERR_NOT_FOUND) {
+            s->rekey.listed = true;
+            return 0;
+        }
+        if (rc == 0)
+            rc = each(s, &w);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* ---- opening --------------------------------------------------------------- */
+
+static bool trees_stale(const struct mu_server *s,
+                        const struct mu_group_record *g,
+                        const struct mu_scheme_record *sc)
+{
+    /* With these, all who left are named in every message. */
+    const bool grows = sc->kind == MU_SCHEME_SD || sc->kind == MU_SCHEME_CS ||
+                       sc->kind == MU_SCHEME_CLUSTER;
+
+    return sc->base == 0 || sc->rebuild || sc->base >> 32 != s->epoch ||
+           sc->kind == MU_SCHEME_UNICAST ||
+           (grows && sc->gone > GONE_LEAST && sc->gone > g->members / 2);
+}
+
+static int open_build(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    int rc = mu_srv_generation_take(s, &r->base);
+
+    if (rc != 0)
+        return rc;
+    r->build = true;
+    r->members = 0;
+    r->least = 0;
+    mu_srv_trees_drop(s);
+    rekey_walk(s);
+    r->step = MU_REKEY_NUMBER;
+    return 0;
+}
+
+static int step_open(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_group_record g;
+    int rc;
+
+    /* Walks do not see what is queued. */
+    if (!mu_srv_taken(s))
+        return 0;
+    rc = mu_srv_group_get(s, r->group, &g);
+    if (rc == 0)
+        rc = mu_srv_scheme_get(s, r->group, &r->next);
+    if (rc != 0)
+        return rc;
+    r->op = r->next.op_first;
+    r->op_end = r->next.op_next;
+    r->wish = MU_GROUP_KEEP;
+    r->cut = false;
+    r->heard = 0;
+    r->chunk = 0;
+    r->built = false;
+    if (trees_stale(s, &g, &r->next))
+        return open_build(s);
+    r->build = false;
+    r->base = r->next.base;
+    rc = mu_srv_trees_load(s, r->group, &r->next);
+    if (rc == MU_ERR_CORRUPT) {
+        mu_srv_trace(s, "trees-damaged", r->group, r->next.generation);
+        return rekey_rebuild(s);
+    }
+    if (rc == 0)
+        r->step = MU_REKEY_APPLY;
+    return rc;
+}
+
+/* ---- new trees ------------------------------------------------------------- */
+
+static int number_each(struct mu_server *s, struct walked *w)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    const uint32_t memory =
+        w->d.capable ? w->d.capability.member_memory : 0;
+
+    w->m.base = r->base;
+    w->m.slot = r->members++;
+    mu_srv_member_put(s, r->group, w->identity, &w->m);
+    if (memory != 0 && (r->least == 0 || memory < r->least))
+        r->least = memory;
+    return walk_target(s, w, true);
+}
+
+static int step_number(struct mu_server *s)
+{
+    int rc = walk_step(s, number_each);
+
+    if (rc == 0 && s->rekey.listed)
+        s->rekey.step = MU_REKEY_BUILD;
+    return rc;
+}
+
+/* The wish, or what is best for the group as it is. */
+static void build_kind(struct mu_server *s)
+{
+    const struct mu_group_scheme *w = &s->rekey.next.wish;
+    struct mu_scheme_facts f = {
+        .members = s->rekey.members,
+        .leaves_per_day = w->leaves_per_day,
+        .joins_per_day = w->joins_per_day,
+        .sleepers_per_mille = w->sleepers_permille,
+        .device_bytes = s->rekey.least,
+        .degree = w->degree,
+    };
+    struct mu_scheme_choice choice = {.kind = MU_SCHEME_UNICAST};
+
+    s->rekey.next.kind = w->kind;
+    if (w->kind != MU_SCHEME_NONE)
+        return;
+    /* Nobody knows yet what the devices have: what ours have. */
+    if (f.device_bytes == 0)
+        f.device_bytes = DEVICE_MEMORY;
+    if (f.members == 0 || mu_scheme_choose(&f, &choice) != 0)
+        choice.kind = MU_SCHEME_UNICAST;
+    s->rekey.next.kind = (uint8_t)choice.kind;
+    s->rekey.next.reason = (uint8_t)choice.reason;
+}
+
+/* Places for newcomers, as many as memory here and in the devices allows. */
+static bool build_shape(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_scheme_record *n = &r->next;
+    uint64_t spare = (uint64_t)r->members + SPARE_LEAST;
+
+    n->members = r->members;
+    n->reserve = 0;
+    n->clusters = n->kind == MU_SCHEME_CLUSTER ? n->wish.clusters : 0;
+    n->levels = n->kind == MU_SCHEME_LADDER ? n->wish.levels : 0;
+    n->degree = 0;
+    if (n->kind == MU_SCHEME_LKH)
+        n->degree = n->wish.degree != 0 ? n->wish.degree : DEGREE_DEFAULT;
+    if (n->wish.members_max > r->members)
+        spare = n->wish.members_max - r->members;
+    for (;; spare /= 2) {
+        struct mu_scheme_conf conf;
+        size_t mem;
+
+        n->slots_max = r->members + (uint32_t)spare;
+        if (r->members + spare > MU_SCHEME_POSITIONS_MAX && spare > 0)
+            continue;
+        conf = mu_srv_trees_conf(s, r->group, n);
+        mem = mu_scheme_mem(&conf);
+        n->mem_len = (uint32_t)mem;
+        if (mem != 0 && mem <= s->conf.scheme_mem &&
+            (spare == 0 || r->least == 0 ||
+             mu_member_state_max(&conf) <= r->least))
+            return true;
+        if (spare == 0)
+            return false;
+    }
+}
+
+static int build_trees(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    const struct mu_crypto *c = s->conf.crypto;
+    struct mu_scheme_conf conf = mu_srv_trees_conf(s, r->group, &r->next);
+    struct mu_record_key k = mu_record_key_scheme(r->group);
+    uint8_t fresh[32];
+    int rc = c->random(c->ctx, fresh, sizeof fresh);
+
+    /* New trees have nothing to do with those before. */
+    if (rc == 0)
+        rc = mu_secret_set(&conf.master, MU_BYTES(fresh));
+    mu_wipe(fresh, sizeof fresh);
+    if (rc == 0)
+        rc = mu_seal_create(c, s->conf.master, MU_TABLE_SCHEME,
+                            mu_record_key_view(&k), &conf.master,
+                            &r->next.master);
+    if (rc == 0)
+        rc = mu_scheme_build(&s->trees.scheme, &conf, r->base, s->trees.mem,
+                             s->conf.scheme_mem);
+    mu_secret_clear(&conf.master);
+    return rc;
+}
+
+static int step_build(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    int rc;
+
+    build_kind(s);
+    r->next.mem_len = 0;
+    r->next.master.len = 0;
+    r->next.saved_len = 0;
+    r->step = MU_REKEY_BEGIN;
+    if (r->next.kind == MU_SCHEME_UNICAST)
+        return 0;
+    if (r->members == 0 || !build_shape(s)) {
+        /* The key changes all the same; each member fetches it. */
+        mu_srv_trace(s, "trees-too-large", r->group, r->members);
+        r->next.kind = MU_SCHEME_UNICAST;
+        r->next.mem_len = 0;
+        return 0;
+    }
+    rc = build_trees(s);
+    if (rc != 0) {
+        r->step = MU_REKEY_BUILD;
+        return rc;
+    }
+    r->built = true;
+    if (r->next.kind == MU_SCHEME_CLUSTER || r->next.kind == MU_SCHEME_LADDER) {
+        rekey_walk(s);
+        r->step = MU_REKEY_PLACE;
+    }
+    return 0;
+}
+
+static int place_each(struct mu_server *s, struct walked *w)
+{
+    if (w->m.base != s->rekey.base || w->m.where == MU_WHERE_ANY)
+        return 0;
+    return mu_scheme_place(&s->trees.scheme, w->m.slot, w->m.where);
+}
+
+static int step_place(struct mu_server *s)
+{
+    int rc = walk_step(s, place_each);
+
+    if (rc == 0 && s->rekey.listed)
+        s->rekey.step = MU_REKEY_BEGIN;
+    return rc;
+}
+
+/* ---- changes in the trees there are ----------------------------------------- */
+
+static int apply_join(struct mu_server *s, const struct mu_op_record *o)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_bytes identity = mu_bytes(o->identity, o->identity_len);
+    struct mu_member_record m;
+    uint32_t where = 0, slot;
+    int rc = mu_srv_member_get(s, r->group, identity, &m);
+
+    if (rc != 0)
+        return rc;
+    /* Removed, or here once more: that is another change. */
+    if (m.left || m.op != r->op)
+        return 0;
+    if (r->next.kind == MU_SCHEME_CLUSTER)
+        where = o->where != MU_WHERE_ANY
+                    ? o->where
+                    : (uint32_t)(r->op % r->next.clusters);
+    else if (r->next.kind == MU_SCHEME_LADDER)
+        where = o->where != MU_WHERE_ANY ? o->where : 1;
+    rc = mu_scheme_join(&s->trees.scheme, where, &slot);
+    if (rc != 0)
+        return rc;
+    m.base = r->base;
+    m.slot = slot;
+    mu_srv_member_put(s, r->group, identity, &m);
+    return 0;
+}
+
+static int apply_op(struct mu_server *s)
+{
+    struct mu_record_key k = mu_record_key_op(s->rekey.group, s->rekey.op);
+    struct mu_op_record o;
+    struct mu_bytes value;
+    int rc = mu_srv_get(s, MU_TABLE_SCHEME, &k, &value);
+
+    if (rc == 0)
+        rc = mu_op_record_read(value, &o);
+    if (rc == MU_ERR_NOT_FOUND)
+        return 0; /* taken back */
+    if (rc == 0 && o.join)
+        return apply_join(s, &o);
+    if (rc != 0)
+        return rc;
+    rc = mu_scheme_leave(&s->trees.scheme, o.slot);
+    if (rc != MU_ERR_NOT_FOUND)
+        return rc;
+    mu_srv_trace(s, "left-twice", s->rekey.group, o.slot);
+    return 0;
+}
+
+static int step_apply(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+
+    for (unsigned n = 0; n < OPS_A_STEP && mu_srv_stores_room(s); n++) {
+        int rc;
+
+        if (r->op == r->op_end) {
+            r->step = MU_REKEY_BEGIN;
+            return 0;
+        }
+        rc = apply_op(s);
+        /* No room, or a record that nobody can read: the members' own
+         * records say the same. */
+        if (rc == MU_ERR_FULL || rc == MU_ERR_CORRUPT)
+            return rekey_rebuild(s);
+        if (rc != 0)
+            return rc;
+        r->op++;
+    }
+    return 0;
+}
+
+/* ---- the generation -------------------------------------------------------- */
+
+/* A key that each member fetches by itself. */
+static int begin_plain(struct mu_server *s)
+{
+    const struct mu_crypto *c = s->conf.crypto;
+    uint8_t fresh[32];
+    int rc = c->random(c->ctx, fresh, sizeof fresh);
+
+    if (rc == 0)
+        rc = mu_secret_set(&s->rekey.kb, MU_BYTES(fresh));
+    mu_wipe(fresh, sizeof fresh);
+    if (rc == 0)
+        s->rekey.step = MU_REKEY_FLIP;
+    return rc;
+}
+
+static int step_begin(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_scheme *trees = &s->trees.scheme;
+    struct mu_writer w = mu_writer(r->next.saved, sizeof r->next.saved);
+    int rc = mu_srv_generation_take(s, &r->generation);
+
+    if (rc != 0)
+        return rc;
+    r->c->rec.session = mu_srv_session_pick(s);
+    r->next.base = r->base;
+    r->next.generation = r->generation;
+    if (r->build && !r->built)
+        return begin_plain(s);
+    rc = mu_scheme_begin(trees, r->generation, MU_INLINE_CONTENT_MAX,
+                         &r->parts);
+    /* Full, too much to say, or another epoch by now: with new trees. */
+    if (rc == MU_ERR_FULL || rc == MU_ERR_TOO_LARGE || rc == MU_ERR_USAGE ||
+        rc == MU_ERR_ROLLBACK)
+        return rekey_rebuild(s);
+    if (rc == 0)
+        rc = mu_scheme_save(trees, &w);
+    if (rc != 0)
+        return rc;
+    r->next.saved_len = (uint8_t)w.len;
+    r->kb = trees->key;
+    mu_secret_clear(&trees->key); /* nobody is told by messages that need it */
+    if (r->build) {
+        mu_rekey_clear(&r->parts);
+        r->step = MU_REKEY_SAVE;
+        return 0;
+    }
+    rekey_walk(s);
+    r->step = MU_REKEY_TARGETS;
+    return 0;
+}
+
+/* Who has no state of these trees, or whom no part is for. */
+static int target_each(struct mu_server *s, struct walked *w)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    const bool told = w->m.base != r->base || w->entry->base != r->base ||
+                      mu_scheme_tells(&s->trees.scheme, w->m.slot);
+
+    r->heard += !told;
+    return walk_target(s, w, told);
+}
+
+static int step_targets(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    int rc = walk_step(s, target_each);
+
+    if (rc != 0 || !r->listed)
+        return rc;
+    r->c->rec.parts = r->heard != 0 && r->parts.parts <= PARTS_MAX
+                          ? (uint16_t)r->parts.parts
+                          : 0;
+    r->step = MU_REKEY_PARTS;
+    return 0;
+}
+
+static int part_put(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    uint8_t content[MU_INLINE_CONTENT_MAX], object[MU_ANNOUNCE_MAX];
+    struct mu_writer body = mu_writer(content, sizeof content);
+    struct mu_writer w = mu_writer(object, sizeof object);
+    struct mu_inline m = {
+        .group = r->group,
+        .session = r->c->rec.session,
+        .epoch = s->epoch,
+        .part = (uint16_t)r->parts.part,
+        .parts = r->c->rec.parts,
+        .content_kind = MU_CONTENT_REKEY,
+    };
+    struct mu_record_key k = mu_record_key_part(r->c->rec.id, m.part);
+    int rc = mu_rekey_part(&s->trees.scheme, &r->parts, &body);
+
+    mu_copy(m.campaign, r->c->rec.id, sizeof m.campaign);
+    m.content = mu_written(&body);
+    if (rc == 0)
+        rc = mu_inline_create(s->conf.crypto, &s->signer, &m, &w);
+    if (rc == 0)
+        (void)mu_srv_put_lazy(s, MU_TABLE_SEEN, &k, &w);
+    return rc;
+}
+
+static int step_parts(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    int rc;
+
+    for (unsigned n = 0; n < PARTS_A_STEP && mu_srv_stores_room(s); n++) {
+        if (r->parts.part >= r->c->rec.parts) {
+            mu_rekey_clear(&r->parts);
+            r->step = MU_REKEY_SAVE;
+            return 0;
+        }
+        rc = part_put(s);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int step_save(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_scheme_record sc;
+    int rc = mu_srv_scheme_get(s, r->group, &sc);
+
+    if (rc != 0)
+        return rc;
+    r->next.copy = (uint8_t)(sc.copy ^ 1);
+    if (mu_srv_trees_save(s, r->group, r->next.copy, r->generation,
+                          &r->chunk))
+        r->step = MU_REKEY_FLIP;
+    return 0;
+}
+
+/* ---- into force ------------------------------------------------------------ */
+
+/* Is the key used at once, or when enough members have it? */
+static bool flip_at_once(const struct mu_server *s,
+                         const struct mu_group_record *g,
+                         const struct mu_scheme_record *sc)
+{
+    return g->generation == 0 || g->generation >> 32 != s->epoch || g->cut ||
+           !g->used || sc->wish.key_deadline_s == 0;
+}
+
+static int flip_key(struct mu_server *s, struct mu_group_record *g,
+                    bool at_once)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_kid kid = mu_srv_kb_kid(r->group, r->generation);
+    struct mu_kid passed = mu_srv_kb_kid(r->group, g->dormant);
+    int rc = mu_srv_key_put(s, &kid,
+                            at_once ? MU_PHASE_ACTIVE : MU_PHASE_DORMANT,
+                            &r->kb);
+
+    if (rc == 0 && at_once)
+        rc = mu_srv_group_retire(s, r->group, g);
+    if (rc != 0)
+        return rc;
+    if (g->dormant != 0)
+        mu_srv_key_drop(s, &passed);
+    g->dormant = at_once ? 0 : r->generation;
+    if (at_once) {
+        g->generation = r->generation;
+        g->used = false;
+    }
+    g->wish = r->wish;
+    g->cut = r->cut;
+    mu_srv_group_put(s, r->group, g);
+    return 0;
+}
+
+static void flip_scheme(struct mu_server *s, const struct mu_scheme_record *sc)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_scheme_record *n = &r->next;
+
+    n->wish = sc->wish;
+    n->rebuild = r->build ? false : sc->rebuild;
+    n->op_first = r->op_end;
+    n->op_next = sc->op_next;
+    n->gone = sc->gone;
+    if (r->build) {
+        n->gone = 0;
+        n->least_memory = r->least;
+    }
+    mu_srv_scheme_put(s, r->group, n);
+}
+
+static int flip_campaign(struct mu_server *s, const struct mu_scheme_record *sc)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_server_campaign *c = r->c;
+    struct mu_kid kid = mu_srv_kb_kid(r->group, r->generation);
+    int rc = mu_kb_held(s->conf.crypto, &r->kb, &kid, c->rec.digest);
+
+    if (rc == 0)
+        rc = mu_srv_targets_count(c);
+    if (rc != 0)
+        return rc;
+    if (r->build)
+        c->rec.parts = 0;
+    c->rec.cut = true;
+    c->rec.phase = MU_CAMPAIGN_RUNNING;
+    c->rec.generation = r->generation;
+    c->rec.version = r->generation;
+    c->rec.quorum_permille = sc->wish.key_quorum_permille != 0
+                                 ? sc->wish.key_quorum_permille
+                                 : 1000;
+    c->rec.deadline_s = sc->wish.key_deadline_s != 0 ? sc->wish.key_deadline_s
+                                                     : DEADLINE_LEAST;
+    c->rec.elapsed_s = 0;
+    c->base = s->now;
+    c->stage = MU_STAGE_CAST;
+    c->cast_at = s->now;
+    c->retry_at = 0;
+    (void)mu_srv_campaign_put(c);
+    return 0;
+}
+
+/* What brought the key before this one has nothing left to do. */
+static void flip_supersede(struct mu_server *s)
+{
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (c != s->rekey.c && mu_srv_campaign_at_work(c) &&
+            mu_srv_campaign_is_key(c) && c->rec.group == s->rekey.group)
+            mu_srv_campaign_finish(c);
+    }
+}
+
+static int step_flip(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_group_record g;
+    struct mu_scheme_record sc;
+    bool at_once;
+    int rc;
+
+    if (!mu_srv_taken(s))
+        return 0;
+    rc = mu_srv_group_get(s, r->group, &g);
+    if (rc == 0)
+        rc = mu_srv_scheme_get(s, r->group, &sc);
+    if (rc == 0)
+        rc = flip_campaign(s, &sc);
+    if (rc != 0)
+        return rc;
+    at_once = flip_at_once(s, &g, &sc);
+    rc = flip_key(s, &g, at_once);
+    if (rc != 0)
+        return rc;
+    flip_scheme(s, &sc);
+    if (r->built || !r->build)
+        s->trees.group = r->group;
+    r->step = MU_REKEY_SWEEP;
+    r->after = mu_record_key_number(r->group);
+    r->after.bytes[r->after.len++] = 'o';
+    mu_secret_clear(&r->kb);
+    flip_supersede(s);
+    if (at_once)
+        mu_srv_campaigns_follow(s, r->group, g.generation);
+    mu_srv_campaign_changed(r->c);
+    mu_srv_poke_all(s);
+    if (r->wish != MU_GROUP_KEEP)
+        mu_srv_groups_mark(s, false);
+    mu_srv_trace(s, at_once ? "rotate" : "rotate-dormant", r->group,
+                 r->generation);
+    return 0;
+}
+
+static void step_sweep(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_record_key prefix = mu_record_key_op(r->group, 0);
+    struct mu_record_key end = mu_record_key_op(r->group, r->op_end);
+    bool all;
+
+    if (records_drop(s, MU_TABLE_SCHEME, &prefix, 5, &end, &r->after, &all) !=
+            0 ||
+        all)
+        r->c = NULL; /* what is left goes with the next rekey */
+}
+
+/* ---- one step -------------------------------------------------------------- */
+
+/* Found at the start: the group begins it again, if it still wants a key. */
+static int step_orphan(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+    struct mu_group_record g;
+    int rc = mu_srv_group_get(s, c->rec.group, &g);
+
+    if (rc == 0 && mu_srv_group_wish(s, &g) != MU_GROUP_KEEP) {
+        if (!s->groups_due)
+            mu_srv_groups_mark(s, true);
+        return MU_ERR_BUSY;
+    }
+    if (rc == 0 || rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT)
+        mu_srv_campaign_finish(c);
+    return rc == MU_ERR_IO ? rc : 0;
+}
+
+int mu_srv_rekey_step(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+
+    if (mu_srv_room(s) != 0)
+        return MU_ERR_BUSY;
+    if (s->rekey.c != c)
+        return step_orphan(c);
+    switch (s->rekey.step) {
+    case MU_REKEY_CLEAR:
+        return step_clear(s);
+    case MU_REKEY_OPEN:
+        return step_open(s);
+    case MU_REKEY_NUMBER:
+        return step_number(s);
+    case MU_REKEY_BUILD:
+        return step_build(s);
+    case MU_REKEY_PLACE:
+        return step_place(s);
+    case MU_REKEY_APPLY:
+        return step_apply(s);
+    case MU_REKEY_BEGIN:
+        return step_begin(s);
+    case MU_REKEY_TARGETS:
+        return step_targets(s);
+    case MU_REKEY_PARTS:
+        return step_parts(s);
+    case MU_REKEY_SAVE:
+        return step_save(s);
+    case MU_REKEY_FLIP:
+    case MU_REKEY_SWEEP:
+        break;
+    }
+    return step_flip(s);
+}
+
+/* ---- on its way ------------------------------------------------------------ */
+
+static void rekey_activate(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+    struct mu_group_record g;
+
+    if (mu_srv_group_get(s, c->rec.group, &g) == 0 &&
+        g.dormant == c->rec.generation && mu_srv_stores_room(s) &&
+        mu_srv_group_activate(s, c->rec.group, &g) != 0)
+        mu_srv_groups_mark(s, false); /* which tries again */
+}
+
+void mu_srv_rekey_cast(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+
+    if (s->rekey.c == c)
+        step_sweep(s);
+    if (mu_srv_campaign_quorum(&c->rec))
+        rekey_activate(c);
+}
+
+void mu_srv_rekey_ended(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+    struct mu_bytes gateways =
+        mu_bytes(c->gateways, s->conf.gateways_max / 8u + 1);
+
+    if (s->rekey.c == c)
+        s->rekey.c = NULL;
+    rekey_activate(c);
+    /* Whoever has not said that it has the key is told to fetch it. */
+    for (uint32_t n = 1; n <= s->gateways_len; n++)
+        if (mu_bit_get(gateways, n - 1))
+            mu_srv_poke(s, n);
+}
+
+struct mu_server_campaign *mu_srv_rekey_of(struct mu_server *s, uint32_t group,
+                                           uint64_t generation)
+{
+    for (uint16_t i = 0; i < s->campaigns_len; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (mu_srv_campaign_at_work(c) && mu_srv_campaign_is_key(c) &&
+            c->rec.cut && c->rec.group == group &&
+            c->rec.generation == generation)
+            return c;
+    }
+    return NULL;
+}
+
+int mu_srv_rekey_held(struct mu_server *s, uint32_t group, uint32_t gateway,
+                      uint16_t index, uint64_t generation)
+{
+    const uint8_t all = MU_STATE_RECEIVED | MU_STATE_VERIFIED |
+                        MU_STATE_INSTALLED | MU_STATE_RUNNING;
+    struct mu_server_campaign *c = mu_srv_rekey_of(s, group, generation);
+    struct mu_target_record t;
+    uint8_t *state = &t.state[index % MU_TARGETS];
+    int rc;
+
+    if (c == NULL)
+        return 0;
+    rc = mu_srv_target_get(s, c->rec.id, gateway, index, &t);
+    if (rc != 0)
+        return rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT ? 0 : rc;
+    if ((*state & MU_TARGET_MEMBER) == 0 ||
+        (*state & (MU_TARGET_REVOKED | MU_STATE_RUNNING)) != 0)
+        return 0;
+    mu_srv_campaign_count(&c->rec, *state, -1);
+    *state = (uint8_t)((*state & ~MU_STATE_FAILED) | all);
+    mu_srv_campaign_count(&c->rec, *state, 1);
+    mu_srv_target_put(s, c->rec.id, gateway, index, &t);
+    mu_srv_campaign_settle(c);
+    return 0;
+}
