@@ -184,6 +184,15 @@ struct mu_gateway_session {
     uint8_t *rx_work;
     struct mu_backoff rx_wait;
 
+    /* inline objects */
+    uint16_t parts;      /* 0: a campaign with pages */
+    uint16_t parts_here; /* in the depot, from the first on */
+    bool parts_open;     /* the depot is */
+    bool parts_kept;     /* it may hold more from before a restart */
+    uint16_t part_next;  /* to be announced; while it is, in relay_object: */
+    uint16_t part_len;
+    uint8_t part_rounds; /* announced */
+
     /* option 1 */
     struct mu_gateway_relay relay;
     uint8_t relay_object[MU_ANNOUNCE_MAX];

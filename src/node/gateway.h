@@ -123,6 +123,21 @@ int mu_gateway_relay_announce(struct mu_gateway *g,
 int mu_gateway_relay_open(struct mu_gateway *g, struct mu_gateway_session *s);
 bool mu_gateway_relay_busy(const struct mu_gateway_session *s);
 
+/* gateway_inline.c: campaigns without pages */
+int mu_gateway_inline_parse(struct mu_gateway_session *s);
+void mu_gateway_inline_begin(struct mu_gateway_session *s);
+int mu_gateway_inline_run(struct mu_gateway *g, struct mu_gateway_session *s);
+int mu_gateway_inline_part(struct mu_gateway *g, struct mu_gateway_session *s,
+                           const struct mu_wide_campaign *details);
+mu_time mu_gateway_inline_deadline(const struct mu_gateway_session *s);
+size_t mu_gateway_inline_packet(struct mu_gateway *g,
+                                struct mu_gateway_session *s, uint8_t *to);
+/* A census is over: once more, while somebody is missing. */
+void mu_gateway_inline_again(struct mu_gateway_session *s);
+bool mu_gateway_inline_brings(const struct mu_gateway *g,
+                              const struct mu_gateway_session *s);
+void mu_gateway_inline_hello(struct mu_gateway *g, uint16_t index);
+
 /* gateway_census.c: who has come how far */
 int mu_gateway_status_packet(struct mu_gateway *g, struct mu_bytes packet);
 size_t mu_gateway_census_write(struct mu_gateway *g,

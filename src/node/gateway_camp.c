@@ -110,8 +110,10 @@ static void session_forget(struct mu_gateway_session *s)
     s->sending = false;
     s->pages_seen = 0;
     s->tx_page = 0;
-    s->tx_idle = false;
     s->announced = false;
+    s->parts = 0;
+    mu_gateway_inline_begin(s);
+    s->tx_idle = false;
     s->announce_left = 0;
     s->announce_next = 0;
     s->counting = false;
@@ -349,10 +351,13 @@ int mu_gateway_session_parse(struct mu_gateway_session *s)
 {
     struct mu_gateway *g = s->gateway;
     enum mu_announce_kind kind;
-    int rc = mu_announce_consume(g->conf.crypto, &g->server.signer, NULL,
-                                 mu_bytes(s->object, s->object_len), &kind,
-                                 &s->manifest);
+    int rc;
 
+    if (s->parts != 0)
+        return mu_gateway_inline_parse(s);
+    rc = mu_announce_consume(g->conf.crypto, &g->server.signer, NULL,
+                             mu_bytes(s->object, s->object_len), &kind,
+                             &s->manifest);
     if (rc != 0)
         return rc;
     if (kind != MU_ANNOUNCE_MANIFEST ||
@@ -388,6 +393,7 @@ static void camp_copy(struct mu_gateway_session *s,
                       : MU_TIME_NEVER;
     s->kid = m->kid;
     s->kb = m->kb;
+    s->parts = m->parts;
 }
 
 /* A cancel is the server's word, too. */
@@ -427,6 +433,8 @@ int mu_gateway_camp_details(struct mu_gateway *g, struct mu_gateway_session *s,
     if (m.cancel.len > 0 &&
         mu_gateway_phase_after(s->phase, MU_GATEWAY_MOVE_CANCEL) >= 0)
         return camp_cancel(s, m.cancel);
+    if (s->phase == MU_GATEWAY_LIVE && s->parts != 0)
+        return mu_gateway_inline_part(g, s, &m);
     if (s->phase != MU_GATEWAY_ASKING)
         return 0;
     rc = mu_gateway_session_parse(s);

@@ -100,6 +100,10 @@ static void census_end(struct mu_gateway *g, struct mu_gateway_session *s)
         s->interval_s = INTERVAL_MAX_S;
     s->census_at = g->now + MU_MS(s->sweep_ms) + MU_SECONDS(s->interval_s) +
                    mu_jitter(&g->jitter, MU_MS(100));
+    if (s->parts != 0) {
+        mu_gateway_inline_again(s);
+        return;
+    }
     /* Whoever has proved nothing may not know of the campaign at all. */
     for (uint16_t i = 0; i < g->conf.devices_max && !unheard; i++)
         unheard = census_missing(s, i) && s->states[i].state == 0;

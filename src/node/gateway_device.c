@@ -99,6 +99,7 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
     d->hello_exchange = m->exchange;
     d->kg_due = false;
     mu_gateway_attend(g, index);
+    mu_gateway_inline_hello(g, index);
     /* Options 1 and 2: it may have come too late for the first hand-out. */
     for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
         const struct mu_gateway_session *s = &g->sessions[i];
@@ -209,7 +210,7 @@ static bool device_announce(struct mu_gateway *g, uint16_t index,
     d->ann_due = false;
     out->message.exchange = d->ann_exchange;
     out->message.code = MU_COAP_NOT_FOUND;
-    if (s == NULL || !mu_gateway_session_member(s, index))
+    if (s == NULL || !mu_gateway_session_member(s, index) || s->parts > 1)
         return true;
     out->message.payload = mu_gateway_session_object(s);
     out->message.code = out->message.payload.len > 0 ? MU_COAP_CONTENT

@@ -181,7 +181,7 @@ static uint64_t tally_bytes(const struct mu_gateway *g,
                        s->own.data + s->own.parity + s->own.repair +
                        s->own.control;
 
-    if (!s->sending)
+    if (!s->sending && s->parts == 0)
         return 0;
     return c->bytes + s->own.bytes + packets * g->conf.area_overhead +
            s->heard_bytes;
@@ -190,7 +190,7 @@ static uint64_t tally_bytes(const struct mu_gateway *g,
 static bool tally_wanted(const struct mu_gateway *g,
                          const struct mu_gateway_session *s)
 {
-    return s->sending && !s->tally.flying &&
+    return (s->sending || s->parts != 0) && !s->tally.flying &&
            tally_bytes(g, s) != s->tally_bytes;
 }
 

@@ -194,8 +194,10 @@ void mu_gateway_session_hand(struct mu_gateway *g, struct mu_gateway_session *s)
 static bool session_handed(const struct mu_gateway *g,
                                 const struct mu_gateway_session *s)
 {
-    if (s->mode == MU_MODE_END_TO_END || g->now >= s->keys_until)
+    if (g->now >= s->keys_until || s->parts != 0)
         return true;
+    if (s->mode == MU_MODE_END_TO_END)
+        return !mu_gateway_inline_brings(g, s);
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         const struct mu_gateway_device *d = &g->devices[i];
 
@@ -214,7 +216,10 @@ int mu_gateway_session_begin(struct mu_gateway *g, struct mu_gateway_session *s)
         mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
         return 0;
     }
-    s->keys_until = 0;
+    if (s->parts != 0)
+        mu_gateway_inline_begin(s);
+    s->keys_until =
+        s->mode == MU_MODE_END_TO_END ? g->now + KEYS_WAIT : 0;
     if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_HAND_KEY)
         mu_gateway_session_hand(g, s);
     if (s->phase == MU_GATEWAY_LIVE && s->mode == MU_MODE_REPROTECT)
@@ -241,7 +246,7 @@ void mu_gateway_session_control(struct mu_gateway *g,
 
 bool mu_gateway_session_active(const struct mu_gateway_session *s)
 {
-    return s->sending && s->phase == MU_GATEWAY_LIVE &&
+    return (s->sending || s->parts != 0) && s->phase == MU_GATEWAY_LIVE &&
            s->command == MU_WIDE_RUN && s->gateway->now < s->deadline &&
            s->gateway->kg[0].kid.kind != 0;
 }
@@ -285,6 +290,8 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     int rc = 0;
 
+    if (s->parts != 0)
+        return mu_gateway_inline_run(g, s);
     if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
         return 0;
     if (!s->receiving && s->rx_wait.at <= g->now) {
@@ -401,7 +408,7 @@ struct mu_bytes mu_gateway_session_object(const struct mu_gateway_session *s)
 {
     if (s->phase == MU_GATEWAY_CANCELLED)
         return mu_bytes(s->cancel, s->cancel_len);
-    if (s->phase != MU_GATEWAY_LIVE)
+    if (s->phase != MU_GATEWAY_LIVE || s->parts > 1)
         return (struct mu_bytes){NULL, 0};
     return s->mode == MU_MODE_REPROTECT
                ? mu_bytes(s->relay_object, s->relay_len)
@@ -438,6 +445,8 @@ static size_t session_announce_write(struct mu_gateway *g,
     uint16_t payload = ours ? g->conf.payload_max : s->manifest.shape.payload;
     uint8_t n = s->announce_next;
 
+    if (s->phase == MU_GATEWAY_LIVE && s->parts != 0)
+        return mu_gateway_inline_packet(g, s, to);
     if (mu_announce_packet(g->conf.crypto, ours ? &g->kg[0].kctl : NULL,
                            ours ? NULL : s->tags[n], object, payload,
                            s->session, n, &w) != 0) {
@@ -475,7 +484,7 @@ static size_t session_next_packet(struct mu_gateway *g,
         s->own.bytes += len;
         return len;
     }
-    if (!mu_gateway_session_active(s) || !s->announced)
+    if (!mu_gateway_session_active(s) || !s->announced || s->parts != 0)
         return 0;
     len = mu_cast_sender_next(&s->tx, g->now, to);
     session_progress(g, s);
@@ -491,7 +500,13 @@ static void session_air(struct mu_gateway *g, size_t len)
     g->air_at += MU_SECONDS(len + g->conf.area_overhead) / g->conf.area_rate;
 }
 
-/* The session with the lowest number above `after`: first come, first sent. */
+/* First come, first sent; but keys go before what they are for. */
+static uint64_t session_rank(const struct mu_gateway_session *s)
+{
+    return s->parts != 0 ? s->number : s->number | (uint64_t)1 << 63;
+}
+
+/* The session with the lowest rank above `after`. */
 static struct mu_gateway_session *session_after(struct mu_gateway *g,
                                                 uint64_t after)
 {
@@ -500,8 +515,8 @@ static struct mu_gateway_session *session_after(struct mu_gateway *g,
     for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
         struct mu_gateway_session *s = &g->sessions[i];
 
-        if (s->phase != MU_GATEWAY_FREE && s->number > after &&
-            (best == NULL || s->number < best->number))
+        if (s->phase != MU_GATEWAY_FREE && session_rank(s) > after &&
+            (best == NULL || session_rank(s) < session_rank(best)))
             best = s;
     }
     return best;
@@ -513,7 +528,7 @@ bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
 
     if (g->air_at > g->now)
         return false;
-    for (; s != NULL; s = session_after(g, s->number)) {
+    for (; s != NULL; s = session_after(g, session_rank(s))) {
         size_t len = session_next_packet(g, s, g->out);
 
         if (len == 0)
@@ -541,7 +556,7 @@ static mu_time session_area_deadline(const struct mu_gateway *g,
     }
     if (!active)
         return at;
-    if (s->announced)
+    if (s->announced && s->parts == 0)
         at = mu_time_min(at, mu_cast_sender_deadline(&s->tx));
     return mu_time_min(at, mu_gateway_census_deadline(s));
 }
@@ -558,6 +573,10 @@ mu_time mu_gateway_session_deadline(const struct mu_gateway *g)
         area = mu_time_min(area, session_area_deadline(g, s));
         if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
             continue;
+        if (s->parts != 0) {
+            at = mu_time_min(at, mu_gateway_inline_deadline(s));
+            continue;
+        }
         if (s->receiving)
             at = mu_time_min(at, mu_cast_receiver_deadline(&s->rx));
         else

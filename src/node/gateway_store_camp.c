@@ -6,7 +6,7 @@
  */
 #include "node/gateway.h"
 
-#define RECORD_VERSION 1
+#define RECORD_VERSION 2
 #define PROGRESS_HEAD 64 /* bytes beside the hashes */
 
 static uint32_t camp_seconds_left(const struct mu_gateway_session *s,
@@ -58,6 +58,7 @@ void mu_gateway_campaign_write(const struct mu_gateway_session *s,
     mu_write_bytes(w, mu_bytes(s->relay_object, s->relay_len));
     mu_write_u8(w, s->relay.cek.len);
     mu_write_bytes(w, mu_secret_view(&s->relay.cek));
+    mu_write_u16(w, s->parts);
 }
 
 static void camp_secret_read(struct mu_reader *r, struct mu_secret *key)
@@ -110,6 +111,7 @@ static void camp_read(struct mu_reader *r, struct mu_gateway_session *s,
     (void)camp_part_read(r, s->members, sizeof s->members);
     s->relay_len = camp_part_read(r, s->relay_object, sizeof s->relay_object);
     camp_secret_read(r, &s->relay.cek);
+    s->parts = mu_read_u16(r);
 }
 
 /* A campaign goes on where its record ends; one that was ending is deleted. */

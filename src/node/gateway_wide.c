@@ -229,7 +229,7 @@ static bool wide_next_details(struct mu_gateway *g, struct mu_effect *out)
         struct mu_writer w = mu_writer(g->out, MU_STORE_VALUE_MAX);
 
         if (!mu_ask_ready(&s->ask, g->now) ||
-            mu_wide_campaign_ask_create(s->campaign, 0, &w) != 0)
+            mu_wide_campaign_ask_create(s->campaign, s->parts_here, &w) != 0)
             continue;
         mu_gateway_ask_effect(g, "camp/m", &w, out);
         mu_ask_sent(&s->ask, g->exchange);
