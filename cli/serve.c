@@ -55,8 +55,8 @@ static void serve_table(struct serve_args *a,
         { "connections-max", CLI_NUMBER, &c->connections_max, 1, 1000000, "N",
           "end-to-end connections kept", false },
         { "rekey-s", CLI_NUMBER, &c->rekey_s, 0, UINT32_MAX, "S",
-          "the key of every group is made anew so often; 0: when somebody "
-          "leaves or joins, or by group rotate", false },
+          "the key of every group is made anew so often, also over "
+          "restarts; 0: when somebody leaves or joins, or by group rotate", false },
         { "payload", CLI_NUMBER, &a->payload, MU_PAYLOAD_MIN, MU_PACKET_MAX,
           "BYTES", "of a cast packet", false },
         { "page-data", CLI_NUMBER, &a->page_data, 1, MU_PAGE_PACKETS_MAX, "N",

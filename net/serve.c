@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/server_state.h"
@@ -138,6 +139,7 @@ static int serve_engine(struct serve_run *r)
         .gateways_max = (uint16_t)c->gateways_max,
         .connections_max = c->connections_max,
         .rekey_s = c->rekey_s,
+        .day_s = (uint64_t)time(NULL),
         .wide_address = "unicast",
         .wide_port = 0,
         .wide_up_port = mu_addr_port(&r->wide_up),

@@ -212,6 +212,62 @@ static void periodic(void)
     fleet_close(f);
 }
 
+/* The server ends and begins again at this time of day. */
+static void restart_on(struct fleet *f, uint64_t day_s)
+{
+    f->rig.conf.day_s = day_s;
+    assert_int_equal(rig_restart(&f->rig), 0);
+    fleet_link(f);
+}
+
+/* A server that never runs as long as the period makes its keys anew all the
+ * same; a clock set wrong brings a rekey early, or once a period late. */
+static void periodic_over_restarts(void)
+{
+    const uint64_t year = 31536000;
+    struct fleet *f = fleet_open(0);
+    struct rig *r = &f->rig;
+    uint64_t last, day = 1700000000;
+
+    r->conf.rekey_s = 3600;
+    restart_on(f, day);
+    last = generation(f);
+    for (unsigned i = 1; i <= 3; i++) {
+        rig_run(r, MU_SECONDS(600));
+        restart_on(f, day += 600 + 300); /* and was off for a while */
+        assert_int_equal(generation(f), last);
+        assert_in_range(listed_valid_s(r), 3600 - i * 900 - 60,
+                        3600 - i * 900);
+    }
+    rig_run(r, MU_SECONDS(1000));
+    assert_true(generation(f) > last);
+    last = generation(f);
+    /* It was off for long, or the clock was set a year ahead. */
+    restart_on(f, day += year);
+    rig_run(r, MU_SECONDS(60));
+    assert_true(generation(f) > last);
+    last = generation(f);
+    assert_in_range(listed_valid_s(r), 3500, 3600);
+    /* And back again: a whole period from here. */
+    restart_on(f, day -= year);
+    rig_run(r, MU_SECONDS(3500));
+    assert_int_equal(generation(f), last);
+    restart_on(f, day += 3500);
+    rig_run(r, MU_SECONDS(200));
+    assert_true(generation(f) > last);
+    last = generation(f);
+    /* It ended while a campaign kept the old key. */
+    rig_run(r, MU_SECONDS(3380));
+    fleet_push(f);
+    rig_run(r, MU_SECONDS(150));
+    restart_on(f, day += 3830);
+    rig_run(r, MU_SECONDS(20));
+    assert_int_equal(generation(f), last);
+    cancel(f);
+    assert_true(generation(f) > last);
+    fleet_close(f);
+}
+
 void test_R08_rekey_shuts_out_leavers_and_joiners(void **state)
 {
     struct fleet *f = fleet_open(0);
@@ -225,6 +281,7 @@ void test_R08_rekey_shuts_out_leavers_and_joiners(void **state)
 
     (void)state;
     periodic();
+    periodic_over_restarts();
     for (int i = 0; i < 8; i++) { /* as often as it is thought necessary */
         rotate(f);
         assert_true(generation(f) > last);
