@@ -194,8 +194,8 @@ static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
 {
     uint64_t payload, data, parity, hash;
     if (!api_query_number(r, "payload", MU_PACKET_MAX, 0, &payload) ||
-        !api_query_number(r, "page_data", 254, 0, &data) ||
-        !api_query_number(r, "page_parity", 254, 0, &parity) ||
+        !api_query_number(r, "page_data", 255, 0, &data) ||
+        !api_query_number(r, "page_parity", 255, 0, &parity) ||
         !api_query_number(r, "hash_len", MU_HASH_MAX, 0, &hash))
         return false;
     *shape = api_serve(r)->conf.shape;

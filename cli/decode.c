@@ -335,11 +335,14 @@ static bool show_cast(struct mu_bytes in)
     };
     struct mu_reader r = mu_reader(in);
     unsigned kind = mu_read_u8(&r);
-    if (kind < MU_CAST_DATA || kind > MU_CAST_STATUS)
+    if (kind != MU_CAST_PARITY &&
+        (kind < MU_CAST_DATA || kind > MU_CAST_STATUS))
         return false;
-    printf("cast %s, %zu bytes\n", kinds[kind - MU_CAST_DATA].name, in.len);
+    size_t at = kind == MU_CAST_PARITY ? 0 : kind - MU_CAST_DATA;
+    printf("cast %s, %zu bytes\n",
+           kind == MU_CAST_PARITY ? "PARITY" : kinds[at].name, in.len);
     printf("session   %u\n", mu_read_u8(&r));
-    kinds[kind - MU_CAST_DATA].show(&r);
+    kinds[at].show(&r);
     if (mu_reader_end(&r) != 0)
         puts("(not well formed: too short or too long)");
     return mu_reader_end(&r) == 0;
@@ -416,11 +419,11 @@ static bool unhex(uint8_t *text, size_t *len)
 }
 
 /* Deterministic CBOR first: what is whole CBOR is hardly anything else. A
- * cast packet starts with 40..45, which as CBOR is a short byte string. */
+ * cast packet starts with 40..48, which as CBOR is a short byte string. */
 static bool decode(struct mu_bytes in)
 {
     if (in.len > 8 && in.data[0] >= MU_CAST_DATA &&
-        in.data[0] <= MU_CAST_STATUS && !cbor_valid(in))
+        in.data[0] <= MU_CAST_PARITY && !cbor_valid(in))
         return show_cast(in);
     if (cbor_valid(in)) {
         show_cose(in);

@@ -303,8 +303,8 @@ static void push_option(struct push_args *a, int o)
     case 'q': push_number(a, "quorum_permille", 100, 10); break;
     case 't': push_deadline(a); break;
     case 'p': push_number(a, "payload", 1472, 1); break;
-    case 'k': push_number(a, "page_data", 254, 1); break;
-    case 'm': push_number(a, "page_parity", 254, 1); break;
+    case 'k': push_number(a, "page_data", 255, 1); break;
+    case 'm': push_number(a, "page_parity", 255, 1); break;
     case 'h': push_number(a, "hash_len", 32, 1); break;
     case 'r': query_add(a, "rekey_on_revoke", "false"); break;
     case 'w': a->wait = false; break;

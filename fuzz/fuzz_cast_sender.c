@@ -70,7 +70,7 @@ static unsigned sender_speak(struct mu_cast_sender *s, mu_time now)
     size_t len;
 
     while ((len = mu_cast_sender_next(s, now, out)) > 0) {
-        if (len > MU_PACKET_MAX || (out[0] != MU_CAST_DATA &&
+        if (len > MU_PACKET_MAX || (!mu_cast_is_data(out[0]) &&
                                     out[0] != MU_CAST_POLL))
             abort();
         if (n++ > 100000)

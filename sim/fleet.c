@@ -311,6 +311,10 @@ static void result_bound(const struct sim_conf *c, struct sim_result *r)
     r->bound_bytes = r->bound_packets * (c->payload + c->overhead);
     r->packet_ratio = (double)r->packets / r->bound_packets;
     r->ratio = (double)r->area_bytes / r->bound_bytes;
+    r->delivery_ratio =
+        (double)(r->area_bytes - r->kind_bytes[SIM_KIND_STATUS] -
+                 r->kind_bytes[SIM_KIND_CENSUS]) /
+        r->bound_bytes;
 }
 
 static void fleet_result(struct sim_world *w, const struct story *s,
@@ -325,6 +329,7 @@ static void fleet_result(struct sim_world *w, const struct story *s,
     r->control = w->control_packets;
     r->feedback = w->feedback_packets;
     r->message_bytes = w->message_bytes;
+    memcpy(r->kind_bytes, w->kind_bytes, sizeof r->kind_bytes);
     r->forged = sim_air_forged(w->air);
     r->replayed = sim_air_replayed(w->air);
     r->forged_accepted = sim_checker_forged(w);

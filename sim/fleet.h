@@ -19,7 +19,9 @@ struct sim_result {
     uint64_t control, feedback; /* polls, announces, censuses; answers */
     double bound_packets, packet_ratio;
     uint64_t area_bytes, message_bytes;
+    uint64_t kind_bytes[SIM_KINDS];
     double bound_bytes, ratio;
+    double delivery_ratio; /* without acknowledgements and their polls */
     uint64_t wan_bytes;
     double virtual_seconds, wall_seconds;
     uint64_t peak_rss_kb, events, trace_hash;

@@ -222,14 +222,33 @@ static void network_wide_down(struct sim_world *w, struct sim_node *server,
     }
 }
 
+static enum sim_kind packet_kind(const struct sim_buffer *b)
+{
+    switch (b->data[0]) {
+    case MU_CAST_ANNOUNCE:
+        return SIM_KIND_ANNOUNCE;
+    case MU_CAST_POLL:
+        return SIM_KIND_POLL;
+    case MU_CAST_NEED:
+        return SIM_KIND_NEED;
+    case MU_CAST_CENSUS:
+        return SIM_KIND_CENSUS;
+    case MU_CAST_STATUS:
+        return SIM_KIND_STATUS;
+    default:
+        return SIM_KIND_SYMBOLS;
+    }
+}
+
 static void network_kind(struct sim_world *w, const struct sim_node *from,
                          const struct sim_buffer *b)
 {
     if (!w->counting || b->len == 0)
         return;
+    w->kind_bytes[packet_kind(b)] += b->len + w->conf.overhead;
     if (from->role == SIM_DEVICE)
         w->feedback_packets++;
-    else if (b->data[0] == MU_CAST_DATA)
+    else if (packet_kind(b) == SIM_KIND_SYMBOLS)
         w->data_packets++;
     else
         w->control_packets++;

@@ -27,6 +27,15 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->feedback, r->area_bytes, r->message_bytes, r->bound_bytes,
             r->ratio, r->wan_bytes);
     fprintf(out,
+            "\"symbol_bytes\":%" PRIu64 ",\"announce_bytes\":%" PRIu64
+            ",\"poll_bytes\":%" PRIu64 ",\"need_bytes\":%" PRIu64
+            ",\"census_bytes\":%" PRIu64 ",\"ack_bytes\":%" PRIu64
+            ",\"delivery_ratio\":%.4f,",
+            r->kind_bytes[SIM_KIND_SYMBOLS], r->kind_bytes[SIM_KIND_ANNOUNCE],
+            r->kind_bytes[SIM_KIND_POLL], r->kind_bytes[SIM_KIND_NEED],
+            r->kind_bytes[SIM_KIND_CENSUS], r->kind_bytes[SIM_KIND_STATUS],
+            r->delivery_ratio);
+    fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
@@ -54,6 +63,9 @@ void sim_result_text(const struct sim_result *r, FILE *out)
     fprintf(out, "bytes      %" PRIu64 " in the areas, %.3f times the bound; "
                  "%" PRIu64 " wide\n",
             r->area_bytes, r->ratio, r->wan_bytes);
+    fprintf(out, "           %.3f times the bound without the "
+                 "acknowledgements\n",
+            r->delivery_ratio);
     fprintf(out, "time       %.1f s in the fleet, %.1f s here, %" PRIu64
                  " MiB\n",
             r->virtual_seconds, r->wall_seconds, r->peak_rss_kb / 1024);

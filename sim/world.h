@@ -44,6 +44,17 @@ struct sim_conf {
 
 enum sim_role { SIM_SERVER, SIM_GATEWAY, SIM_DEVICE };
 
+/* Cast packets in areas, told apart by what their bytes are spent on. */
+enum sim_kind {
+    SIM_KIND_SYMBOLS, /* data, parity, repair */
+    SIM_KIND_ANNOUNCE,
+    SIM_KIND_POLL,
+    SIM_KIND_NEED,
+    SIM_KIND_CENSUS,
+    SIM_KIND_STATUS,
+    SIM_KINDS
+};
+
 /* One engine behind three function pointers. */
 struct sim_engine {
     int (*step)(void *self, const struct mu_event *ev);
@@ -112,6 +123,7 @@ struct sim_world {
     bool counting;                 /* bytes count from the push on */
     uint64_t wan_bytes, message_bytes, events;
     uint64_t data_packets, control_packets, feedback_packets; /* in areas */
+    uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
     uint64_t trace_hash;           /* FNV-1a of the trace */
     struct sim_air *air;           /* attackers listen here */
     void (*scenario)(struct sim_world *w, uint64_t number);

@@ -27,9 +27,16 @@ enum mu_cast_kind {
     MU_CAST_NEED = 0x43,
     MU_CAST_CENSUS = 0x44,
     MU_CAST_STATUS = 0x45,
+    MU_CAST_PARITY = 0x48, /* DATA whose symbol is parity */
 };
 
 #define MU_CAST_DATA_HEADER 5 /* bytes: kind, session, page, index */
+
+/* A packet with a symbol, of data or of parity. */
+static inline bool mu_cast_is_data(uint8_t kind)
+{
+    return kind == MU_CAST_DATA || kind == MU_CAST_PARITY;
+}
 
 /* State sets (docs/wire-format.md s.7). */
 enum mu_state_bit {

@@ -16,10 +16,10 @@ struct mu_cast_receiver {
     uint32_t pages;
     struct mu_cast_page page; /* being received; index == pages: all done */
     uint8_t have;             /* symbols of it that are stored */
-    uint8_t got[32];          /* set of their indexes */
+    uint8_t got[64];          /* set of their indexes: data, then parity */
 
     uint8_t *block;   /* data symbols at their place, parity in the gaps */
-    uint8_t *slots;   /* which symbol each slot of the block holds */
+    uint8_t *slots;   /* parity symbol in each slot without its own; 255: none */
     uint8_t *hashes;  /* of every packet of the page */
     uint8_t *scratch; /* for decoding */
 

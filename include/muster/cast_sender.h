@@ -8,7 +8,7 @@
 
 #include "muster/cast.h"
 
-#define MU_SYMBOL_SET 32 /* bytes of a set of symbol indexes: 256 bits */
+#define MU_SYMBOL_SET 64 /* bytes of a set of symbol indexes: 512 bits */
 
 enum mu_sender_state {
     MU_SENDER_STALLED, /* the next page is not readable yet */

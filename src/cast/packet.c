@@ -210,6 +210,7 @@ int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind,
         return MU_ERR_TOO_LARGE;
     switch (first) {
     case MU_CAST_DATA:
+    case MU_CAST_PARITY:
     case MU_CAST_ANNOUNCE:
         break;
     case MU_CAST_POLL:

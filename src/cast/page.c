@@ -21,7 +21,8 @@ static uint32_t shape_parity(const struct mu_cast_shape *s, uint32_t k)
 
     if (s->page_parity == 0)
         return 0;
-    m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2;
+    m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2 +
+        s->page_parity / 16;
     return m < s->page_parity ? m : s->page_parity;
 }
 
@@ -59,8 +60,7 @@ int mu_cast_shape_check(const struct mu_cast_shape *s)
 
     if (s->payload < MU_PAYLOAD_MIN || s->payload > MU_PACKET_MAX ||
         s->page_data == 0 || s->hash_len < MU_HASH_MIN ||
-        s->hash_len > MU_HASH_MAX ||
-        s->page_data + s->page_parity > MU_PAGE_PACKETS_MAX)
+        s->hash_len > MU_HASH_MAX)
         return MU_ERR_USAGE;
     /* Pages grow until they are full or as large as the one before; from then
      * on each must carry content, or the object never ends. */
@@ -139,17 +139,6 @@ int mu_cast_page_first(const struct mu_cast_shape *s, uint64_t size,
     return 0;
 }
 
-void mu_page_begin(const struct mu_cast_shape *s, uint64_t size,
-                   struct mu_cast_page *page)
-{
-    uint32_t limit = shape_first(s), symbol = shape_symbol(s);
-    uint32_t k = limit;
-
-    if (size <= (uint64_t)limit * symbol)
-        k = (uint32_t)((size + symbol - 1) / symbol);
-    *page = (struct mu_cast_page){.index = 0};
-    page_fill(s, size, k, page_follow(s, k, size), page);
-}
 
 bool mu_cast_page_next(const struct mu_cast_shape *s, uint64_t size,
                        struct mu_cast_page *page)
@@ -208,6 +197,52 @@ int mu_cast_page_at(const struct mu_cast_shape *s, uint64_t size,
         return rc;
     page_walk(s, size, index, page);
     return page->index == index ? 0 : MU_ERR_NOT_FOUND;
+}
+
+static void page_start(const struct mu_cast_shape *s, uint64_t size, uint32_t k,
+                       struct mu_cast_page *page)
+{
+    *page = (struct mu_cast_page){.index = 0};
+    page_fill(s, size, k, page_follow(s, k, size), page);
+}
+
+/* Number of the last page when the first has k data symbols; UINT32_MAX when
+ * pages would shrink after it, or never end. */
+static uint32_t page_end(const struct mu_cast_shape *s, uint64_t size,
+                         uint32_t k)
+{
+    struct mu_cast_page page;
+
+    if (shape_hashes(s, k) >= page_capacity(s, k))
+        return UINT32_MAX;
+    page_start(s, size, k, &page);
+    page_walk(s, size, MU_PAGES_MAX, &page);
+    return page.last ? page.index : UINT32_MAX;
+}
+
+/*
+ * Large pages are where parity is worth most, and one small page at the begin
+ * is better than two of middle size: the first page is as small as the number
+ * of pages allows.
+ */
+void mu_page_begin(const struct mu_cast_shape *s, uint64_t size,
+                   struct mu_cast_page *page)
+{
+    uint32_t low = 1, high = shape_first(s), symbol = shape_symbol(s), end;
+
+    if (size <= (uint64_t)high * symbol) {
+        page_start(s, size, (uint32_t)((size + symbol - 1) / symbol), page);
+        return;
+    }
+    end = page_end(s, size, high);
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (page_end(s, size, middle) <= end)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    page_start(s, size, high, page);
 }
 
 /* The last page; false when there are too many. */

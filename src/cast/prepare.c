@@ -69,10 +69,7 @@ static void prepare_hash(struct mu_cast_prepare *p,
 
     for (unsigned i = 0; i < mu_page_packets(page); i++) {
         struct mu_writer w = mu_writer(head, sizeof(head));
-        mu_write_u8(&w, MU_CAST_DATA);
-        mu_write_u8(&w, p->session);
-        mu_write_u16(&w, (uint16_t)page->index);
-        mu_write_u8(&w, (uint8_t)i);
+        mu_page_header(&w, page, p->session, i);
         parts[0] = mu_written(&w);
         if (i < page->data) {
             parts[1] = mu_bytes(p->work + (size_t)i * page->symbol_len,

@@ -21,6 +21,7 @@ enum {
     REPEATS_MAX = 2,           /* of an answer that nothing comes of */
     HURRIES_MAX = 3,           /* a poll: more would not help */
     OFFER_AGAIN_MS = 1000,     /* to a sink that failed */
+    SLOT_FREE = 255,           /* no parity symbol has this number */
     IDLE_MS_DEFAULT = 2000,
     IDLE_MS_MAX = 3600 * 1000,
 };
@@ -52,16 +53,16 @@ static size_t receiver_hashes_max(const struct mu_cast_shape *s)
 size_t mu_cast_receiver_work(const struct mu_cast_shape *s)
 {
     return mu_cast_block_size(s) + s->page_data + receiver_hashes_max(s) +
-           mu_parity_scratch(s->page_parity);
+           mu_parity_scratch(s->page_data, s->page_parity);
 }
 
 static void receiver_set_page(struct mu_cast_receiver *r)
 {
     r->have = 0;
     mu_zero(r->got, sizeof(r->got));
-    /* A slot that holds nothing says 255, which is no symbol. */
+    /* A slot that holds nothing says 255, which is no parity symbol. */
     for (unsigned s = 0; s < r->page.data; s++)
-        r->slots[s] = 255;
+        r->slots[s] = SLOT_FREE;
     r->hurries = 0;
     r->hurry_at = 0;
     r->offer_at = MU_TIME_NEVER;
@@ -155,11 +156,11 @@ static uint8_t receiver_missing(const struct mu_cast_receiver *r)
     return (uint8_t)(r->page.data - r->have);
 }
 
-/* The highest slot without a symbol, below or at `from`. There is one. */
+/* The highest slot without a symbol. There is one. */
 static unsigned receiver_free_slot(const struct mu_cast_receiver *r)
 {
     for (unsigned s = r->page.data; s-- > 0;) {
-        if (r->slots[s] == 255)
+        if (!mu_set_has(r->got, s) && r->slots[s] == SLOT_FREE)
             return s;
     }
     mu_assert(false);
@@ -176,13 +177,13 @@ static void receiver_store(struct mu_cast_receiver *r, unsigned index,
 
     if (index >= r->page.data) {
         slot = receiver_free_slot(r);
-    } else if (r->slots[slot] != 255) {
+        r->slots[slot] = (uint8_t)(index - r->page.data);
+    } else if (r->slots[slot] != SLOT_FREE) {
         unsigned other = receiver_free_slot(r);
         mu_copy(r->block + other * len, r->block + slot * len, len);
         r->slots[other] = r->slots[slot];
     }
     mu_copy(r->block + slot * len, symbol, len);
-    r->slots[slot] = (uint8_t)index;
     mu_set_add(r->got, index);
     r->have++;
 }
@@ -203,6 +204,27 @@ static void receiver_offer(struct mu_cast_receiver *r, mu_time now)
         r->page.parity = 0;
     }
     receiver_set_page(r);
+}
+
+/* As many symbols as the page has data: decodes, and hands over. Now and then one
+ * says nothing new; its place is wanted for another. */
+static void receiver_complete(struct mu_cast_receiver *r, mu_time now)
+{
+    struct mu_parity_page p = {
+        .block = r->block,
+        .slots = r->slots,
+        .data = r->got,
+        .k = r->page.data,
+        .len = r->page.symbol_len,
+    };
+    int spare = mu_parity_decode(&p, r->scratch);
+
+    if (spare >= 0) {
+        r->slots[spare] = SLOT_FREE;
+        r->have--;
+        return;
+    }
+    receiver_offer(r, now);
 }
 
 /* Packets of the page after ours mean that a poll of ours was lost: asks as
@@ -226,7 +248,7 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
 {
     const uint8_t *p = packet.data;
     uint32_t page = (uint32_t)p[2] << 8 | p[3];
-    unsigned index = p[4];
+    unsigned index = p[4] + (p[0] == MU_CAST_PARITY ? r->page.data : 0u);
     int rc;
 
     if (page != r->page.index) {
@@ -241,6 +263,7 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
         return MU_ERR_UNEXPECTED;
     }
     if (index >= mu_page_packets(&r->page) ||
+        (p[0] == MU_CAST_DATA && index >= r->page.data) ||
         packet.len != MU_CAST_DATA_HEADER + (size_t)r->page.symbol_len) {
         r->heard.forged++;
         return MU_ERR_AUTH;
@@ -262,11 +285,8 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
     /* Repair is on its way: silent until the next poll. */
     if (r->answer && !r->bitmap)
         r->answer = false;
-    if (receiver_full(r)) {
-        mu_parity_decode(r->block, r->slots, r->page.data, r->page.symbol_len,
-                         r->scratch);
-        receiver_offer(r, now);
-    }
+    if (receiver_full(r))
+        receiver_complete(r, now);
     return 0;
 }
 
@@ -359,7 +379,7 @@ int mu_cast_receiver_packet(struct mu_cast_receiver *r, mu_time now,
         return MU_ERR_TRUNCATED;
     if (packet.data[1] != r->conf.session)
         return MU_ERR_UNEXPECTED;
-    if (packet.data[0] == MU_CAST_DATA)
+    if (mu_cast_is_data(packet.data[0]))
         return receiver_data(r, now, packet);
     if (packet.data[0] == MU_CAST_POLL)
         return receiver_poll(r, now, packet);

@@ -476,10 +476,7 @@ static size_t sender_put_symbol(struct mu_cast_sender *s, unsigned index,
     size_t len = s->page.symbol_len;
     bool first = s->job.rounds == 0 && !s->job.serving;
 
-    mu_write_u8(&w, MU_CAST_DATA);
-    mu_write_u8(&w, s->conf.session);
-    mu_write_u16(&w, (uint16_t)s->job.page);
-    mu_write_u8(&w, (uint8_t)index);
+    mu_page_header(&w, &s->page, s->conf.session, index);
     if (index < s->page.data) {
         mu_write_bytes(&w, mu_bytes(s->block + index * len, len));
     } else {

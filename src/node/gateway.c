@@ -32,11 +32,16 @@ struct gateway_layout {
 static void memory_pages(const struct mu_gateway_conf *conf,
                          struct gateway_layout *l)
 {
-    for (unsigned parity = 0; parity <= conf->page_packets_max / 2u; parity++) {
+    unsigned most = conf->page_packets_max;
+
+    for (unsigned parity = 0; parity < most && parity <= MU_PAGE_PARITY_MAX;
+         parity++) {
         struct mu_cast_sender_conf tx = {.receivers = conf->devices_max};
+        unsigned data = most - parity;
         struct mu_cast_shape s = {
             .payload = conf->payload_max,
-            .page_data = (uint8_t)(conf->page_packets_max - parity),
+            .page_data = (uint8_t)(data < MU_PAGE_DATA_MAX ? data
+                                                           : MU_PAGE_DATA_MAX),
             .page_parity = (uint8_t)parity,
             .hash_len = MU_HASH_MAX,
         };

@@ -22,7 +22,7 @@ size_t mu_srv_campaign_work_len(const struct mu_server_conf *conf)
     /* The two shapes that take most: widest pages with and without parity. */
     static const struct mu_cast_shape widest[] = {
         {MU_PACKET_MAX, 255, 0, MU_HASH_MAX},
-        {MU_PACKET_MAX, 200, 55, MU_HASH_MAX},
+        {MU_PACKET_MAX, 255, 255, MU_HASH_MAX},
     };
     size_t most = DIGEST_A_STEP;
 

@@ -419,7 +419,7 @@ static void field_forge(struct field *f, struct mu_bytes real)
     uint32_t what = field_random(f, 4);
 
     memcpy(bogus, real.data, len);
-    if (what == 0 || real.data[0] != MU_CAST_DATA) {
+    if (what == 0 || !mu_cast_is_data(real.data[0])) {
         bogus[len - 1 - field_random(f, 8)] ^= 1;
     } else if (what == 1) {
         for (size_t i = 5; i < len; i++)

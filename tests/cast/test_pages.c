@@ -27,7 +27,8 @@ static uint32_t noise(uint32_t below)
 
 static uint64_t twin_m(const struct mu_cast_shape *s, uint64_t k)
 {
-    uint64_t m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2;
+    uint64_t m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2 +
+                 s->page_parity / 16;
 
     if (s->page_parity == 0)
         return 0;
@@ -87,6 +88,41 @@ static void twin_page(const struct mu_cast_shape *s, uint64_t r,
     p->content = c - p->hashes;
 }
 
+/* Pages when the first has k data symbols; UINT64_MAX: it never ends. */
+static uint64_t twin_pages(const struct mu_cast_shape *s, uint64_t size,
+                           uint64_t k)
+{
+    uint64_t n = 1, at = 0;
+    struct twin p = {.k = k};
+
+    if ((k + twin_m(s, k)) * s->hash_len >= k * (s->payload - 5u))
+        return UINT64_MAX;
+    for (;; n++) {
+        twin_page(s, size - at, &p);
+        if (p.last || n > 65535)
+            return n;
+        at += p.content;
+        p.k = p.next_k;
+    }
+}
+
+static uint64_t twin_first(const struct mu_cast_shape *s, uint64_t size)
+{
+    uint64_t low = 1, high = twin_fits(s, twin_root_room(s)), pages;
+
+    if (size <= high * (s->payload - 5u))
+        return high;
+    pages = twin_pages(s, size, high);
+    while (low < high) {
+        uint64_t middle = (low + high) / 2;
+        if (twin_pages(s, size, middle) <= pages)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return high;
+}
+
 static void twin_same(const struct mu_cast_shape *s, const struct twin *t,
                       const struct mu_cast_page *p)
 {
@@ -105,7 +141,7 @@ static void twin_same(const struct mu_cast_shape *s, const struct twin *t,
 static void check_cut(const struct mu_cast_shape *s, uint64_t size)
 {
     struct mu_cast_page p, again;
-    struct twin t = {.k = twin_fits(s, twin_root_room(s))};
+    struct twin t = {.k = twin_first(s, size)};
     uint32_t pages = mu_cast_pages(s, size), walked = 0;
 
     if (mu_cast_page_first(s, size, &p) != 0) {
@@ -118,7 +154,7 @@ static void check_cut(const struct mu_cast_shape *s, uint64_t size)
         twin_page(s, size - t.at, &t);
         twin_same(s, &t, &p);
         assert_true(p.data >= 1 && p.data <= s->page_data);
-        assert_true(p.data + p.parity <= 255);
+        assert_true(p.parity <= s->page_parity);
         assert_true(p.symbol_len >= 1 && p.symbol_len <= s->payload - 5);
         assert_true(block <= mu_cast_block_size(s));
         assert_true(p.hashes_len + p.content_len <= block);
@@ -151,7 +187,8 @@ static void check_cut(const struct mu_cast_shape *s, uint64_t size)
 static const struct mu_cast_shape shapes[] = {
     {1024, 32, 8, 8},  {1024, 200, 55, 8}, {1472, 180, 75, 8}, {80, 32, 8, 8},
     {48, 16, 4, 4},    {1024, 1, 0, 8},    {48, 1, 0, 4},      {512, 64, 0, 16},
-    {655, 10, 245, 6}, {656, 254, 1, 4},   {1024, 8, 2, 32},   {100, 3, 3, 8},
+    {655, 10, 150, 6}, {656, 254, 1, 4},   {1024, 8, 2, 32},   {100, 3, 3, 8},
+    {1024, 255, 105, 8}, {80, 255, 28, 8},  {1472, 255, 255, 8},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
@@ -223,7 +260,7 @@ static void test_refused(void **state)
 {
     static const struct mu_cast_shape bad[] = {
         {47, 1, 0, 8},     {1473, 1, 0, 8},  {1024, 0, 0, 8},
-        {1024, 200, 56, 8}, {1024, 32, 8, 3}, {1024, 32, 8, 33},
+        {1024, 32, 8, 3}, {1024, 32, 8, 33},
         {48, 200, 50, 32}, /* the hashes of a page fill the page before */
     };
     struct mu_cast_page p;

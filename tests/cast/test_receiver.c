@@ -19,10 +19,21 @@
 struct twin {
     struct mu_cast_page pages[64];
     uint32_t count, at;
-    uint8_t *real[64][256]; /* every packet there is */
+    uint8_t *real[64][512]; /* every packet there is */
     size_t len[64];
-    bool held[64][256];
+    bool held[64][512];
 };
+
+/* Which symbol of the page a packet carries; 511, which none has: nonsense. */
+static unsigned twin_index(const struct twin *t, unsigned page,
+                           const uint8_t *packet)
+{
+    unsigned k = t->pages[page].data;
+
+    if (packet[0] == MU_CAST_PARITY)
+        return k + packet[4];
+    return packet[4] < k ? packet[4] : 511u;
+}
 
 static void twin_make(struct twin *t, struct field *f)
 {
@@ -42,9 +53,9 @@ static void twin_make(struct twin *t, struct field *f)
     for (mu_time now = 0; !mu_cast_sender_idle(&f->sender); now += 1000) {
         while ((len = mu_cast_sender_next(&f->sender, now, out)) > 0) {
             uint8_t **slot;
-            if (out[0] != MU_CAST_DATA)
+            if (!mu_cast_is_data(out[0]))
                 continue;
-            slot = &t->real[out[3]][out[4]];
+            slot = &t->real[out[3]][twin_index(t, out[3], out)];
             assert_null(*slot);
             *slot = malloc(len);
             assert_non_null(*slot);
@@ -61,7 +72,7 @@ static void twin_make(struct twin *t, struct field *f)
 static void twin_free(struct twin *t)
 {
     for (uint32_t p = 0; p < t->count; p++) {
-        for (unsigned i = 0; i < 256; i++)
+        for (unsigned i = 0; i < 512; i++)
             free(t->real[p][i]);
     }
 }
@@ -70,7 +81,7 @@ static unsigned twin_held(const struct twin *t)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < 256; i++)
+    for (unsigned i = 0; i < 512; i++)
         n += t->held[t->at][i];
     return n;
 }
@@ -86,12 +97,12 @@ static int twin_packet(struct twin *t, struct mu_bytes p)
         return MU_ERR_TRUNCATED;
     if (p.data[1] != t->real[0][0][1])
         return MU_ERR_UNEXPECTED;
-    if (p.data[0] != MU_CAST_DATA)
+    if (!mu_cast_is_data(p.data[0]))
         return p.data[0] == MU_CAST_POLL ? ANY_ERROR : MU_ERR_UNEXPECTED;
     page = p.data[2] * 256u + p.data[3];
-    index = p.data[4];
     if (page != t->at)
         return MU_ERR_UNEXPECTED;
+    index = twin_index(t, page, p.data);
     if (t->real[page][index] == NULL || p.len != t->len[page])
         return MU_ERR_AUTH;
     if (t->held[page][index])
@@ -303,7 +314,7 @@ static int answer(struct field *f, uint8_t round, uint8_t flags, uint16_t page,
 
 static void test_polls(void **state)
 {
-    struct field_conf conf = {.shape = {100, 8, 4, 8}, .size = 3000,
+    struct field_conf conf = {.shape = {100, 8, 4, 8}, .size = 3416, /* its first page is full */
                               .receivers = 1, .seed = 1};
     static struct twin t;
     struct mu_cast_receiver *r;
@@ -316,7 +327,7 @@ static void test_polls(void **state)
     twin_make(&t, &f);
     r = &f.all[0].r;
     f.now = 1000;
-    assert_int_equal(answer(&f, 10, 0, 0, &n), 8);
+    assert_int_equal(answer(&f, 10, 0, 0, &n), t.pages[0].data);
     assert_int_equal(n.page, 0);
     assert_int_equal(n.bitmap.len, 0);
     /* Another copy of it, and older ones, are not answered. */
@@ -443,7 +454,8 @@ static void test_sink_fails(void **state)
     twin_make(&t, &f);
     r = &f.all[0].r;
     f.all[0].sink_fails = 3;
-    for (unsigned i = 4; i < 12; i++)
+    for (unsigned i = t.pages[0].parity; i < t.pages[0].data + t.pages[0].parity;
+         i++)
         assert_int_equal(mu_cast_receiver_packet(r, 5, mu_bytes(
             t.real[0][i], t.len[0])), 0);
     assert_int_equal(mu_cast_receiver_pages(r), 0);

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "cast/parity.h"
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/cast_receiver.h"
 #include "muster/cast_sender.h"
@@ -111,7 +112,7 @@ static void put_packets(FILE *out, const struct mu_object *prepared,
     for (mu_time now = 0; !mu_cast_sender_idle(&s); now += MU_MS(10)) {
         s.loss = 32768;
         while ((len = mu_cast_sender_next(&s, now, packet)) > 0) {
-            if (packet[0] == MU_CAST_DATA)
+            if (mu_cast_is_data(packet[0]))
                 put_hex(out, "packet", mu_bytes(packet, len));
         }
     }
@@ -191,6 +192,25 @@ static void put_cut(FILE *out, const struct mu_cast_shape *s, uint64_t size)
     } while (mu_cast_page_next(s, size, &p));
 }
 
+/* What data symbol i counts in parity symbol j of k. */
+static void put_coefficients(FILE *out)
+{
+    static const uint8_t at[][3] = {
+        {1, 0, 0}, {4, 1, 3}, {200, 54, 199}, {254, 0, 253},
+        {254, 1, 0}, {255, 0, 0}, {255, 0, 254}, {255, 254, 17}, {20, 240, 19},
+    };
+    uint8_t block[255], to;
+
+    fprintf(out, "\n# k, parity symbol, data symbol: coefficient\n");
+    for (size_t n = 0; n < sizeof(at) / sizeof(at[0]); n++) {
+        memset(block, 0, sizeof(block));
+        block[at[n][2]] = 1;
+        mu_parity_encode(&to, at[n][1], block, at[n][0], 1);
+        fprintf(out, "coefficient = %u %u %u %u\n", at[n][0], at[n][1],
+                at[n][2], to);
+    }
+}
+
 static void put_all(FILE *out)
 {
     static const struct { struct mu_cast_shape shape; uint64_t size; } cuts[] =
@@ -200,6 +220,7 @@ static void put_all(FILE *out)
         {{1024, 32, 8, 8}, 262144},   {{1024, 200, 55, 8}, 262144},
         {{80, 32, 8, 8}, 65536},      {{1024, 1, 0, 8}, 3000},
         {{48, 16, 4, 4}, 1000},       {{1472, 180, 75, 8}, 16777216},
+        {{1024, 255, 105, 8}, 262144}, {{80, 255, 28, 8}, 262144},
     };
 
     fprintf(out, "# Written by test_cast_vectors --update; "
@@ -209,6 +230,7 @@ static void put_all(FILE *out)
                  "#        hash bytes, content from, content bytes\n");
     for (size_t i = 0; i < sizeof(cuts) / sizeof(cuts[0]); i++)
         put_cut(out, &cuts[i].shape, cuts[i].size);
+    put_coefficients(out);
     put_object(out);
 }
 

@@ -25,6 +25,9 @@ def read(path):
             packets.append(bytes.fromhex(value))
         elif in_object:
             made[name] = value
+        elif name == "coefficient":
+            k, j, i, value = (int(v) for v in value.split())
+            assert coefficient(k, j, i) == value, (k, j, i)
         elif name == "shape":
             cuts.append({"shape": [int(v) for v in value.split()], "page": []})
         elif name == "page":
@@ -40,28 +43,45 @@ def cut(shape, size):
     full = payload - 5
 
     def m(k):
-        return min(most_m, -(-k * most_m // most_k) + 2) if most_m else 0
+        return min(most_m, -(-k * most_m // most_k) + 2 + most_m // 16) \
+            if most_m else 0
 
     def fits(c):
         return max((k for k in range(1, most_k + 1) if (k + m(k)) * h <= c),
                    default=0)
 
-    room = min(payload, 1024)
-    k = fits(room - 400 if room >= 656 else 256)
-    rows, left, at = [], size, 0
-    while left > k * full:
+    def rows_from(k):
+        if (k + m(k)) * h >= k * full:
+            return None
+        rows, left, at = [], size, 0
+        while left > k * full:
+            k, left, at = one(rows, k, left, at)
+        k = -(-left // full)
+        rows.append([len(rows), k, m(k), -(-left // k), 0, at, left])
+        return rows
+
+    def one(rows, k, left, at):
         c = k * full
         limit = fits(c)
         after = next((n for n in range(1, limit + 1)
                       if left - (c - (n + m(n)) * h) <= n * full), limit)
         hashes = (after + m(after)) * h
         rows.append([len(rows), k, m(k), full, hashes, at, c - hashes])
-        at += c - hashes
-        left -= c - hashes
-        k = after
-    k = -(-left // full)
-    rows.append([len(rows), k, m(k), -(-left // k), 0, at, left])
-    return rows
+        return after, left - (c - hashes), at + c - hashes
+
+    room = min(payload, 1024)
+    high = fits(room - 400 if room >= 656 else 256)
+    if size <= high * full:
+        return rows_from(-(-size // full))
+    low, most = 1, len(rows_from(high))
+    while low < high:
+        middle = (low + high) // 2
+        rows = rows_from(middle)
+        if rows is not None and len(rows) <= most:
+            high = middle
+        else:
+            low = middle + 1
+    return rows_from(high)
 
 
 def multiply(a, b):
@@ -79,10 +99,18 @@ INVERSE = {a: b for a in range(1, 256) for b in range(1, 256)
            if multiply(a, b) == 1}
 
 
+def coefficient(k, j, i):
+    if k + j < 255:
+        return INVERSE[(255 - j) ^ i]
+    x = (j * 256 + i) * 0x9E3779B1 % 2**32
+    x = (x ^ x >> 15) * 0x85EBCA77 % 2**32
+    return (x ^ x >> 13) >> 24
+
+
 def parity(data, j):
     out = bytearray(len(data[0]))
     for i, symbol in enumerate(data):
-        by = INVERSE[(255 - j) ^ i]
+        by = coefficient(len(data), j, i)
         for t, v in enumerate(symbol):
             out[t] ^= multiply(by, v)
     return bytes(out)
@@ -97,8 +125,9 @@ def prepare(shape, session, content):
         block = (hashes + content[at:at + n]).ljust(k * length, b"\0")
         symbols = [block[i * length:(i + 1) * length] for i in range(k)]
         symbols += [parity(symbols, j) for j in range(m)]
-        page = [bytes([0x40, session]) + index.to_bytes(2, "big") +
-                bytes([i]) + s for i, s in enumerate(symbols)]
+        page = [bytes([0x40 if i < k else 0x48, session]) +
+                index.to_bytes(2, "big") + bytes([i if i < k else i - k]) + s
+                for i, s in enumerate(symbols)]
         hashes = b"".join(hashlib.sha256(p).digest()[:h] for p in page)
         prepared = block + prepared
         packets = page + packets

@@ -13,7 +13,7 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/deluge.h"
 
-enum { NODES = 5, SIZE = 6000, PREPARED = 8000, SESSION = 3, LOG = 4000 };
+enum { NODES = 5, SIZE = 5430, PREPARED = 8000, SESSION = 3, LOG = 4000 };
 
 struct node {
     struct mu_deluge d;

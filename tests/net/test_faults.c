@@ -145,7 +145,7 @@ static void begin(struct lab *lab, const char *file, char id[32])
     snprintf(id, 32, "%s",
              json_string_value(json_object_get(out, "id")));
     json_decref(out);
-    lab_wait(lab->dev, "{'event': 'status', 'id': 'dev-2', 'page': 2}");
+    lab_wait(lab->dev, "{'event': 'status', 'id': 'dev-2', 'page': 3}");
 }
 
 static void finish(struct lab *lab, const char *file, const char *id)
