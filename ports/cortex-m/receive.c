@@ -181,8 +181,10 @@ static int receive_stream(struct receive *d)
             return rc;
         at = mu_read_u64(&r);
         len = mu_read_u16(&r);
-        if (len == 0)
+        if (len == 0) {
+            receive_until(d, at); /* what it still has to say */
             return 0;
+        }
         if (len > sizeof(receive_packet))
             return MU_ERR_TOO_LARGE;
         rc = mu_board_read(d->in, receive_packet, len);

@@ -175,7 +175,7 @@ int main(int argc, char **argv)
     announces_refused++;
     put_announce(&f, &server);
     must(field_run(&f), "the session does not end");
-    put_packet(0, mu_bytes(NULL, 0));
+    put_packet(f.now + 1, mu_bytes(NULL, 0));
     must(fclose(stream) == 0, "close");
     write_expected(argv[1], &f);
     field_free(&f);
