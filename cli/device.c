@@ -35,6 +35,8 @@ static void device_table(struct device_args *a,
           "the largest object that the slot holds", false },
         { "page-memory-kib", CLI_NUMBER, &c->page_memory, 1, 1024, "KIB",
           "memory for the page in progress", false },
+        { "key-memory", CLI_NUMBER, &c->key_memory, 0, 8192, "BYTES",
+          "memory for a group's rekeying state; 0: keys are fetched", false },
         { "hook", CLI_TEXT, &c->body.hook, 0, 0, "CMD",
           "installs: $1 the file, $2 its name, $3 the version", false },
         { "confirm-hook", CLI_TEXT, &c->body.confirm_hook, 0, 0, "CMD",
@@ -66,7 +68,8 @@ static void device_defaults(struct device_args *a)
 {
     *a = (struct device_args){ .log = "info", .seed = 1 };
     a->conf = (struct mu_device_run_conf){
-        .object_max = 65536, .page_memory = 256, .body = mu_body_defaults,
+        .object_max = 65536, .page_memory = 256, .key_memory = 4096,
+        .body = mu_body_defaults,
         .mesh = { .neighbours = "", .rate = 250000, .payload = 1024 },
     };
 }

@@ -17,6 +17,7 @@ struct mu_device_run_conf {
     uint32_t count;         /* 0: one; identity NULL: rows of the key file */
     uint32_t object_max;    /* KiB the slot holds */
     uint32_t page_memory;   /* KiB of work memory */
+    uint32_t key_memory;    /* bytes for one group's state of a rekeying scheme */
     struct mu_mesh_conf mesh; /* one device only */
     struct mu_body_conf body;
 };
