@@ -174,9 +174,9 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
     return rc;
 }
 
-static int unit_sockets(struct device_unit *u, struct mu_addr *bound)
+static int unit_sockets(struct device_unit *u)
 {
-    struct mu_addr gateway, any;
+    struct mu_addr gateway, any, bound;
     int rc = mu_addr_parse(u->body.upper, &gateway);
 
     if (rc != 0) {
@@ -187,7 +187,7 @@ static int unit_sockets(struct device_unit *u, struct mu_addr *bound)
     rc = mu_addr_parse(gateway.sa.sa_family == AF_INET6 ? "[::]:0"
                                                         : "0.0.0.0:0", &any);
     if (rc == 0)
-        rc = mu_body_cast(&u->body, MU_CHANNEL_AREA, false, &any, bound);
+        rc = mu_body_cast(&u->body, MU_CHANNEL_AREA, false, &any, &bound);
     return rc;
 }
 
@@ -198,7 +198,6 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
     struct mu_engine engine = {
         &u->engine, device_step, device_next, device_deadline,
     };
-    struct mu_addr bound;
     int rc;
 
     if (kmr == NULL) {
@@ -222,9 +221,9 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
                           &u->engine, dir,
                           (uint64_t)f->conf->object_max * 1024);
     if (rc == 0)
-        rc = unit_sockets(u, &bound);
-    if (rc == 0) /* out of reach of the gateway's cast, copies are too */
-        rc = unit_engine(u, f, kmr, u->body.beyond ? 0 : mu_addr_port(&bound));
+        rc = unit_engine(u, f, kmr);
+    if (rc == 0)
+        rc = unit_sockets(u);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "device", "id=%s error=%s", u->identity,
                mu_err_name(rc));
