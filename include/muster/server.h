@@ -237,6 +237,13 @@ struct mu_group_view {
     uint8_t mode; /* 0 end to end, 1 option 1, 2 option 2 */
     uint64_t generation;
     uint32_t members, current; /* current: hold the newest key for certain */
+    uint64_t dormant;     /* a newer one, given out but not used yet; 0: none */
+    uint8_t scheme;       /* in use, enum mu_scheme_kind; NONE: not chosen yet */
+    bool automatic;       /* chosen by the server */
+    uint64_t base;        /* of its trees; 0: none */
+    uint32_t gone;        /* left since they were made */
+    uint8_t reason;       /* automatic: enum mu_scheme_reason */
+    struct mu_group_scheme wish;
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,
                                  struct mu_group_view *out);

@@ -279,6 +279,7 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
                          struct mu_group_view *out)
 {
     struct mu_record_key k = mu_record_key_number(after);
+    struct mu_scheme_record sc;
     struct mu_group_record g;
     struct mu_bytes value;
     struct mu_reader r;
@@ -296,10 +297,24 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
     out->mode = g.mode;
     out->generation = g.generation;
     out->members = g.members;
+    out->dormant = g.dormant;
+    out->scheme = MU_SCHEME_UNICAST;
     if (g.generation != 0)
-        out->current = group_holders(s, out->number, g.generation);
+        out->current =
+            group_holders(s, out->number, mu_srv_group_newest(&g));
     view_text(out->name, g.name, g.name_len, MU_NAME_MAX);
-    return 0;
+    if (!mu_srv_group_schemed(&g))
+        return 0;
+    rc = mu_srv_scheme_get(s, out->number, &sc);
+    out->scheme = rc == 0 ? sc.kind : g.scheme;
+    out->automatic = g.scheme == MU_SCHEME_NONE;
+    if (rc == 0) {
+        out->base = sc.base;
+        out->gone = sc.gone;
+        out->reason = sc.reason;
+        out->wish = sc.wish;
+    }
+    return rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND ? 0 : rc;
 }
 
 int mu_server_member_next(struct mu_server *s, uint32_t group,

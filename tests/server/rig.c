@@ -154,6 +154,7 @@ void rig_open(struct rig *r)
         .wide_up_port = 5601,
         .wide_window_ms = 20,
         .shape = {256, 16, 4, 8},
+        .scheme_mem = 131072,
         .seed = 7,
     };
     assert_int_equal(rig_init(r), 0);
@@ -549,23 +550,19 @@ uint8_t peer_connect(struct rig *r, struct peer_device *d)
     return s->code;
 }
 
-void peer_fetch_request(struct rig *r, struct peer_device *d, uint32_t group,
-                        uint64_t held, struct rig_send *out,
-                        struct mu_oscore_request *req)
+static void peer_request(struct rig *r, struct peer_device *d,
+                         const struct mu_keyfetch_request *fetch,
+                         struct rig_send *out, struct mu_oscore_request *req)
 {
     uint8_t options[32], body[MU_KEYFETCH_REQUEST_MAX], room[512];
     struct mu_writer o = mu_writer(options, sizeof options);
     struct mu_writer b = mu_writer(body, sizeof body);
     struct mu_writer w = mu_writer(room, sizeof room);
     struct mu_coap_opts opts = mu_coap_opts(&o);
-    struct mu_keyfetch_request fetch = {.held_len = 0};
     struct mu_coap_msg in = {.code = MU_COAP_POST}, sealed;
     struct mu_bytes option;
     mu_coap_put_path(&opts, "k");
-    if (held != 0)
-        fetch.held[fetch.held_len++] =
-            (struct mu_kid){MU_KEY_KB, group, held};
-    assert_int_equal(mu_keyfetch_request_create(&fetch, &b), 0);
+    assert_int_equal(mu_keyfetch_request_create(fetch, &b), 0);
     in.options = mu_written(&o);
     in.payload = mu_written(&b);
     assert_int_equal(mu_oscore_protect_request(&d->oscore, &r->crypto, &in, &w,
@@ -579,13 +576,25 @@ void peer_fetch_request(struct rig *r, struct peer_device *d, uint32_t group,
     out->payload_len = sealed.payload.len;
 }
 
-static void fetch_answer(struct rig *r, struct peer_device *d,
-                         const struct rig_send *s,
-                         struct mu_oscore_request *req)
+void peer_fetch_request(struct rig *r, struct peer_device *d, uint32_t group,
+                        uint64_t held, struct rig_send *out,
+                        struct mu_oscore_request *req)
 {
-    uint8_t options[80], room[2048];
+    struct mu_keyfetch_request fetch = {.held_len = 0};
+    if (held != 0)
+        fetch.held[fetch.held_len++] =
+            (struct mu_kid){MU_KEY_KB, group, held};
+    peer_request(r, d, &fetch, out, req);
+}
+
+/* The code inside. */
+static uint8_t fetch_answer(struct rig *r, struct peer_device *d,
+                            const struct rig_send *s,
+                            struct mu_oscore_request *req)
+{
+    uint8_t options[80];
     struct mu_writer o = mu_writer(options, sizeof options);
-    struct mu_writer w = mu_writer(room, sizeof room);
+    struct mu_writer w = mu_writer(d->inner, sizeof d->inner);
     struct mu_coap_opts opts = mu_coap_opts(&o);
     struct mu_coap_msg in = {.code = s->code, .payload = rig_payload(s)};
     struct mu_coap_msg plain;
@@ -594,8 +603,25 @@ static void fetch_answer(struct rig *r, struct peer_device *d,
     in.options = mu_written(&o);
     assert_int_equal(mu_oscore_unprotect_response(&d->oscore, &r->crypto, &in,
                                                   req, &w, &plain), 0);
-    assert_int_equal(plain.code, MU_COAP_CONTENT);
-    assert_int_equal(mu_keyfetch_response_consume(plain.payload, &d->keys), 0);
+    if (plain.code == MU_COAP_CONTENT)
+        assert_int_equal(
+            mu_keyfetch_response_consume(plain.payload, &d->keys), 0);
+    return plain.code;
+}
+
+uint8_t peer_fetch_as(struct rig *r, struct peer_device *d,
+                      const struct mu_keyfetch_request *fetch)
+{
+    struct mu_oscore_request req;
+    struct rig_send out, *s;
+    peer_request(r, d, fetch, &out, &req);
+    mu_keyfetch_response_clear(&d->keys);
+    s = rig_request_oscore(r, d->link, out.path,
+                           mu_bytes(out.oscore, out.oscore_len),
+                           rig_payload(&out));
+    if (s == NULL)
+        return 0;
+    return s->has_oscore ? fetch_answer(r, d, s, &req) : s->code;
 }
 
 uint8_t peer_fetch(struct rig *r, struct peer_device *d, uint32_t group,
@@ -611,7 +637,7 @@ uint8_t peer_fetch(struct rig *r, struct peer_device *d, uint32_t group,
     if (s == NULL)
         return 0;
     if (s->has_oscore)
-        fetch_answer(r, d, s, &req);
+        assert_int_equal(fetch_answer(r, d, s, &req), MU_COAP_CONTENT);
     return s->code;
 }
 

@@ -141,6 +141,7 @@ struct peer_device {
     struct mu_connection connection;
     struct mu_oscore oscore;
     struct mu_keyfetch_response keys; /* of the last fetch */
+    uint8_t inner[2048]; /* what its answer holds, for views */
 };
 
 void peer_device_init(struct rig *r, struct peer_device *d,
@@ -151,6 +152,9 @@ uint8_t peer_connect(struct rig *r, struct peer_device *d);
 /* Fetches; held: 0 for none. The outer code; keys are in d->keys. */
 uint8_t peer_fetch(struct rig *r, struct peer_device *d, uint32_t group,
                    uint64_t held);
+/* The same with a request as it stands. */
+uint8_t peer_fetch_as(struct rig *r, struct peer_device *d,
+                      const struct mu_keyfetch_request *fetch);
 /* The request of a fetch, protected: to be replayed or carried elsewhere. */
 void peer_fetch_request(struct rig *r, struct peer_device *d, uint32_t group,
                         uint64_t held, struct rig_send *out,
