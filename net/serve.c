@@ -125,6 +125,14 @@ static int serve_sockets(struct serve_run *r)
     return rc;
 }
 
+/* An upload that a power cut ended belongs to nobody. */
+static bool serve_knows(void *ctx, const uint8_t campaign[MU_CAMPAIGN_ID])
+{
+    struct mu_campaign_view v;
+
+    return mu_server_campaign_get(ctx, campaign, &v) != MU_ERR_NOT_FOUND;
+}
+
 static int serve_engine(struct serve_run *r)
 {
     struct mu_serve *s = &r->serve;
@@ -168,6 +176,8 @@ static int serve_engine(struct serve_run *r)
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "state", "file=%s/muster.db why=\"%s\"",
                c->state_dir, mu_err_text(rc));
+    else
+        mu_depot_files_sweep(s->files, serve_knows, s->engine);
     return rc;
 }
 

@@ -2,6 +2,7 @@
 /* The state directory of a node. */
 #include "net/state.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -181,6 +182,47 @@ int mu_depot_files_open(struct mu_depot_files **d, const char *dir,
         .ctx = *d, .open = depot_open, .remove = depot_remove,
     };
     return 0;
+}
+
+/* The campaign and the part that depot_path wrote. */
+static bool depot_name_read(const char *name, uint8_t campaign[MU_CAMPAIGN_ID],
+                            uint8_t *part)
+{
+    unsigned number;
+    int end = 0;
+
+    for (int i = 0; i < MU_CAMPAIGN_ID; i++) {
+        if (sscanf(name + 2 * i, "%2x%n", &number, &end) != 1 || end != 2)
+            return false;
+        campaign[i] = (uint8_t)number;
+    }
+    end = 0;
+    if (sscanf(name + 2 * MU_CAMPAIGN_ID, ".%3u%n", &number, &end) != 1 ||
+        name[2 * MU_CAMPAIGN_ID + end] != '\0' || number > UINT8_MAX)
+        return false;
+    *part = (uint8_t)number;
+    return true;
+}
+
+void mu_depot_files_sweep(struct mu_depot_files *d,
+                          bool (*known)(void *ctx,
+                                        const uint8_t campaign[MU_CAMPAIGN_ID]),
+                          void *ctx)
+{
+    uint8_t campaign[MU_CAMPAIGN_ID], part;
+    DIR *dir = opendir(d->dir);
+    struct dirent *e;
+
+    while (dir != NULL && (e = readdir(dir)) != NULL) {
+        if (!depot_name_read(e->d_name, campaign, &part) ||
+            known(ctx, campaign))
+            continue;
+        mu_log(MU_LOG_INFO, "object-unclaimed", "file=%s/%s", d->dir,
+               e->d_name);
+        depot_remove(d, campaign, part);
+    }
+    if (dir != NULL)
+        closedir(dir);
 }
 
 void mu_depot_files_close(struct mu_depot_files *d)

@@ -25,6 +25,11 @@ struct mu_depot_files;
  * are removed by the engine; what it opens twice is one object. */
 MU_MUST int mu_depot_files_open(struct mu_depot_files **d, const char *dir,
                                 struct mu_depot *depot);
+/* Removes the objects of campaigns that nobody knows. */
+void mu_depot_files_sweep(struct mu_depot_files *d,
+                          bool (*known)(void *ctx,
+                                        const uint8_t campaign[MU_CAMPAIGN_ID]),
+                          void *ctx);
 void mu_depot_files_close(struct mu_depot_files *d);
 
 #endif

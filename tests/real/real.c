@@ -2,12 +2,16 @@
 /* What the tests of whole programs share. */
 #include "real.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/inotify.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -181,6 +185,59 @@ int real_ask(struct lab *lab, struct real_said *said, ...)
     words[n++] = lab->token;
     words[n] = NULL;
     return say(lab, said, words);
+}
+
+int real_call(struct lab *lab, const char *what, const char *length)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET };
+    struct timeval patience = { .tv_sec = LAB_PATIENCE_MS / 1000 };
+    char host[64], head[512];
+    char *token = real_read(lab->token, NULL);
+    int len, fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_non_null(token);
+    assert_int_equal(sscanf(lab->api, "http://%63[^:]", host), 1);
+    assert_int_equal(inet_pton(AF_INET, host, &to.sin_addr), 1);
+    to.sin_port = htons((uint16_t)atoi(strrchr(lab->api, ':') + 1));
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    assert_int_equal(connect(fd, (struct sockaddr *)&to, sizeof(to)), 0);
+    len = snprintf(head, sizeof(head), "%s HTTP/1.1\r\nHost: x\r\n"
+                   "Authorization: Bearer %.*s\r\n%s%s%s\r\n", what,
+                   (int)strcspn(token, "\n"), token,
+                   length == NULL ? "" : "Content-Length: ",
+                   length == NULL ? "" : length, length == NULL ? "" : "\r\n");
+    free(token);
+    assert_int_equal(send(fd, head, (size_t)len, 0), len);
+    return fd;
+}
+
+int real_answer(int fd, char text[4096])
+{
+    ssize_t n, len = 0;
+    int status = 0;
+
+    while (len < 4095 && (n = recv(fd, text + len, 4095 - (size_t)len, 0)) > 0) {
+        len += n;
+        text[len] = '\0';
+        if (strstr(text, "\r\n\r\n") != NULL && text[len - 1] == '}')
+            break; /* all answers are one JSON object */
+    }
+    close(fd);
+    assert_int_equal(sscanf(text, "HTTP/1.1 %d", &status), 1);
+    return status;
+}
+
+unsigned real_files(const char *path)
+{
+    struct dirent *e;
+    DIR *d = opendir(path);
+    unsigned n = 0;
+
+    assert_non_null(d);
+    while ((e = readdir(d)) != NULL)
+        n += e->d_name[0] != '.';
+    closedir(d);
+    return n;
 }
 
 /* ---- values ------------------------------------------------------------ */

@@ -37,6 +37,14 @@ int real_say(struct lab *lab, struct real_said *said, ...);
 /* The same with address and token of the lab's server. */
 int real_ask(struct lab *lab, struct real_said *said, ...);
 
+/* A connection to the API on which "METHOD /path" has been said with the token,
+ * and so long a body announced (NULL: not at all). */
+int real_call(struct lab *lab, const char *what, const char *length);
+/* The status of the answer, and its text; closes. */
+int real_answer(int fd, char text[4096]);
+/* Files in a directory. */
+unsigned real_files(const char *path);
+
 /* The whole file with a zero at its end, to be freed; NULL: not there. */
 char *real_read(const char *path, size_t *len);
 bool real_has(const char *path, const char *text);

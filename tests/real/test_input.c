@@ -3,6 +3,8 @@
  * by one device reaches the others. */
 #include "real.h"
 
+#include <sys/socket.h>
+
 static void refused(struct lab *lab, const char *file, const char *group,
                     const char *why)
 {
@@ -37,6 +39,39 @@ static void test_refused_at_once(void **state)
     json_decref(out);
 }
 
+static void api_refuses(struct lab *lab, const char *what, const char *length,
+                        int status, const char *why)
+{
+    char text[4096] = "";
+    int fd = real_call(lab, what, length);
+
+    if (length != NULL && *length == '5')
+        assert_int_equal(send(fd, "12345", 5, 0), 5);
+    assert_int_equal(real_answer(fd, text), status);
+    if (strstr(text, why) == NULL)
+        fail_msg("\"%s\" is not in: %s", why, text);
+}
+
+/* The server does not rely on the client for any of it. */
+static void test_api_refuses(void **state)
+{
+    struct lab *lab = *state;
+
+    lab_keys(lab, 1);
+    lab_serve(lab, NULL);
+    lab_register(lab);
+    assert_int_equal(lab_verb(lab, NULL, "group", "create", "nobody", NULL), 0);
+    api_refuses(lab, "POST /v1/campaigns?group=all", "0", 400, "is empty");
+    api_refuses(lab, "POST /v1/campaigns?group=all", NULL, 411,
+                "Content-Length");
+    api_refuses(lab, "POST /v1/campaigns?group=strangers", "5", 404,
+                "there is no group 'strangers'");
+    api_refuses(lab, "POST /v1/campaigns?group=nobody", "5", 400,
+                "group 'nobody' is empty");
+    assert_int_equal(lab_verb(lab, NULL, "report", NULL), 1);
+    assert_int_equal(real_files(lab_path(lab, "server/objects")), 0);
+}
+
 static struct lab_prog *small_device(struct lab *lab, const char *id,
                                      const char *kib)
 {
@@ -58,7 +93,8 @@ static void test_too_large(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware"), *big = lab_path(lab, "big");
     struct lab_prog *small;
-    json_t *r = NULL;
+    char id[32];
+    json_t *r;
 
     lab_keys(lab, 3);
     lab_serve(lab, NULL);
@@ -68,11 +104,18 @@ static void test_too_large(void **state)
     real_connected(lab, 2);
     small = small_device(lab, "dev-3", "64");
     lab_file(file, 100000, 1);
-    assert_int_equal(lab_verb(lab, &r, "push", file, "--group", "all",
-                              "--quorum", "50", NULL), 2);
+    /* Not a byte can be sent: the gateway is away. */
+    lab_end(lab->gw, SIGKILL);
+    real_push(lab, id, file, "--quorum", "50", NULL);
+    real_until(lab, id, "dev-3", "failed");
+    r = real_report(lab, id);
     assert_string_equal(real_text(real_target(r, "dev-3"), "reason"),
                         "larger than the limit");
-    assert_true(real_is(r, "dev-3", "failed"));
+    assert_int_equal(real_number(r, "failed"), 1);
+    json_decref(r);
+    lab_gateway(lab, NULL);
+    real_ends(lab, id, 2);
+    r = real_report(lab, id);
     assert_false(real_is(r, "dev-3", "received"));
     assert_true(real_missing(r, "dev-3"));
     assert_int_equal(real_number(r, "running"), 2);
@@ -124,6 +167,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_refused_at_once),
+        REAL_TEST(test_api_refuses),
         REAL_TEST(test_too_large),
         REAL_TEST(test_lower_version),
     };

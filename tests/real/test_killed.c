@@ -3,6 +3,8 @@
  * is there. */
 #include "real.h"
 
+#include <sys/socket.h>
+
 /* From the moment that the push is taken to the last acknowledgement: whatever
  * the server is doing when it is killed, it goes on. */
 static void test_server_killed_anywhere(void **state)
@@ -67,11 +69,60 @@ static void test_answered_is_durable(void **state)
     json_decref(out);
 }
 
+/* Asks the server this and that until it has got so far. */
+static void files_come_to(struct lab *lab, const char *path, unsigned n)
+{
+    char text[4096];
+
+    for (int i = 0; i < 2000 && real_files(path) != n; i++)
+        assert_int_equal(real_answer(real_call(lab, "GET /v1/groups", NULL),
+                                     text), 200);
+    assert_int_equal(real_files(path), n);
+}
+
+/* What was uploaded by half is gone: at once when the client goes, and at the
+ * next start when the server does. */
+static void test_upload_cut(void **state)
+{
+    struct lab *lab = *state;
+    const char *objects = lab_path(lab, "server/objects");
+    const char *file = lab_path(lab, "firmware");
+    static char half[50000];
+    char id[32];
+
+    real_fleet(lab, 1);
+    lab_file(file, REAL_BYTES, 7);
+    real_push(lab, id, file, NULL);
+    real_page(lab, "dev-1", 1);
+    assert_int_equal(real_files(objects), 2); /* plain and prepared */
+    for (int round = 0; round < 2; round++) {
+        int fd = real_call(lab, "POST /v1/campaigns?group=all", "100000");
+
+        assert_int_equal(send(fd, half, sizeof(half), 0), sizeof(half));
+        files_come_to(lab, objects, 3);
+        if (round == 0) {
+            close(fd);
+            files_come_to(lab, objects, 2);
+        } else {
+            lab_end(lab->serve, SIGKILL);
+            close(fd);
+            assert_int_equal(real_files(objects), 3);
+        }
+    }
+    lab_serve(lab, NULL);
+    assert_int_equal(real_files(objects), 2);
+    real_logged(lab, "serve", "event=object-unclaimed");
+    real_ends(lab, id, 0);
+    lab_got(lab, 1, file);
+    assert_int_equal(real_files(objects), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_server_killed_anywhere),
         REAL_TEST(test_answered_is_durable),
+        REAL_TEST(test_upload_cut),
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */

@@ -59,6 +59,52 @@ static void test_gateway_ends_in_the_middle(void **state)
     lab_got(lab, 2, file);
 }
 
+/* The gateway has this many pages of the only campaign. */
+static void gateway_has(struct lab *lab, long long pages)
+{
+    static const char page[] = "what=page a=";
+    char text[64], *log;
+
+    real_logged(lab, "gateway", page);
+    log = real_read(lab_path(lab, "gateway.log"), NULL);
+    snprintf(text, sizeof(text), "%s%d b=%lld\n", page,
+             atoi(strstr(log, page) + strlen(page)), pages);
+    free(log);
+    real_logged(lab, "gateway", text);
+}
+
+/* The server is away, and then the gateway is restarted: what it holds of the
+ * campaign, and of its devices, it goes on with alone. */
+static void test_gateway_alone(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    const json_t *line;
+    char id[32];
+
+    real_fleet(lab, 2);
+    lab_file(file, REAL_BYTES, 5);
+    real_push(lab, id, file, NULL);
+    line = lab_wait(lab->dev, "{'event': 'status', 'id': 'dev-1', 'page': 1}");
+    gateway_has(lab, real_number(line, "pages"));
+    lab_end(lab->serve, SIGKILL);
+    lab_end(lab->gw, SIGKILL);
+    lab_wait(lab->dev, "{'event': 'status', 'id': 'dev-1', 'linked': false}");
+    lab_gateway(lab, NULL);
+    for (int i = 1; i <= 2; i++) {
+        char pattern[128];
+
+        lab->dev->seen = 0;
+        snprintf(pattern, sizeof(pattern), "{'event': 'status', 'id': "
+                 "'dev-%d', 'states': ['received', 'verified', 'installed', "
+                 "'running']}", i);
+        lab_wait(lab->dev, pattern);
+    }
+    lab_got(lab, 2, file);
+    lab_serve(lab, NULL);
+    real_ends(lab, id, 0);
+}
+
 /* It goes on with the page after the last one that it had verified, and asks
  * the air for no more than is left. */
 static void test_device_resumes(void **state)
@@ -97,6 +143,7 @@ int main(void)
         REAL_TEST(test_gateway_late),
         REAL_TEST(test_gateway_away_in_the_middle),
         REAL_TEST(test_gateway_ends_in_the_middle),
+        REAL_TEST(test_gateway_alone),
         REAL_TEST(test_device_resumes),
     };
 
