@@ -8,6 +8,7 @@
 
 #include "muster/coap.h"
 #include "muster/parts.h"
+#include "tests/node/script_rekey.h"
 
 static void must(int rc)
 {
@@ -59,6 +60,7 @@ void script_clear(struct script *s)
         free(s->out[i]);
     free(s->taken);
     campaign_clear(&s->campaign);
+    script_scheme_clear(s);
     memset(s, 0, sizeof *s);
 }
 
@@ -212,8 +214,10 @@ static void on_camp(struct script *s, const struct mu_event *ev)
     uint8_t raw[256];
     struct mu_writer w = mu_writer(raw, sizeof raw);
     struct script_campaign *k = &s->campaign;
+    struct script_rekey *r = s->rekey;
+    bool rekey = r != NULL && r->live;
     struct mu_wide_page page = {.version = s->camp_version,
-                                .rows = k->live ? 1 : 0};
+                                .rows = (k->live ? 1u : 0u) + rekey};
 
     mu_wide_page_write(&page, &w);
     if (k->live) {
@@ -222,6 +226,14 @@ static void on_camp(struct script *s, const struct mu_event *ev)
                                        .session = k->session};
 
         memcpy(row.campaign, k->id, sizeof row.campaign);
+        mu_wide_camp_row_write(&row, &w);
+    }
+    if (rekey) {
+        struct mu_wide_camp_row row = {.number = r->number,
+                                       .command = MU_WIDE_RUN,
+                                       .session = r->session};
+
+        memcpy(row.campaign, r->id, sizeof row.campaign);
         mu_wide_camp_row_write(&row, &w);
     }
     must(mu_writer_end(&w));
@@ -258,7 +270,11 @@ static void on_details(struct script *s, const struct mu_event *ev)
     };
 
     must(mu_wide_campaign_ask_consume(ev->message.payload, id, &part));
-    if (!k->live || memcmp(id, k->id, sizeof id) != 0) {
+    bool rekey = script_rekey_details(s, ev, id, part, &m);
+
+    if (rekey && s->rekey->mute)
+        return;
+    if (!rekey && (!k->live || memcmp(id, k->id, sizeof id) != 0)) {
         answer(s, ev, MU_COAP_NOT_FOUND, (struct mu_bytes){NULL, 0});
         return;
     }
@@ -267,11 +283,18 @@ static void on_details(struct script *s, const struct mu_event *ev)
             members[0] |= (uint8_t)(1u << i);
     }
     m.members = MU_BYTES(members);
-    if (k->mode != MU_MODE_END_TO_END)
+    if (!rekey && k->mode != MU_MODE_END_TO_END)
         m.kb = s->kb;
-    details_tags(s, &m);
+    if (!rekey)
+        details_tags(s, &m);
     must(mu_wide_campaign_create(&m, &w));
     answer(s, ev, MU_COAP_CONTENT, mu_written(&w));
+}
+
+static bool report_rekey(const struct script *s, const struct mu_wide_report *m)
+{
+    return s->rekey != NULL &&
+           memcmp(s->rekey->id, m->campaign, MU_CAMPAIGN_ID) == 0;
 }
 
 static void report_ack(struct script *s, size_t device,
@@ -284,7 +307,10 @@ static void report_ack(struct script *s, size_t device,
                 (struct mu_bytes){NULL, 0}, 32, &kack));
     must(mu_ack_make(s->crypto, &kack, m->campaign,
                      mu_bytes_str(s->devices[device].name), m->state,
-                     m->reason, s->campaign.m.digest, ack));
+                     m->reason,
+                     report_rekey(s, m) ? s->rekey->digest
+                                        : s->campaign.m.digest,
+                     ack));
     if (s->false_ack == device + 1)
         ack[0] ^= 1;
     for (size_t b = 0; b < MU_ACK_LEN; b++)
@@ -323,7 +349,9 @@ static void on_report(struct script *s, const struct mu_event *ev)
     for (size_t i = m.first; i < s->devices_len; i++) {
         size_t n = i - m.first;
 
-        if (mu_bit_get(m.bitmap, n)) {
+        if (mu_bit_get(m.bitmap, n) && report_rekey(s, &m)) {
+            s->rekey->told[i] = m.state;
+        } else if (mu_bit_get(m.bitmap, n)) {
             s->devices[i].state = m.state;
             s->devices[i].reason = m.reason;
         }
@@ -385,13 +413,15 @@ static void keys_answer(struct script *s, struct script_device *d,
         m.keys[0].key = s->kb;
         m.keys_len = 1;
     }
+    if (d->member)
+        script_rekey_piece(s, (size_t)(d - s->devices), &in, &m);
     must(mu_keyfetch_response_create(&m, w));
 }
 
 static void on_protected(struct script *s, struct script_device *d,
                          const struct mu_event *ev)
 {
-    uint8_t raw[64], plain[2048], body[1024], out_raw[2048];
+    uint8_t raw[64], plain[2048], body[1280], out_raw[2048];
     struct mu_writer ow = mu_writer(raw, sizeof raw);
     struct mu_writer pw = mu_writer(plain, sizeof plain);
     struct mu_writer bw = mu_writer(body, sizeof body);

@@ -79,6 +79,7 @@ struct script {
     bool linked;
     uint32_t exchange;
     struct script_campaign campaign;
+    struct script_rekey *rekey; /* script_rekey.h; NULL: keys are fetched */
     struct mu_cast_peers peers;
     struct mu_object prepared_port;
     uint32_t reports, conflicts, tallies, area_pages;

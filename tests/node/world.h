@@ -93,6 +93,7 @@ struct world {
     uint64_t area_packets, area_bytes;
     void (*on_packet)(const struct mu_effect *e); /* of the area */
     uint32_t page_memory; /* of devices; 0: enough */
+    uint32_t member_mem;  /* of devices, for states of schemes */
     uint32_t area_rate;   /* bytes a second; 0: 200,000 */
     const struct mu_crypto *crypto; /* of devices */
     uint64_t steps;
