@@ -49,10 +49,10 @@ static int rows(struct sim_grid_conf conf, bool json, struct sum *sum,
             fputs(*first ? "  " : ",\n  ", stdout);
             sim_grid_json(&conf, &r, stdout);
         } else {
-            printf("%-9s %-8s %7s  %4u/%u  %9" PRIu64 " bytes %7.1f s  "
+            printf("%-9s %-14s %7s  %4u/%u  %9" PRIu64 " bytes %7.1f s  "
                    "adv %" PRIu64 " req %" PRIu64 " data %" PRIu64
                    " forged %" PRIu64 " refused %" PRIu64 "\n",
-                   conf.field ? "field" : "grid",
+                   conf.shape == SIM_GRID_RANDOM ? "random" : "grid",
                    sim_grid_attack_name(conf.attack),
                    conf.secured ? "secured" : "plain", r.complete, r.nodes,
                    r.bytes, r.virtual_seconds, r.adv, r.req, r.data, r.forged,
@@ -68,16 +68,12 @@ static int one(int argc, char **argv)
 {
     struct sim_grid_conf conf;
     struct sim_grid_result r;
-    int attack = SIM_GRID_PEACE;
 
     sim_grid_default(&conf);
     if (argc < 3 || !sim_grid_topology(&conf, argv[2]))
         return 2;
-    for (int i = 0; argc > 3 && i < SIM_GRID_ATTACKS; i++) {
-        if (strcmp(argv[3], sim_grid_attack_name((enum sim_grid_attack)i)) == 0)
-            attack = i;
-    }
-    conf.attack = (enum sim_grid_attack)attack;
+    if (argc > 3 && !sim_grid_attack_of(argv[3], &conf.attack))
+        return 2;
     conf.secured = argc <= 4 || strcmp(argv[4], "plain") != 0;
     if (argc > 5)
         conf.seed = strtoull(argv[5], NULL, 10);
@@ -115,7 +111,8 @@ static int table(bool json)
                attacked.wrong == 0;
     }
     conf.attack = SIM_GRID_PEACE;
-    conf.field = 1000;
+    if (!sim_grid_topology(&conf, "random:1000"))
+        return 2;
     if (rows(conf, json, &field, &first) != 0)
         return 2;
     good = good && field.complete == field.nodes && field.wrong == 0;

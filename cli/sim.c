@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/sim_mesh.h"
 #include "sim/fleet.h"
 
 static const char HELP[] =
@@ -39,6 +40,8 @@ static const char HELP[] =
     "  --seed S          same seed, same trace, byte for byte (1)\n"
     "  --trace FILE      write every decision, one a line (- for stderr)\n"
     "  --json            one JSON object\n"
+    "  --topology grid|random|line|tree|full   one area of many hops instead:\n"
+    "                    muster sim --topology grid --help\n"
     "\n"
     "exit code: 0 every device that should runs the object and no rule was\n"
     "broken; 2 some do not run it; 1 a rule was broken, or wrong usage\n";
@@ -191,6 +194,8 @@ int verb_sim(int argc, char **argv)
     struct sim_result result;
     const char *why = NULL;
     int o, index = 0;
+    if (cli_sim_mesh_wanted(argc, argv))
+        return cli_sim_mesh(argc, argv);
     sim_conf_default(&a.conf);
     optind = 1;
     while ((o = getopt_long(argc, argv, "", options, &index)) != -1) {

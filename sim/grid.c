@@ -6,7 +6,6 @@
  */
 #include "grid.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,15 +13,13 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "grid_world.h"
 
-#define PI 3.14159265358979323846
-#define FIELD_TRIES 200 /* for a field in which everybody is reached */
-
 enum { CHANNEL = 1, SESSION = 1, KG = 1, BACKOFF_MAX = 5 };
 
 void sim_grid_default(struct sim_grid_conf *conf)
 {
     *conf = (struct sim_grid_conf){
         .width = 20, .height = 20,
+        .fanout = 3,
         .range = 1.5, .degree = 16,
         .loss = 0.05, .collisions = true,
         .rate = 250000, .overhead = 31, /* IEEE 802.15.4, 6LoWPAN, UDP */
@@ -36,35 +33,7 @@ void sim_grid_default(struct sim_grid_conf *conf)
     };
 }
 
-bool sim_grid_topology(struct sim_grid_conf *conf, const char *text)
-{
-    unsigned a, b;
-    char end;
-
-    if (sscanf(text, "grid:%ux%u%c", &a, &b, &end) == 2 && a > 0 && b > 0 &&
-        a <= 200 && b <= 200) {
-        conf->width = a;
-        conf->height = b;
-        conf->field = 0;
-        return true;
-    }
-    if (sscanf(text, "field:%u%c", &a, &end) == 1 && a > 1 && a <= 40000) {
-        conf->field = a;
-        return true;
-    }
-    return false;
-}
-
-const char *sim_grid_attack_name(enum sim_grid_attack attack)
-{
-    static const char *const names[SIM_GRID_ATTACKS] = {
-        "none", "forger", "replayer", "greedy", "liar", "hole",
-    };
-
-    return names[attack];
-}
-
-static void must(bool holds, const char *what)
+void grid_must(bool holds, const char *what)
 {
     if (holds)
         return;
@@ -75,88 +44,6 @@ static void must(bool holds, const char *what)
 mu_time grid_airtime(const struct grid_world *w, size_t len)
 {
     return (mu_time)(len + w->conf.overhead) * 8000000 / w->conf.rate;
-}
-
-/* ---- where they stand ---- */
-
-static void world_place(struct grid_world *w)
-{
-    const struct sim_grid_conf *c = &w->conf;
-    double side = sqrt(w->honest * PI * c->range * c->range / c->degree);
-
-    for (uint32_t i = 0; i < w->len; i++) {
-        struct grid_node *n = &w->nodes[i];
-
-        if (i >= w->honest) { /* beside an honest one, never the source */
-            uint32_t at = (uint32_t)((uint64_t)(i - w->honest + 1) *
-                                     w->honest / (c->attackers + 1));
-            n->x = w->nodes[at].x + 0.1;
-            n->y = w->nodes[at].y + 0.1;
-        } else if (c->field > 0) {
-            n->x = side * (double)sim_rng_below(&w->rng, 1 << 20) / (1 << 20);
-            n->y = side * (double)sim_rng_below(&w->rng, 1 << 20) / (1 << 20);
-        } else {
-            n->x = i % c->width;
-            n->y = (double)(i / c->width);
-        }
-    }
-}
-
-static void world_links(struct grid_world *w)
-{
-    double reach = w->conf.range * w->conf.range;
-
-    for (uint32_t i = 0; i < w->len; i++) {
-        struct grid_node *n = &w->nodes[i];
-
-        n->near_len = 0;
-        n->near = realloc(n->near, w->len * sizeof(*n->near));
-        must(n->near != NULL, "memory");
-        for (uint32_t j = 0; j < w->len; j++) {
-            double dx = n->x - w->nodes[j].x, dy = n->y - w->nodes[j].y;
-
-            if (j != i && dx * dx + dy * dy <= reach)
-                n->near[n->near_len++] = j;
-        }
-    }
-}
-
-/* Hops from the source to the farthest honest node; 0: some are cut off. */
-static uint32_t world_hops(const struct grid_world *w)
-{
-    uint32_t *queue = malloc(w->len * sizeof(*queue));
-    uint32_t *hops = calloc(w->len, sizeof(*hops));
-    uint32_t head = 0, tail = 0, far = 0;
-
-    must(queue != NULL && hops != NULL, "memory");
-    queue[tail++] = 0;
-    hops[0] = 1;
-    while (head < tail) {
-        const struct grid_node *n = &w->nodes[queue[head++]];
-
-        far = hops[n->number] - 1;
-        for (uint32_t i = 0; i < n->near_len; i++) {
-            if (n->near[i] >= w->honest || hops[n->near[i]] != 0)
-                continue;
-            hops[n->near[i]] = hops[n->number] + 1;
-            queue[tail++] = n->near[i];
-        }
-    }
-    free(queue);
-    free(hops);
-    return tail == w->honest ? far : 0;
-}
-
-static int world_topology(struct grid_world *w)
-{
-    for (int i = 0; i < FIELD_TRIES; i++) {
-        world_place(w);
-        world_links(w);
-        w->out->hops = world_hops(w);
-        if (w->out->hops > 0)
-            return 0;
-    }
-    return MU_ERR_USAGE;
 }
 
 /* ---- what is sent ---- */
@@ -212,21 +99,30 @@ static void world_secured(struct grid_world *w, struct memory *plain,
         .epoch = 1,
     };
     struct mu_bytes all = mu_bytes(plain->data, plain->len);
+    struct mu_signer evil = {.alg = MU_ALG_ES256};
     uint8_t *work = malloc(len);
 
-    must(work != NULL, "memory");
+    grid_must(work != NULL, "memory");
     mu_sha256(w->crypto, &all, 1, m.digest);
-    must(mu_cast_prepare_init(&p, w->crypto, &o->shape, o->size, o->session,
+    grid_must(mu_cast_prepare_init(&p, w->crypto, &o->shape, o->size, o->session,
                               cek, &from, &to, work, len) == 0, "prepare");
     while (p.left > 0)
-        must(mu_cast_prepare_step(&p) == 0, "prepare");
+        grid_must(mu_cast_prepare_step(&p) == 0, "prepare");
     m.roots = mu_cast_prepare_roots(&p);
     w->server.alg = MU_ALG_ES256;
-    must(w->crypto->keypair(w->crypto->ctx, MU_ALG_ES256, &w->server.priv,
+    grid_must(w->crypto->keypair(w->crypto->ctx, MU_ALG_ES256, &w->server.priv,
                             w->server.pub, &pub_len) == 0, "key pair");
     w->server.pub_len = (uint8_t)pub_len;
-    must(mu_manifest_create(w->crypto, &w->server, &m, &out) == 0, "manifest");
+    grid_must(w->crypto->keypair(w->crypto->ctx, MU_ALG_ES256, &evil.priv,
+                                 evil.pub, &pub_len) == 0, "key pair");
+    evil.pub_len = (uint8_t)pub_len;
+    grid_must(mu_manifest_create(w->crypto, &w->server, &m, &out) == 0, "manifest");
     w->manifest_len = out.len;
+    m.version++;
+    out = mu_writer(w->evil, sizeof(w->evil));
+    grid_must(mu_manifest_create(w->crypto, &evil, &m, &out) == 0, "manifest");
+    w->evil_len = out.len;
+    mu_secret_clear(&evil.priv);
     free(work);
     w->trust = (struct mu_deluge_trust){w->crypto, &w->server, NULL};
     w->opener = (struct mu_deluge_opener){&w->trust, mu_deluge_open};
@@ -248,19 +144,19 @@ static int world_object(struct grid_world *w)
         free(plain.data);
         return MU_ERR_USAGE;
     }
-    must(plain.data != NULL, "memory");
+    grid_must(plain.data != NULL, "memory");
     sim_rng_fill(&w->rng, plain.data, c->size);
     sim_rng_fill(&w->rng, cek.bytes, cek.len);
     w->prepared_len = c->secured ? mu_cast_prepared_size(&w->object.shape,
                                                          c->size)
                                  : c->size + c->page_data; /* padding */
     w->prepared = calloc(1, w->prepared_len);
-    must(w->prepared != NULL, "memory");
+    grid_must(w->prepared != NULL, "memory");
     if (c->secured) {
         world_secured(w, &plain, &cek);
     } else {
         memcpy(w->prepared, plain.data, c->size);
-        must(mu_deluge_plain_create(&w->object, &out) == 0, "manifest");
+        grid_must(mu_deluge_plain_create(&w->object, &out) == 0, "manifest");
         w->manifest_len = out.len;
         w->opener = (struct mu_deluge_opener){NULL, mu_deluge_open_plain};
     }
@@ -309,13 +205,13 @@ static void node_begin(struct grid_world *w, struct grid_node *n)
     n->object = (struct mu_object){n, store_read, store_write, memory_sync};
     n->work = malloc(len);
     n->store = calloc(1, w->prepared_len);
-    must(n->work != NULL && n->store != NULL, "memory");
-    must(mu_deluge_init(&n->d, &conf, n->work, len, w->now) == 0, "init");
+    grid_must(n->work != NULL && n->store != NULL, "memory");
+    grid_must(mu_deluge_init(&n->d, &conf, n->work, len, w->now) == 0, "init");
     mu_deluge_control(&n->d, &w->kctl, KG);
     w->out->node_ram = (uint32_t)(sizeof(n->d) + len);
     if (n->number == 0) {
         memcpy(n->store, w->prepared, w->prepared_len);
-        must(mu_deluge_offer(&n->d, mu_bytes(w->manifest, w->manifest_len),
+        grid_must(mu_deluge_offer(&n->d, mu_bytes(w->manifest, w->manifest_len),
                              mu_deluge_object_pages(&w->object), w->now) == 0,
              "offer");
     }
@@ -336,8 +232,9 @@ static void timer_at(struct grid_world *w, struct grid_node *n, mu_time at)
 
 void grid_wake(struct grid_world *w, struct grid_node *n)
 {
-    mu_time at = n->attacker ? grid_attack_deadline(w, n)
-                             : mu_deluge_deadline(&n->d);
+    mu_time at = n->attacker && !grid_attack_relays(w)
+                     ? grid_attack_deadline(w, n)
+                     : mu_deluge_deadline(&n->d);
 
     if (n->sending)
         return; /* asked again when that is over */
@@ -408,12 +305,12 @@ static void air_hear(struct grid_world *w, struct grid_node *to,
     struct mu_bytes packet = mu_bytes(b->data, b->len);
 
     w->out->heard++;
-    if (to->attacker) {
+    if (to->attacker)
         grid_attack_heard(w, to, packet);
+    if (to->attacker && !grid_attack_relays(w))
         return;
-    }
     (void)!mu_deluge_packet(&to->d, w->now, packet);
-    if (to->done_at == 0 && mu_deluge_done(&to->d)) {
+    if (!to->attacker && to->done_at == 0 && mu_deluge_done(&to->d)) {
         to->done_at = w->now;
         w->done++;
     }
@@ -452,7 +349,7 @@ static void node_timer(struct grid_world *w, const struct sim_item *item)
 
     if (item->number != n->timer_number || n->sending)
         return;
-    if (n->signals > 0) {
+    if (n->signals > 0 && !(n->attacker && w->conf.attack == SIM_GRID_JAM)) {
         uint64_t slots = 1ull << n->backoff;
 
         if (n->backoff < BACKOFF_MAX)
@@ -511,7 +408,7 @@ static void world_count(struct grid_world *w)
     struct sim_grid_result *r = w->out;
     double *times = calloc(w->honest, sizeof(*times));
 
-    must(times != NULL, "memory");
+    grid_must(times != NULL, "memory");
     r->nodes = w->honest;
     for (uint32_t i = 0; i < w->honest; i++) {
         const struct grid_node *n = &w->nodes[i];
@@ -575,34 +472,34 @@ int sim_grid_run(const struct sim_grid_conf *conf, struct sim_grid_result *out)
     int rc;
 
     *out = (struct sim_grid_result){0};
-    w.honest = conf->field > 0 ? conf->field : conf->width * conf->height;
+    w.honest = sim_grid_nodes(conf);
     w.len = w.honest;
     if (conf->attack != SIM_GRID_PEACE)
         w.len += conf->attackers;
     if (w.honest < 2 || w.len > UINT16_MAX || conf->rate == 0)
         return MU_ERR_USAGE;
     w.crypto = mu_crypto_openssl();
-    must(w.crypto != NULL, "no crypto");
+    grid_must(w.crypto != NULL, "no crypto");
     sim_queue_init(&w.queue);
     sim_rng_seed(&w.rng, conf->seed, 1);
     w.kctl.len = 16;
     sim_rng_fill(&w.rng, w.kctl.bytes, w.kctl.len);
     w.nodes = calloc(w.len, sizeof(*w.nodes));
-    must(w.nodes != NULL, "memory");
+    grid_must(w.nodes != NULL, "memory");
     for (uint32_t i = 0; i < w.len; i++) {
         w.nodes[i].world = &w;
         w.nodes[i].number = i;
         w.nodes[i].attacker = i >= w.honest;
         w.nodes[i].timer = MU_TIME_NEVER;
     }
-    rc = world_topology(&w);
+    rc = grid_place(&w);
     if (rc == 0)
         rc = world_object(&w);
     if (rc == 0) {
         w.nodes[0].done_at = 1;
         w.done = 1;
         for (uint32_t i = 0; i < w.len; i++) {
-            if (i < w.honest)
+            if (i < w.honest || grid_attack_relays(&w))
                 node_begin(&w, &w.nodes[i]);
             grid_wake(&w, &w.nodes[i]);
         }

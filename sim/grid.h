@@ -12,21 +12,46 @@
 
 #include "muster/deluge.h"
 
+enum sim_grid_shape {
+    SIM_GRID_SQUARE, /* width x height, each reaches the eight around it */
+    SIM_GRID_RANDOM, /* nodes at random places */
+    SIM_GRID_LINE,   /* each reaches the one before and the one after */
+    SIM_GRID_TREE,   /* each reaches its parent and its children */
+    SIM_GRID_FULL,   /* each reaches all */
+    SIM_GRID_SHAPES
+};
+
+/* Who holds no key: */
+#define SIM_GRID_ATTACK_LIST(X)                                                \
+    X(PEACE, "none")                                                           \
+    X(BOGUS_DATA, "bogus-data")     /* changed copies of all it hears */       \
+    X(BOGUS_PARITY, "bogus-parity") /* packets that no page has */             \
+    X(REPLAY, "replay")             /* what it heard, again and again */       \
+    X(JAM, "jam")                   /* noise in bursts, a quarter of the time */ \
+    /* who holds the keys of the area, and is no relay: */                     \
+    X(RE_REQUEST, "re-request")     /* asks for page 0 without end */          \
+    X(MANIFEST_FLOOD, "manifest-flood") /* newer manifests, nobody's */        \
+    X(BLACK_HOLE, "black-hole")     /* offers everything, answers nothing */   \
+    X(EVIL_GATEWAY, "evil-gateway") /* a newer object under its own signature */ \
+    X(EVIL_DEVICE, "evil-device")   /* the last four in turns */               \
+    /* who takes part as others do, and: */                                    \
+    X(DROP, "drop")                 /* keeps back two packets of three */      \
+    X(MODIFY, "modify")             /* changes every packet it passes on */
+
 enum sim_grid_attack {
-    SIM_GRID_PEACE,
-    SIM_GRID_FORGER,   /* no key: changed copies of all it hears, many each */
-    SIM_GRID_REPLAYER, /* no key: all it hears, again and again */
-    SIM_GRID_GREEDY,   /* has the area key: asks for page 0 without end */
-    SIM_GRID_LIAR,     /* has it: newer manifests that nobody signed */
-    SIM_GRID_HOLE,     /* has it: offers everything, answers nothing */
+#define X(name, text) SIM_GRID_##name,
+    SIM_GRID_ATTACK_LIST(X)
+#undef X
     SIM_GRID_ATTACKS
 };
 
 struct sim_grid_conf {
-    uint32_t width, height; /* of a grid, at distance 1; or */
-    uint32_t field;         /* so many nodes at random places */
+    enum sim_grid_shape shape;
+    uint32_t width, height; /* of a grid, at distance 1 */
+    uint32_t nodes;         /* of anything else */
+    uint32_t fanout;        /* of a tree */
     double range;           /* of a radio */
-    double degree;          /* mean neighbours in a field */
+    double degree;          /* mean neighbours in a random field */
     double loss;            /* each link, each packet, beside collisions */
     bool collisions;
     uint32_t rate;          /* bits a second */
@@ -66,9 +91,14 @@ struct sim_grid_result {
 };
 
 void sim_grid_default(struct sim_grid_conf *conf);
-/* "grid:20x20", "field:1000"; false for anything else. */
+uint32_t sim_grid_nodes(const struct sim_grid_conf *conf);
+/* "grid:20x20", or "grid", "random", "line", "tree", "full" with ":N" nodes or,
+ * without, as many as before; false for anything else. */
 bool sim_grid_topology(struct sim_grid_conf *conf, const char *text);
+/* "random:1000" */
+void sim_grid_topology_text(const struct sim_grid_conf *conf, char to[32]);
 const char *sim_grid_attack_name(enum sim_grid_attack attack);
+bool sim_grid_attack_of(const char *name, enum sim_grid_attack *attack);
 /* 0, or MU_ERR_USAGE for a conf that makes no sense. */
 MU_MUST int sim_grid_run(const struct sim_grid_conf *conf,
                          struct sim_grid_result *out);

@@ -6,10 +6,10 @@
 
 static void put_topology(const struct sim_grid_conf *c, FILE *out)
 {
-    if (c->field > 0)
-        fprintf(out, "\"topology\": \"field:%u\"", c->field);
-    else
-        fprintf(out, "\"topology\": \"grid:%ux%u\"", c->width, c->height);
+    char shape[32];
+
+    sim_grid_topology_text(c, shape);
+    fprintf(out, "\"topology\": \"%s\"", shape);
     fprintf(out, ", \"secured\": %s, \"attack\": \"%s\", \"attackers\": %u",
             c->secured ? "true" : "false", sim_grid_attack_name(c->attack),
             c->attack == SIM_GRID_PEACE ? 0 : c->attackers);

@@ -33,7 +33,7 @@ struct grid_node {
     uint32_t kept_len, kept_at;
     uint16_t known[64], known_round[64]; /* nodes heard, their rounds */
     uint32_t known_len, known_at;
-    uint64_t turn;
+    uint64_t turn, beats;
 };
 
 struct grid_world {
@@ -54,15 +54,25 @@ struct grid_world {
     size_t manifest_len;
     struct mu_secret kctl;
     struct mu_signer server;
+    uint8_t evil[MU_ANNOUNCE_MAX]; /* manifest of who is not the server */
+    size_t evil_len;
     struct mu_deluge_trust trust;
     struct mu_deluge_opener opener;
 };
+
+void grid_must(bool holds, const char *what);
+
+/* grid_place.c: where they stand and whom they reach. MU_ERR_USAGE when some
+ * are cut off wherever they stand. */
+MU_MUST int grid_place(struct grid_world *w);
 
 void grid_wake(struct grid_world *w, struct grid_node *n);
 /* Time on the air of so many bytes of payload. */
 mu_time grid_airtime(const struct grid_world *w, size_t len);
 
 /* grid_attack.c */
+/* Whether attackers run the engine too. */
+bool grid_attack_relays(const struct grid_world *w);
 void grid_attack_heard(struct grid_world *w, struct grid_node *n,
                        struct mu_bytes packet);
 /* What it sends next, on the air like everybody; 0: nothing yet. */

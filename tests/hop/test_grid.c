@@ -82,7 +82,7 @@ static void test_field(void **state)
     struct sim_grid_result r;
 
     (void)state;
-    assert_true(sim_grid_topology(&conf, "field:150"));
+    assert_true(sim_grid_topology(&conf, "random:150"));
     r = run(&conf);
     assert_int_equal(r.nodes, 150);
     assert_true(r.hops > 3);
@@ -112,7 +112,7 @@ static void test_forger_unsecured(void **state)
     struct sim_grid_result r;
 
     (void)state;
-    conf.attack = SIM_GRID_FORGER;
+    conf.attack = SIM_GRID_BOGUS_DATA;
     conf.secured = false;
     conf.flood = 1;
     conf.time_max = 300;
@@ -129,7 +129,7 @@ static void test_greedy_after(void **state)
     (void)state;
     conf.linger = 60;
     peace = run(&conf);
-    conf.attack = SIM_GRID_GREEDY;
+    conf.attack = SIM_GRID_RE_REQUEST;
     r = run(&conf);
     assert_true(r.refused > 500);
     assert_true((double)r.bytes < 1.5 * (double)peace.bytes);
@@ -146,7 +146,16 @@ static void test_topologies(void **state)
     assert_int_equal(conf.height, 4);
     assert_false(sim_grid_topology(&conf, "grid:0x4"));
     assert_false(sim_grid_topology(&conf, "grid:3x4x"));
-    assert_false(sim_grid_topology(&conf, "field:1"));
+    assert_true(sim_grid_topology(&conf, "grid:1000"));
+    assert_int_equal(conf.width, 25);
+    assert_int_equal(conf.height, 40);
+    assert_true(sim_grid_topology(&conf, "line:7"));
+    assert_true(sim_grid_topology(&conf, "tree"));
+    assert_int_equal(conf.shape, SIM_GRID_TREE);
+    assert_int_equal(sim_grid_nodes(&conf), 7);
+    assert_false(sim_grid_topology(&conf, "random:1"));
+    assert_false(sim_grid_topology(&conf, "random:9x9"));
+    assert_false(sim_grid_topology(&conf, "fully"));
     assert_false(sim_grid_topology(&conf, "ring:5"));
 }
 
