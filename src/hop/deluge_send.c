@@ -11,7 +11,7 @@
 
 enum {
     ROUNDS_MAX = 8,      /* a request must name one of our last ADVs */
-    SHARE = 4,           /* times a page, for one neighbour */
+    SHARE = 8,           /* times a page, for one neighbour */
     TIMES = 8,           /* times the object, for all of them */
     REFILL_SECONDS = 60,
     DEFERRED_MAX = 64,   /* packets of others that one page waits for */
