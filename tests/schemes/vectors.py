@@ -121,6 +121,24 @@ def personal(scheme, slot, group_key, body):
     return head + ccm(key, bytes(13), head, group_key + body)
 
 
+def cbor(item):
+    """Deterministic CBOR of numbers, bytes, lists and maps."""
+    def head(major, n):
+        for add, size in ((24, 1), (25, 2), (26, 4), (27, 8)):
+            if n < 24:
+                return bytes([major << 5 | n])
+            if n < 1 << 8 * size:
+                return bytes([major << 5 | add]) + n.to_bytes(size, "big")
+    if isinstance(item, int):
+        return head(0, item)
+    if isinstance(item, bytes):
+        return head(2, len(item)) + item
+    if isinstance(item, list):
+        return head(4, len(item)) + b"".join(map(cbor, item))
+    return head(5, len(item)) + b"".join(cbor(k) + cbor(item[k])
+                                         for k in sorted(item))
+
+
 def say(name, pair):
     print(f"{name} = {pair[0].hex()}")
     print(f"{name}_key = {pair[1].hex()}")
@@ -140,3 +158,15 @@ say("lkh_1_left", lkh(1, 2, [(0, 0, 0), (1, 0, 1), (1, 1, 0)],
                       else 0))
 KEY = kdf(SEED, "group key", KID, 32)
 print(f"unicast_slot_3 = {personal(1, 3, KEY, b'').hex()}")
+
+# How it travels: s.5.5, s.7, s.4.
+LEFT, LEFT_KEY = sd([((2, 0), (0, 0)), ((2, 1), (0, 7))])
+CAMPAIGN = bytes(range(0xa0, 0xa8))
+print(f"inline_payload = "
+      f"{cbor({0: 3, 1: CAMPAIGN, 2: 9, 8: 17, 13: 7, 17: 0, 18: 1, 19: 1, 20: LEFT}).hex()}")
+print(f"held = {kdf(LEFT_KEY, 'held', KID, 32).hex()}")
+STATE = bytes([0x76]) + KID + struct.pack(">QI", BASE, 3) + prf("device", 3)
+print(f"fetch_request = "
+      f"{cbor({1: [KID], 2: [[9, BASE, NOW]], 3: [300, BASE, NOW, 512]}).hex()}")
+print(f"fetch_answer = "
+      f"{cbor({1: [[KID, LEFT_KEY, 0]], 2: [[9, 0]], 3: 7, 4: [9, 203, 0, STATE]}).hex()}")
