@@ -89,6 +89,8 @@ void api_groups_members(struct api_request *r);
 void api_groups_add(struct api_request *r);
 void api_groups_remove(struct api_request *r);
 void api_groups_rotate(struct api_request *r);
+void api_groups_explain(struct api_request *r);
+void api_groups_trace(struct api_request *r);
 void api_keys_list(struct api_request *r);
 void api_campaigns_list(struct api_request *r);
 void api_campaigns_push(struct api_request *r);
@@ -98,6 +100,14 @@ void api_campaigns_pause(struct api_request *r);
 void api_campaigns_resume(struct api_request *r);
 void api_campaigns_cancel(struct api_request *r);
 
+/* The scheme of a new group from a body; answers 400 and false when bad. */
+bool api_scheme_read(struct api_request *r, const json_t *body,
+                     struct mu_group_scheme *out);
+/* Adds what there is to say of a group's scheme. */
+void api_scheme_write(json_t *group, const struct mu_group_view *v);
+/* The cluster or level of a new member from a body, or MU_WHERE_ANY; answers
+ * 400 and false when bad. */
+bool api_where_read(struct api_request *r, const json_t *body, uint16_t *where);
 /* The group of that name; answers 404 and false when there is none. */
 bool api_group_find(struct api_request *r, const char *name,
                     struct mu_group_view *out);

@@ -50,6 +50,9 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
         "page", (json_int_t)v->page, "pages", (json_int_t)v->pages,
         "reports_refused", (json_int_t)v->reports_refused, "edition",
         (json_int_t)v->edition);
+    json_object_set_new(out, "what", json_string(v->what == MU_CAMPAIGN_KEY
+                                                     ? "key" : "object"));
+    json_object_set_new(out, "parts", json_integer(v->parts));
     json_object_update(out, more);
     json_decref(more);
     json_object_set_new(

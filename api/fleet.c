@@ -165,14 +165,14 @@ void api_groups_list(struct api_request *r)
             next = json_integer((json_int_t)after);
             break;
         }
-        json_array_append_new(
-            rows,
-            json_pack("{s:I,s:s,s:s,s:I,s:I,s:I}", "number",
-                      (json_int_t)v.number, "name", v.name, "mode",
-                      modes[v.mode % 3], "generation",
-                      (json_int_t)v.generation, "members",
-                      (json_int_t)v.members, "current",
-                      (json_int_t)v.current));
+        json_t *row = json_pack("{s:I,s:s,s:s,s:I,s:I,s:I}", "number",
+                                (json_int_t)v.number, "name", v.name, "mode",
+                                modes[v.mode % 3], "generation",
+                                (json_int_t)v.generation, "members",
+                                (json_int_t)v.members, "current",
+                                (json_int_t)v.current);
+        api_scheme_write(row, &v);
+        json_array_append_new(rows, row);
         after = v.number;
     }
     api_answer_list(r, "groups", rows, next);
@@ -186,6 +186,7 @@ void api_groups_create(struct api_request *r)
         return;
     const char *mode = json_string_value(json_object_get(body, "mode"));
     const char *name = json_string_value(json_object_get(body, "name"));
+    struct mu_group_scheme scheme;
     uint8_t m = 0;
     while (mode != NULL && m < 3 && strcmp(mode, modes[m]) != 0)
         m++;
@@ -193,10 +194,20 @@ void api_groups_create(struct api_request *r)
         api_error(r, 400, "mode: end-to-end, option-1 or option-2");
     } else if (name == NULL || strchr(name, '/') != NULL) {
         api_error(r, 400, "name: 1 to %d bytes without a slash", MU_NAME_MAX);
-    } else {
-        int rc = mu_server_group_create(
-            api_server(r), text_of(json_object_get(body, "name")), m, &number);
-        if (rc != 0)
+    } else if (api_scheme_read(r, body, &scheme)) {
+        int rc = mu_server_group_create_as(
+            api_server(r), text_of(json_object_get(body, "name")), m, &scheme,
+            &number);
+        if (rc == MU_ERR_USAGE && m != 0 && scheme.kind != MU_SCHEME_UNICAST)
+            api_error(r, 400, "scheme: the gateways of %s groups have a part "
+                              "in the key; only end-to-end goes with %s",
+                      modes[m], scheme.kind == MU_SCHEME_NONE
+                                    ? "auto"
+                                    : mu_scheme_name(
+                                          (enum mu_scheme_kind)scheme.kind));
+        else if (rc == MU_ERR_UNSUPPORTED)
+            api_error(r, 400, "scheme: the server runs with --scheme-kb 0");
+        else if (rc != 0)
             api_refuse(r, rc, "group");
         else
             api_when_durable(r, 201, json_pack("{s:I}", "number",
@@ -242,10 +253,11 @@ void api_groups_members(struct api_request *r)
 }
 
 /* False after having answered what is wrong with it. */
-static bool group_add_one(struct api_request *r, const char *id, size_t *added)
+static bool group_add_one(struct api_request *r, const char *id,
+                          uint16_t where, size_t *added)
 {
-    int rc = mu_server_group_add(api_server(r), mu_bytes_str(r->args[0]),
-                                 mu_bytes_str(id));
+    int rc = mu_server_group_add_at(api_server(r), mu_bytes_str(r->args[0]),
+                                    mu_bytes_str(id), where);
     api_taken(r);
     if (rc != 0)
         api_refuse(r, rc, id);
@@ -264,17 +276,20 @@ void api_groups_add(struct api_request *r)
     struct mu_device_view v;
     if (body == NULL)
         return;
-    bool good = api_group_find(r, r->args[0], &g);
+    uint16_t where;
+    bool good = api_group_find(r, r->args[0], &g) &&
+                api_where_read(r, body, &where);
     if (good)
         api_begin(r);
     json_array_foreach(json_object_get(body, "devices"), i, id) {
         const char *text = json_string_value(id);
-        good = good && group_add_one(r, text == NULL ? "" : text, &added);
+        good = good && group_add_one(r, text == NULL ? "" : text, where,
+                                     &added);
     }
     while (good && json_is_true(json_object_get(body, "all")) &&
            mu_server_device_next(api_server(r), mu_bytes_str(after), &v) == 0) {
         snprintf(after, sizeof after, "%s", v.identity);
-        good = v.revoked || group_add_one(r, after, &added);
+        good = v.revoked || group_add_one(r, after, where, &added);
     }
     if (good)
         api_when_durable(r, 200, json_pack("{s:I}", "added",

@@ -34,14 +34,27 @@ static const char GROUP_HELP[] =
     "muster group - the groups of the fleet\n"
     "\n"
     "usage: muster group create G [--mode end-to-end|option-1|option-2]\n"
-    "       muster group add G ID... | --all\n"
+    "                             [--scheme S [--members-max N] ...]\n"
+    "       muster group add G ID... | --all  [--cluster C | --level L]\n"
     "       muster group remove G ID\n"
     "       muster group list\n"
     "       muster group show G\n"
     "       muster group rotate G\n"
+    "       muster group explain G     what the next leave costs, by scheme\n"
+    "       muster group trace G FILE  whose keys are in the memory of a clone\n"
     "\n"
     "end-to-end: gateways cannot read. option-1: the gateway re-protects under\n"
     "its area's key. option-2: it hands the group's key to its devices.\n"
+    "  --scheme S          how the key changes: unicast (each member fetches\n"
+    "                      it), cluster, ladder, lkh, cs, sd, or auto\n"
+    "  --members-max N     no more than that join\n"
+    "  --clusters C        of a cluster group; --levels L of a ladder;\n"
+    "                      --degree D of lkh (4)\n"
+    "  --key-quorum Q      of the members, as 0.9 or 90%, must hold a new key\n"
+    "                      before it is used, unless somebody left (all)\n"
+    "  --key-deadline S    seconds after which it is used in any case (60)\n"
+    "  --leaves-per-day N, --joins-per-day N, --sleepers PERMILLE\n"
+    "                      what auto and explain reckon with\n"
     CLI_OPTIONS_HELP;
 
 static const char KEY_HELP[] =
@@ -52,9 +65,16 @@ static const char KEY_HELP[] =
     "                          how it gets there and how long it lasts\n"
     CLI_OPTIONS_HELP;
 
+#define ADMIN_NUMBERS 10
+
 struct admin {
     struct cli_client client;
-    const char *id, *key_file, *gateway, *mode;
+    const char *id, *key_file, *gateway, *mode, *scheme;
+    /* numbers of group create and add, by their names in the API */
+    struct admin_number {
+        const char *name, *text;
+    } numbers[ADMIN_NUMBERS];
+    const char *quorum; /* of group create */
     bool all, help, bad;
     const char *word; /* "list" */
     int argc;         /* words after it */
@@ -70,11 +90,29 @@ static void admin_options(struct admin *a, int argc, char **argv,
         {"gateway", required_argument, NULL, 'g'},
         {"mode", required_argument, NULL, 'm'},
         {"all", no_argument, NULL, 'a'},
+        {"scheme", required_argument, NULL, 's'},
+        {"members-max", required_argument, NULL, '0'},
+        {"clusters", required_argument, NULL, '1'},
+        {"levels", required_argument, NULL, '2'},
+        {"degree", required_argument, NULL, '3'},
+        {"key-deadline", required_argument, NULL, '4'},
+        {"leaves-per-day", required_argument, NULL, '5'},
+        {"joins-per-day", required_argument, NULL, '6'},
+        {"sleepers", required_argument, NULL, '7'},
+        {"cluster", required_argument, NULL, '8'},
+        {"level", required_argument, NULL, '9'},
+        {"key-quorum", required_argument, NULL, 'q'},
         CLI_OPTIONS,
         {NULL, 0, NULL, 0},
     };
+    static const char *const numbers[ADMIN_NUMBERS] = {
+        "members_max", "clusters", "levels", "degree", "key_deadline_s",
+        "leaves_per_day", "joins_per_day", "sleepers_permille", "cluster",
+        "level"};
     int o;
     memset(a, 0, sizeof *a);
+    for (int i = 0; i < ADMIN_NUMBERS; i++)
+        a->numbers[i].name = numbers[i];
     cli_client_init(&a->client, verb);
     optind = 1;
     while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -84,6 +122,12 @@ static void admin_options(struct admin *a, int argc, char **argv,
         case 'g': a->gateway = optarg; break;
         case 'm': a->mode = optarg; break;
         case 'a': a->all = true; break;
+        case 's': a->scheme = optarg; break;
+        case 'q': a->quorum = optarg; break;
+        case '0': case '1': case '2': case '3': case '4':
+        case '5': case '6': case '7': case '8': case '9':
+            a->numbers[o - '0'].text = optarg;
+            break;
         case 'H': a->help = true; break;
         default:
             if (!cli_client_option(&a->client, o, optarg))
@@ -278,14 +322,20 @@ int verb_admin_gateway(int argc, char **argv)
 
 static void group_print(const json_t *row)
 {
-    if (row == NULL)
-        printf("%-24s %8s %8s %-12s %s\n", "group", "members", "current",
-               "mode", "generation");
-    else
-        printf("%-24s %8lld %8lld %-12s %lld.%lld\n", cli_text(row, "name"),
-               cli_number(row, "members"), cli_number(row, "current"),
-               cli_text(row, "mode"), cli_number(row, "generation") >> 32,
-               cli_number(row, "generation") & 0xffffffff);
+    if (row == NULL) {
+        printf("%-24s %8s %8s %-12s %-8s %s\n", "group", "members", "current",
+               "mode", "scheme", "generation");
+        return;
+    }
+    printf("%-24s %8lld %8lld %-12s %-8s %lld.%lld", cli_text(row, "name"),
+           cli_number(row, "members"), cli_number(row, "current"),
+           cli_text(row, "mode"), cli_text(row, "scheme"),
+           cli_number(row, "generation") >> 32,
+           cli_number(row, "generation") & 0xffffffff);
+    if (cli_number(row, "dormant") != 0)
+        printf(", dormant %lld.%lld", cli_number(row, "dormant") >> 32,
+               cli_number(row, "dormant") & 0xffffffff);
+    putchar('\n');
 }
 
 static void member_print(const json_t *row)
@@ -328,10 +378,57 @@ static int key_kinds(struct admin *a)
     return CLI_ALL;
 }
 
+/* The numbers that were given, into a body; false after having said which is
+ * none. */
+static bool numbers_put(struct admin *a, json_t *body)
+{
+    for (int i = 0; i < ADMIN_NUMBERS; i++) {
+        char *end;
+        const char *text = a->numbers[i].text;
+        if (text == NULL)
+            continue;
+        long long n = strtoll(text, &end, 10);
+        if (end == text || *end != 0 || n < 0) {
+            cli_error(&a->client, "%s: '%s' is not a number",
+                      a->numbers[i].name, text);
+            return false;
+        }
+        json_object_set_new(body, a->numbers[i].name, json_integer(n));
+    }
+    return true;
+}
+
+/* "0.9", "90%", "1" of the members, in thousandths. */
+static bool quorum_put(struct admin *a, json_t *body)
+{
+    char *end;
+    if (a->quorum == NULL)
+        return true;
+    double q = strtod(a->quorum, &end);
+    if (end != a->quorum && *end == '%') {
+        q /= 100;
+        end++;
+    }
+    if (end == a->quorum || *end != 0 || !(q > 0 && q <= 1)) {
+        cli_error(&a->client, "--key-quorum: '%s' is not like 0.9 or 90%%",
+                  a->quorum);
+        return false;
+    }
+    json_object_set_new(body, "key_quorum_permille",
+                        json_integer((json_int_t)(q * 1000 + 0.5)));
+    return true;
+}
+
 static int group_create(struct admin *a)
 {
     json_t *body = json_pack("{s:s,s:s}", "name", a->argv[0], "mode",
                              a->mode == NULL ? "end-to-end" : a->mode);
+    if (a->scheme != NULL)
+        json_object_set_new(body, "scheme", json_string(a->scheme));
+    if (!numbers_put(a, body) || !quorum_put(a, body)) {
+        json_decref(body);
+        return CLI_FAILED;
+    }
     int code = admin_done(a, cli_send(&a->client, "POST", "/v1/groups", body),
                           "created");
     json_decref(body);
@@ -345,6 +442,10 @@ static int group_add(struct admin *a, const char *path)
     for (int i = 1; i < a->argc; i++)
         json_array_append_new(ids, json_string(a->argv[i]));
     json_t *body = json_pack("{s:o,s:b}", "devices", ids, "all", a->all);
+    if (!numbers_put(a, body)) {
+        json_decref(body);
+        return CLI_FAILED;
+    }
     json_t *answer = cli_send(&a->client, "POST", path, body);
     snprintf(text, sizeof text, "%lld members added",
              cli_number(answer, "added"));
@@ -363,9 +464,121 @@ static int group_remove(struct admin *a, const char *members)
     return code;
 }
 
+/* How its key changes, then its members. */
+static int group_show(struct admin *a, const char *members)
+{
+    size_t i;
+    json_t *row, *found = NULL;
+    if (!a->client.json) {
+        json_t *rows = admin_rows(a, "/v1/groups", "groups");
+        if (rows == NULL)
+            return CLI_FAILED;
+        json_array_foreach(rows, i, row)
+            if (strcmp(cli_text(row, "name"), a->argv[0]) == 0)
+                found = row;
+        if (found != NULL && cli_number(found, "base") != 0) {
+            printf("scheme %s%s%s%s; %lld members, %lld gone since its trees "
+                   "were made (%lld.%lld)\n",
+                   cli_text(found, "scheme"),
+                   json_is_true(json_object_get(found, "auto")) ? " (auto: "
+                                                                : "",
+                   cli_text(found, "reason"),
+                   json_is_true(json_object_get(found, "auto")) ? ")" : "",
+                   cli_number(found, "members"), cli_number(found, "gone"),
+                   cli_number(found, "base") >> 32,
+                   cli_number(found, "base") & 0xffffffff);
+            printf("key    %lld.%lld active, %lld of %lld have the newest\n",
+                   cli_number(found, "generation") >> 32,
+                   cli_number(found, "generation") & 0xffffffff,
+                   cli_number(found, "current"), cli_number(found, "members"));
+            if (cli_number(found, "dormant") != 0)
+                printf("       %lld.%lld dormant\n",
+                       cli_number(found, "dormant") >> 32,
+                       cli_number(found, "dormant") & 0xffffffff);
+        }
+        json_decref(rows);
+    }
+    return admin_list(a, members, "members", member_print);
+}
+
+static void explain_print(const json_t *e)
+{
+    size_t i;
+    json_t *c;
+    const json_t *f = json_object_get(e, "facts");
+    printf("%lld members, %lld gone; %lld leaves and %lld joins a day, "
+           "%lld of 1000 asleep; %lld bytes in a device\n\n",
+           cli_number(f, "members"), cli_number(f, "gone"),
+           cli_number(f, "leaves_per_day"), cli_number(f, "joins_per_day"),
+           cli_number(f, "sleepers_permille"), cli_number(f, "device_bytes"));
+    printf("%-9s %12s %7s %9s %14s %7s %14s\n", "", "to all", "wraps",
+           "told each", "to each, sum", "device", "bytes a day");
+    json_array_foreach(json_object_get(e, "schemes"), i, c)
+        printf("%-9s %12lld %7lld %9lld %14lld %7lld %14lld%s%s\n",
+               cli_text(c, "scheme"), cli_number(c, "multicast_bytes"),
+               cli_number(c, "wraps"), cli_number(c, "personal"),
+               cli_number(c, "personal_bytes"), cli_number(c, "device_bytes"),
+               cli_number(c, "day_bytes"),
+               json_is_true(json_object_get(c, "fits"))
+                   ? "" : "  does not fit the devices",
+               strcmp(cli_text(c, "scheme"), cli_text(e, "in_use")) == 0
+                   ? "  <- in use" : "");
+    printf("\nauto takes %s: %s\n", cli_text(e, "auto"),
+           cli_text(e, "reason"));
+}
+
+static int group_explain(struct admin *a, const char *path)
+{
+    json_t *answer = cli_get(&a->client, path);
+    if (answer == NULL)
+        return CLI_FAILED;
+    if (a->client.json)
+        cli_print_json(answer);
+    else
+        explain_print(answer);
+    json_decref(answer);
+    return CLI_ALL;
+}
+
+static void trace_print(const json_t *answer)
+{
+    size_t i, k;
+    json_t *hit, *device;
+    if (json_array_size(json_object_get(answer, "hits")) == 0)
+        puts("no key of this group is in it");
+    json_array_foreach(json_object_get(answer, "hits"), i, hit) {
+        printf(cli_number(hit, "places") == 1
+                   ? "the keys of one device, place %lld:\n"
+                   : "keys of at least one device of a part of the tree, from "
+                     "place %lld on:\n",
+               cli_number(hit, "slot"));
+        json_array_foreach(json_object_get(hit, "devices"), k, device)
+            printf("  %s%s\n", cli_text(device, "id"),
+                   json_is_true(json_object_get(device, "left"))
+                       ? " (left)" : "");
+        if (k == 0)
+            puts("  nobody is in this place");
+    }
+}
+
+static int group_trace(struct admin *a, const char *path)
+{
+    json_t *answer = cli_upload(&a->client, path, a->argv[1]);
+    if (answer == NULL)
+        return CLI_FAILED;
+    if (a->client.json)
+        cli_print_json(answer);
+    else
+        trace_print(answer);
+    json_decref(answer);
+    return CLI_ALL;
+}
+
 static int group_named(struct admin *a, const char *word)
 {
     char *name = cli_escape(a->argv[0]);
+    char *explain = cli_path("/v1/groups/%s/explain", name);
+    char *trace = cli_path("/v1/groups/%s/trace", name);
     char *members = cli_path("/v1/groups/%s/members", name);
     char *rotate = cli_path("/v1/groups/%s/rotate", name);
     int code = CLI_FAILED;
@@ -374,12 +587,18 @@ static int group_named(struct admin *a, const char *word)
     else if (strcmp(word, "remove") == 0 && a->argc == 2)
         code = group_remove(a, members);
     else if (strcmp(word, "show") == 0 && a->argc == 1)
-        code = admin_list(a, members, "members", member_print);
+        code = group_show(a, members);
+    else if (strcmp(word, "explain") == 0 && a->argc == 1)
+        code = group_explain(a, explain);
+    else if (strcmp(word, "trace") == 0 && a->argc == 2)
+        code = group_trace(a, trace);
     else if (strcmp(word, "rotate") == 0 && a->argc == 1)
         code = admin_done(a, cli_send(&a->client, "POST", rotate, NULL),
                           "the key is made anew");
     else
         code = admin_usage(a, GROUP_HELP);
+    free(trace);
+    free(explain);
     free(rotate);
     free(members);
     free(name);

@@ -247,6 +247,28 @@ struct mu_group_view {
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,
                                  struct mu_group_view *out);
+/* What the next leave costs, by scheme, and which one would be chosen. By
+ * formula, for the group as it is. MU_ERR_USAGE for an empty one. */
+struct mu_group_explain {
+    struct mu_scheme_facts facts;
+    struct mu_scheme_cost costs[MU_SCHEME_COUNT - 1]; /* by kind, from 1 */
+    uint8_t in_use; /* enum mu_scheme_kind */
+    struct mu_scheme_choice choice;
+};
+MU_MUST int mu_server_group_explain(struct mu_server *s, struct mu_bytes name,
+                                    struct mu_group_explain *out);
+/* Whose keys are in the memory of a clone (mu_scheme_trace), in the trees that
+ * the group has now. MU_ERR_UNSUPPORTED without such trees, MU_ERR_BUSY while
+ * the next key is made. */
+MU_MUST int mu_server_group_trace(struct mu_server *s, struct mu_bytes name,
+                                  struct mu_bytes dump,
+                                  struct mu_trace_hit *hits, size_t hits_max,
+                                  size_t *hits_len);
+/* The first one above `after` who has, or had, a place of a hit. */
+MU_MUST int mu_server_trace_next(struct mu_server *s, struct mu_bytes name,
+                                 const struct mu_trace_hit *hit,
+                                 struct mu_bytes after,
+                                 char identity[MU_ID_MAX + 1], bool *left);
 MU_MUST int mu_server_member_next(struct mu_server *s, uint32_t group,
                                   struct mu_bytes after,
                                   char identity[MU_ID_MAX + 1]);

@@ -198,6 +198,8 @@ void mu_srv_scheme_put(struct mu_server *s, uint32_t group,
                        const struct mu_scheme_record *sc);
 /* The record of a new group; MU_ERR_USAGE for a shape that cannot be. */
 MU_MUST int mu_srv_scheme_check(const struct mu_group_scheme *wish);
+/* Bytes that a device of ours has for a state, when it has not said. */
+#define MU_STATE_MEMORY 4096u
 /* A member comes, goes: its record is put, and the change is noted. */
 MU_MUST int mu_srv_scheme_join(struct mu_server *s, uint32_t group,
                                const struct mu_group_record *g,

@@ -24,7 +24,6 @@
 #define GONE_LEAST 8       /* leavers that are never worth new trees */
 #define DEGREE_DEFAULT 4
 #define SPARE_LEAST 64     /* places for newcomers in new trees */
-#define DEVICE_MEMORY 4096 /* bytes for a state, of one that has not said */
 
 /* ---- which, and how far ---------------------------------------------------- */
 
@@ -363,7 +362,7 @@ static void build_kind(struct mu_server *s)
         return;
     /* Nobody knows yet what the devices have: what ours have. */
     if (f.device_bytes == 0)
-        f.device_bytes = DEVICE_MEMORY;
+        f.device_bytes = MU_STATE_MEMORY;
     if (f.members == 0 || mu_scheme_choose(&f, &choice) != 0)
         choice.kind = MU_SCHEME_UNICAST;
     s->rekey.next.kind = (uint8_t)choice.kind;
