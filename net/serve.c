@@ -147,6 +147,7 @@ static int serve_engine(struct serve_run *r)
         .gateways_max = (uint16_t)c->gateways_max,
         .connections_max = c->connections_max,
         .rekey_s = c->rekey_s,
+        .scheme_mem = (size_t)c->scheme_kb * 1024u,
         .day_s = (uint64_t)time(NULL),
         .wide_address = "unicast",
         .wide_port = 0,

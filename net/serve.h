@@ -51,6 +51,7 @@ struct mu_serve_conf {
     uint16_t wide_overhead;    /* link, IP, UDP bytes of a packet */
     uint32_t campaigns_max, gateways_max, connections_max;
     uint32_t rekey_s;          /* 0: no periodic rekey */
+    uint32_t scheme_kb;        /* KiB for the trees of a group; 0: none */
     struct mu_cast_shape shape;
     struct mu_body_conf body;
     const struct mu_serve_extension *extension; /* NULL: none */
