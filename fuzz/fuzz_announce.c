@@ -20,6 +20,23 @@ static int announce_page(void *ctx, const struct mu_cast_page *page,
     return 0;
 }
 
+/* A look without the signature says the same, and shows what is within. */
+static void announce_inline(struct mu_bytes object, const struct mu_manifest *m)
+{
+    enum mu_announce_kind kind;
+    struct mu_manifest look;
+
+    if (mu_announce_peek(object, &kind, &look) != 0 ||
+        kind != MU_ANNOUNCE_INLINE || m->part >= m->parts ||
+        m->content.len == 0 || m->content.len > MU_INLINE_CONTENT_MAX ||
+        m->content.data < object.data ||
+        m->content.data + m->content.len > object.data + object.len ||
+        look.content.data != m->content.data ||
+        look.content.len != m->content.len || look.group != m->group ||
+        look.part != m->part || look.session != m->session)
+        abort();
+}
+
 /* What it promises must hold together well enough to start receiving. */
 static void announce_object(const struct mu_crypto *c,
                             const struct mu_secret *key,
@@ -32,8 +49,11 @@ static void announce_object(const struct mu_crypto *c,
     enum mu_announce_kind kind;
     struct mu_manifest m;
 
-    if (mu_announce_consume(c, &server, key, object, &kind, &m) != 0 ||
-        kind != MU_ANNOUNCE_MANIFEST)
+    if (mu_announce_consume(c, &server, key, object, &kind, &m) != 0)
+        return;
+    if (kind == MU_ANNOUNCE_INLINE)
+        announce_inline(object, &m);
+    if (kind != MU_ANNOUNCE_MANIFEST)
         return;
     if (m.roots.len > 0 && (m.roots.data < object.data ||
                             m.roots.data + m.roots.len >

@@ -11,9 +11,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 #define PAGE_MEMORY 6000
+#define MEMBER_MEMORY 256 /* a state of a small tree of subset difference */
 
 static struct mu_device device;
-static uint8_t work[PAGE_MEMORY];
+static uint8_t work[PAGE_MEMORY + (MU_DEVICE_GROUPS_MAX + 1) * MEMBER_MEMORY];
 
 static void device_begin(mu_time now)
 {
@@ -29,6 +30,7 @@ static void device_begin(mu_time now)
         .slot = &slot,
         .object_max = ENGINE_OBJECT,
         .page_memory = PAGE_MEMORY,
+        .member_mem = MEMBER_MEMORY,
         .software = mu_bytes_str("f"),
         .seed = 5,
     };
