@@ -140,10 +140,21 @@ static bool scheme_stateful(uint8_t kind)
            kind == MU_SCHEME_LKH;
 }
 
+/* It has a state of the place that it has now: one who left and came back
+ * may still have that of the place before. */
+static bool state_good(const struct mu_scheme_record *sc,
+                       const struct mu_device_group *entry,
+                       const struct mu_keyfetch_state *held)
+{
+    return held != NULL && held->base == sc->base &&
+           held->newest > entry->after;
+}
+
 static bool state_due(const struct mu_scheme_record *sc,
+                      const struct mu_device_group *entry,
                       const struct mu_keyfetch_state *held)
 {
-    return held == NULL || held->base != sc->base ||
+    return !state_good(sc, entry, held) ||
            (scheme_stateful(sc->kind) && held->newest != sc->generation);
 }
 
@@ -227,13 +238,13 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
         return fetch_forgotten(s, entry->number, &g,
                                held->base > held->newest ? held->base
                                                          : held->newest);
-    if (held != NULL && held->base == sc.base && entry->base != sc.base) {
+    if (state_good(&sc, entry, held) && entry->base != sc.base) {
         entry->base = sc.base;
         f->changed = true;
     }
     if (f->d->capability.member_memory == 0 ||
         sc.kind == MU_SCHEME_UNICAST || !mu_srv_member_placed(&sc, &m) ||
-        !state_due(&sc, held) || f->res.piece.len != 0)
+        !state_due(&sc, entry, held) || f->res.piece.len != 0)
         return 0;
     return state_give(f, entry->number, &sc, m.slot);
 }

@@ -194,10 +194,12 @@ void soul_fetch(struct band *b, struct soul *m)
         code = peer_fetch_as(&b->rig, &m->d, &req);
         m->fetches++;
         assert_true(++n < 40);
-        if (code != MU_COAP_CONTENT) {
-            m->linked = m->linked && code != MU_COAP_UNAUTHORIZED;
-            return; /* busy: it comes again when it is poked */
+        if (code == MU_COAP_UNAUTHORIZED) { /* the server forgot it */
+            m->linked = false;
+            continue;
         }
+        if (code != MU_COAP_CONTENT)
+            return; /* busy: it comes again when it is poked */
         for (uint8_t i = 0; i < m->d.keys.keys_len; i++)
             soul_take(b, m, m->d.keys.keys[i].kid.generation,
                       &m->d.keys.keys[i].key);
@@ -399,4 +401,15 @@ void band_check(struct band *b)
     }
     assert_int_equal(v.members, in);
     assert_int_equal(v.current, in);
+}
+
+void band_check_none(struct band *b)
+{
+    struct mu_group_view v = band_view(b);
+    assert_int_equal(v.members, 0);
+    for (unsigned i = 0; i < b->len; i++) {
+        unsigned had = b->souls[i].keys_len;
+        soul_fetch(b, &b->souls[i]);
+        assert_int_equal(b->souls[i].keys_len, had);
+    }
 }

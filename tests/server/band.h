@@ -71,5 +71,7 @@ struct mu_group_view band_view(struct band *b);
 /* Every member holds the newest key, and the server knows; nobody else has it,
  * whatever he tries. */
 void band_check(struct band *b);
+/* There are no members, and nobody has anything newer than he had. */
+void band_check_none(struct band *b);
 
 #endif
