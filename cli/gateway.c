@@ -11,7 +11,7 @@ struct gateway_args {
     uint32_t seed;
 };
 
-#define GATEWAY_OPTIONS 32
+#define GATEWAY_OPTIONS 40
 
 static void gateway_table(struct gateway_args *a,
                           struct cli_option table[GATEWAY_OPTIONS])
@@ -26,7 +26,8 @@ static void gateway_table(struct gateway_args *a,
         { "listen", CLI_TEXT, &c->listen, 0, 0, "HOST:PORT",
           "for devices; port 0: any", false },
         { "area-group", CLI_TEXT, &c->area_group, 0, 0, "ADDR:PORT",
-          "multicast group of the area network", false },
+          "multicast group of the area network, or unicast", false },
+        CLI_WAYS_OPTIONS(&c->ways),
         { "state", CLI_TEXT, &c->state_dir, 0, 0, "DIR",
           "journal and objects", false },
         { "iface", CLI_TEXT, &c->iface, 0, 0, "IF",

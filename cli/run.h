@@ -24,6 +24,16 @@
     { "log", CLI_TEXT, log, 0, 0, "LEVEL",                                     \
       "error, warn, info, debug or trace, on standard error", false }
 
+/* How a sender's packets get to where multicast does not. */
+#define CLI_WAYS_OPTIONS(ways)                                                 \
+    { "multicast-cost", CLI_NUMBER, &(ways)->multicast_cost, 0, 10000, "N",    \
+      "of a packet, in unicast copies: copies go to networks where they cost " \
+      "less; 0: multicast whenever there is a group", false },                 \
+    { "relay-listen", CLI_TEXT, &(ways)->listen, 0, 0, "HOST:PORT",            \
+      "for relays in networks that multicast does not reach", false },         \
+    { "relays", CLI_TEXT, &(ways)->relays, 0, 0, "FILE",                       \
+      "mode 0600: identity,key,network of each relay", false }
+
 /* Test aids of gateway and device. */
 #define CLI_DROP_OPTIONS(body, seed)                                           \
     { "drop-in", CLI_NUMBER, &(body)->drop_in, 0, 100, "PERCENT",              \

@@ -11,7 +11,7 @@ struct serve_args {
     uint32_t overhead, payload, page_data, page_parity, hash;
 };
 
-#define SERVE_OPTIONS 32
+#define SERVE_OPTIONS 48
 
 static void serve_table(struct serve_args *a,
                         struct cli_option table[SERVE_OPTIONS])
@@ -29,6 +29,7 @@ static void serve_table(struct serve_args *a,
           "for gateways; port 0: any", false },
         { "wide-group", CLI_TEXT, &c->wide_group, 0, 0, "ADDR:PORT",
           "multicast group of the gateways, or unicast", false },
+        CLI_WAYS_OPTIONS(&c->ways),
         { "wide-up", CLI_TEXT, &c->wide_up, 0, 0, "HOST:PORT",
           "where gateways send feedback; the host of --listen, any port",
           false },

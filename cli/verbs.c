@@ -14,6 +14,7 @@ const struct cli_verb cli_verbs[] = {
     { "serve", verb_serve, "run the server" },
     { "gateway", verb_gateway, "run a gateway; gateway add|list" },
     { "device", verb_device, "run devices; device import|add|list|revoke" },
+    { "relay", verb_relay, "run a relay into a network without multicast" },
     { "group", verb_group, "group create|add|remove|list|show|rotate" },
     { "push", verb_push, "send a file to a group and watch it arrive" },
     { "watch", verb_watch, "watch a campaign" },
@@ -24,7 +25,7 @@ const struct cli_verb cli_verbs[] = {
     { "key", verb_key, "key list: ids, kinds, generations, holders" },
     { "sim", verb_sim, "try a campaign on a simulated fleet" },
     { "decode", verb_decode, "any message of the wire as text" },
-    { "configfile", verb_configfile, "configfile serve|gateway|device" },
+    { "configfile", verb_configfile, "configfile serve|gateway|device|relay" },
     { "version", verb_version, "print the version" },
     { NULL, NULL, NULL },
 };
@@ -51,11 +52,13 @@ int verb_configfile(int argc, char **argv)
         cli_gateway_configfile();
     } else if (strcmp(what, "device") == 0) {
         cli_device_configfile();
+    } else if (strcmp(what, "relay") == 0) {
+        cli_relay_configfile();
     } else if (strcmp(what, "--help") == 0) {
         printf("muster configfile - a commented configuration file\n\n"
-               "usage: muster configfile serve|gateway|device > FILE\n");
+               "usage: muster configfile serve|gateway|device|relay > FILE\n");
     } else {
-        fprintf(stderr, "usage: muster configfile serve|gateway|device\n");
+        fprintf(stderr, "usage: muster configfile serve|gateway|device|relay\n");
         return 1;
     }
     return 0;

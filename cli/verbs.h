@@ -14,6 +14,7 @@ extern const struct cli_verb cli_verbs[]; /* ends with name NULL */
 int verb_serve(int argc, char **argv);
 int verb_gateway(int argc, char **argv);
 int verb_device(int argc, char **argv);
+int verb_relay(int argc, char **argv);
 int verb_configfile(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
@@ -21,5 +22,6 @@ int verb_version(int argc, char **argv);
 void cli_serve_configfile(void);
 void cli_gateway_configfile(void);
 void cli_device_configfile(void);
+void cli_relay_configfile(void);
 
 #endif

@@ -76,6 +76,10 @@ json_t *mu_body_counts(struct mu_body *b)
         counts_of(all, "area_port", &b->area.port);
     if (b->role == MU_ROLE_DEVICE)
         counts_of(all, "area_group", &b->area.group);
+    if (b->wide.overlay != NULL)
+        counts_of(all, "relays", mu_overlay_port(b->wide.overlay));
+    if (b->area.overlay != NULL)
+        counts_of(all, "relays", mu_overlay_port(b->area.overlay));
     json_object_set_new(all, "links", json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I}",
         "handshakes", (json_int_t)c->handshakes,
@@ -104,6 +108,8 @@ static void body_on_packet(void *ctx, struct mu_bytes packet,
     };
 
     (void)from; /* who sent it is what its tag says, not its address */
+    if (packet.len > MU_PACKET_MAX)
+        return;
     mu_node_event(&side->body->node, &ev);
 }
 
@@ -122,6 +128,7 @@ static void side_init(struct mu_body *b, struct mu_cast_side *side,
     *side = (struct mu_cast_side){ .channel = channel, .body = b };
     mu_udp_init(&side->port, body_on_packet, side);
     mu_udp_init(&side->group, body_on_packet, side);
+    mu_route_init(&side->route, 0);
 }
 
 /* After the socket is open: mu_udp_join and mu_udp_bind keep these. */
@@ -146,37 +153,67 @@ int mu_body_cast(struct mu_body *b, enum mu_channel channel, bool sender,
     return rc;
 }
 
+static void side_told(void *ctx)
+{
+    struct mu_cast_side *side = ctx;
+    struct mu_route *r = &side->route;
+
+    for (size_t i = 0; i < r->nets_len; i++) {
+        struct mu_route_net *n = &r->nets[i];
+        struct mu_route_cost cost = mu_route_cost(r, i);
+        const char *name = i == MU_ROUTE_HERE
+            ? "here" : mu_overlay_relay(side->overlay, i - 1)->identity;
+
+        if (!n->changed)
+            continue;
+        n->changed = false;
+        mu_log(MU_LOG_INFO, "way", "network=%s way=%s receivers=%" PRIu32
+               " copies_cost=%" PRIu32 " multicast_cost=%" PRIu32, name,
+               mu_route_way_name(n->way), n->receivers, cost.copies,
+               cost.multicast);
+        mu_body_report(side->body, "way", json_pack(
+            "{s:s, s:s, s:i, s:i, s:i}", "network", name,
+            "way", mu_route_way_name(n->way),
+            "receivers", (int)n->receivers, "copies_cost", (int)cost.copies,
+            "multicast_cost", (int)cost.multicast), false);
+    }
+}
+
+int mu_body_ways(struct mu_body *b, enum mu_channel channel,
+                 const struct mu_overlay_conf *conf,
+                 const struct mu_crypto *crypto, const char *group,
+                 struct mu_addr *bound)
+{
+    struct mu_cast_side *side = body_side(b, channel);
+
+    side->route.multicast_cost = conf->multicast_cost;
+    if (conf->listen == NULL && conf->relays == NULL)
+        return 0;
+    if (conf->listen == NULL || conf->relays == NULL || group == NULL) {
+        mu_log(MU_LOG_ERROR, "relays", "why=\"--relay-listen wants --relays, and "
+               "both want a multicast group\"");
+        return MU_ERR_USAGE;
+    }
+    return mu_overlay_open(&side->overlay, conf, crypto, &b->loop->uv,
+                           &side->route, group, side_told, side, bound);
+}
+
 static void side_copy(struct mu_cast_side *side, uint32_t link, uint16_t port)
 {
-    struct mu_cast_copy *copy = NULL, *grown;
     struct mu_addr to;
 
-    if (!mu_coap_peer(side->body->coap, link, &to))
+    if (port == 0 || !mu_coap_peer(side->body->coap, link, &to))
         return;
     mu_addr_set_port(&to, port);
-    for (size_t i = 0; i < side->copies_len; i++) {
-        if (side->copies[i].link == link)
-            copy = &side->copies[i];
-    }
-    if (copy == NULL) {
-        grown = realloc(side->copies,
-                        (side->copies_len + 1) * sizeof(*grown));
-        if (grown == NULL)
-            return;
-        side->copies = grown;
-        copy = &grown[side->copies_len++];
-    }
-    *copy = (struct mu_cast_copy){ link, to };
+    if (mu_route_copy(&side->route, link, &to) != 0)
+        mu_log(MU_LOG_ERROR, "way", "link=%" PRIu32, link);
+    side_told(side);
 }
 
 static void side_copy_end(struct mu_cast_side *side, uint32_t link)
 {
-    for (size_t i = 0; i < side->copies_len; i++) {
-        if (side->copies[i].link == link) {
-            side->copies[i] = side->copies[--side->copies_len];
-            return;
-        }
-    }
+    mu_route_copy_end(&side->route, link);
+    side_told(side);
 }
 
 static void side_sender_channel(struct mu_cast_side *side,
@@ -187,8 +224,12 @@ static void side_sender_channel(struct mu_cast_side *side,
         return;
     }
     if (mu_addr_host(e->address, e->port, &side->to) != 0 ||
-        mu_udp_scope(&side->to, side->body->iface) != 0)
+        mu_udp_scope(&side->to, side->body->iface) != 0) {
         mu_log(MU_LOG_ERROR, "channel", "address=%s", e->address);
+        return;
+    }
+    mu_route_up(&side->route, MU_ROUTE_HERE, true);
+    side_told(side);
 }
 
 static void side_receiver_channel(struct mu_cast_side *side,
@@ -221,18 +262,25 @@ static void side_send(struct mu_cast_side *side, const struct mu_effect *e)
         mu_udp_send(&side->port, &side->to, e->packet);
         return;
     }
-    mu_udp_send(&side->port, &side->to, e->packet);
-    for (size_t i = 0; i < side->copies_len; i++)
-        mu_udp_send(&side->port, &side->copies[i].to, e->packet);
+    const struct mu_route *r = &side->route;
+
+    if (r->nets[MU_ROUTE_HERE].way == MU_ROUTE_GROUP)
+        mu_udp_send(&side->port, &side->to, e->packet);
+    if (side->overlay != NULL)
+        mu_overlay_send(side->overlay, e->packet);
+    for (size_t i = 0; i < r->copies_len; i++) {
+        if (r->nets[r->copies[i].net].way == MU_ROUTE_COPIES)
+            mu_udp_send(&side->port, &r->copies[i].to, e->packet);
+    }
 }
 
 static void side_close(struct mu_cast_side *side)
 {
     mu_udp_close(&side->port);
     mu_udp_close(&side->group);
-    free(side->copies);
-    side->copies = NULL;
-    side->copies_len = 0;
+    mu_overlay_close(side->overlay);
+    side->overlay = NULL;
+    mu_route_clear(&side->route);
 }
 
 /* ---- hooks ------------------------------------------------------------- */
@@ -336,6 +384,7 @@ static void body_effect(void *ctx, const struct mu_effect *e)
         break;
     case MU_DO_LINK_CLOSE:
         mu_coap_shut(b->coap, e->link);
+        side_copy_end(b->role == MU_ROLE_SERVER ? &b->wide : &b->area, e->link);
         break;
     case MU_DO_CHANNEL:
         side = body_side(b, e->channel);
@@ -362,6 +411,10 @@ static void body_flush(void *ctx)
 
     mu_udp_flush(&b->wide.port);
     mu_udp_flush(&b->area.port);
+    if (b->wide.overlay != NULL)
+        mu_overlay_flush(b->wide.overlay);
+    if (b->area.overlay != NULL)
+        mu_overlay_flush(b->area.overlay);
 }
 
 static bool body_poll(void *ctx)
@@ -413,6 +466,9 @@ static void body_on_link(void *ctx, struct mu_event *ev)
 
     if (ev->kind == MU_EV_LINK_DOWN && b->role == MU_ROLE_SERVER)
         side_copy_end(&b->wide, ev->link);
+    if (ev->kind == MU_EV_LINK_DOWN && b->role == MU_ROLE_GATEWAY &&
+        ev->link != MU_LINK_UP_NODE)
+        side_copy_end(&b->area, ev->link);
     if (ev->kind == MU_EV_LINK_UP || ev->kind == MU_EV_LINK_DOWN)
         mu_body_report(b, "link", json_pack(
             "{s:i, s:b, s:s}", "link", (int)ev->link,

@@ -12,6 +12,7 @@
 #include "net/coap_link.h"
 #include "net/hook.h"
 #include "net/loop.h"
+#include "net/overlay.h"
 #include "net/udp_cast.h"
 
 enum mu_role { MU_ROLE_DEVICE, MU_ROLE_GATEWAY, MU_ROLE_SERVER };
@@ -31,11 +32,6 @@ struct mu_body_conf {
 /* What the defaults of the programs are. */
 extern const struct mu_body_conf mu_body_defaults;
 
-struct mu_cast_copy { /* unicast copies of the wide-area cast */
-    uint32_t link;
-    struct mu_addr to;
-};
-
 /* One channel: the sender's side or the receiver's. */
 struct mu_cast_side {
     enum mu_channel channel;
@@ -46,8 +42,8 @@ struct mu_cast_side {
     struct mu_udp group;     /* receiver: the multicast group */
     struct mu_addr to;       /* sender: group; receiver: feedback at the sender */
     uint16_t up_port;        /* receiver: of the sender */
-    struct mu_cast_copy *copies;
-    size_t copies_len;
+    struct mu_route route;   /* sender: which way to whom */
+    struct mu_overlay *overlay; /* sender: its relays, or NULL */
 };
 
 struct mu_body {
@@ -84,6 +80,12 @@ MU_MUST int mu_body_listen(struct mu_body *b, const struct mu_addr *at,
  * the engine. The receiver's side: the port for copies and feedback. */
 MU_MUST int mu_body_cast(struct mu_body *b, enum mu_channel channel,
                          bool sender, const struct mu_addr *at,
+                         struct mu_addr *bound);
+/* After it, for a sender: the ways its packets may take. `group`: its multicast
+ * group as text, which relays send to as well; NULL: there is none. */
+MU_MUST int mu_body_ways(struct mu_body *b, enum mu_channel channel,
+                         const struct mu_overlay_conf *conf,
+                         const struct mu_crypto *crypto, const char *group,
                          struct mu_addr *bound);
 void mu_body_close(struct mu_body *b);
 

@@ -146,7 +146,7 @@ static int unit_state(struct device_unit *u, const char *dir,
 }
 
 static int unit_engine(struct device_unit *u, const struct device_fleet *f,
-                       const struct mu_secret *kmr)
+                       const struct mu_secret *kmr, uint16_t copy_port)
 {
     struct mu_device_conf conf = {
         .crypto = f->crypto,
@@ -158,6 +158,7 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
         .page_memory = f->conf->page_memory * 1024,
         .member_mem = f->conf->key_memory,
         .software = mu_bytes_str(SOFTWARE),
+        .copy_port = copy_port,
         .tap = mu_mesh_tap(u->mesh),
     };
     int rc = f->crypto->random(f->crypto->ctx, &conf.seed, sizeof(conf.seed));
@@ -174,9 +175,9 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
     return rc;
 }
 
-static int unit_sockets(struct device_unit *u)
+static int unit_sockets(struct device_unit *u, struct mu_addr *bound)
 {
-    struct mu_addr gateway, any, bound;
+    struct mu_addr gateway, any;
     int rc = mu_addr_parse(u->body.upper, &gateway);
 
     if (rc != 0) {
@@ -187,7 +188,7 @@ static int unit_sockets(struct device_unit *u)
     rc = mu_addr_parse(gateway.sa.sa_family == AF_INET6 ? "[::]:0"
                                                         : "0.0.0.0:0", &any);
     if (rc == 0)
-        rc = mu_body_cast(&u->body, MU_CHANNEL_AREA, false, &any, &bound);
+        rc = mu_body_cast(&u->body, MU_CHANNEL_AREA, false, &any, bound);
     return rc;
 }
 
@@ -198,6 +199,7 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
     struct mu_engine engine = {
         &u->engine, device_step, device_next, device_deadline,
     };
+    struct mu_addr bound;
     int rc;
 
     if (kmr == NULL) {
@@ -221,9 +223,9 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
                           &u->engine, dir,
                           (uint64_t)f->conf->object_max * 1024);
     if (rc == 0)
-        rc = unit_engine(u, f, kmr);
-    if (rc == 0)
-        rc = unit_sockets(u);
+        rc = unit_sockets(u, &bound);
+    if (rc == 0) /* out of reach of the gateway's cast, copies are too */
+        rc = unit_engine(u, f, kmr, u->body.beyond ? 0 : mu_addr_port(&bound));
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "device", "id=%s error=%s", u->identity,
                mu_err_name(rc));

@@ -26,11 +26,12 @@ struct gateway_run {
     struct mu_store store;
     struct mu_depot_files *files;
     struct mu_depot depot;
-    struct mu_addr listen, area, area_up, wide;
+    struct mu_addr listen, area, area_up, wide, relays;
     void *work;
     size_t work_len;
     struct mu_gateway_status shown;
     bool looped, opened, inited;
+    bool no_group; /* of the area: copies alone */
 };
 
 static int gateway_step(void *state, const struct mu_event *ev)
@@ -98,14 +99,15 @@ static int gateway_addresses(struct gateway_run *g)
 
     if (rc == 0)
         rc = gateway_address("listen", g->conf->listen, &g->listen);
-    if (rc == 0)
+    if (rc == 0 && !g->no_group)
         rc = gateway_address("area-group", g->conf->area_group, &g->area);
     if (rc != 0)
         return rc;
-    if (!mu_addr_is_multicast(&g->area) || mu_addr_port(&g->area) == 0 ||
-        g->area.sa.sa_family != g->listen.sa.sa_family) {
+    if (!g->no_group &&
+        (!mu_addr_is_multicast(&g->area) || mu_addr_port(&g->area) == 0 ||
+         g->area.sa.sa_family != g->listen.sa.sa_family)) {
         mu_log(MU_LOG_ERROR, "area-group", "text=%s why=\"a multicast address "
-               "with a port, of the same family as --listen\"",
+               "with a port, of the same family as --listen, or unicast\"",
                g->conf->area_group);
         return MU_ERR_USAGE;
     }
@@ -149,6 +151,10 @@ static int gateway_sockets(struct gateway_run *g)
                           &g->wide);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "cast-port", "error=%s", mu_err_name(rc));
+    if (rc == 0)
+        rc = mu_body_ways(&g->body, MU_CHANNEL_AREA, &g->conf->ways, g->crypto,
+                          g->no_group ? NULL : g->conf->area_group,
+                          &g->relays);
     return rc;
 }
 
@@ -164,7 +170,7 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
         .devices_max = (uint16_t)c->devices_max,
         .payload_max = (uint16_t)c->payload_max,
         .page_packets_max = (uint16_t)c->page_packets_max,
-        .area_port = mu_addr_port(&g->area),
+        .area_port = g->no_group ? 0 : mu_addr_port(&g->area),
         .area_up_port = mu_addr_port(&g->area_up),
         .wide_port = mu_addr_port(&g->wide),
         .area_rate = c->rate,
@@ -177,7 +183,10 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
 
     if (rc != 0)
         return rc;
-    mu_addr_host_text(&g->area, conf.area_address);
+    if (g->no_group)
+        snprintf(conf.area_address, sizeof(conf.area_address), "unicast");
+    else
+        mu_addr_host_text(&g->area, conf.area_address);
     conf.area_address[strcspn(conf.area_address, "%")] = '\0'; /* our zone */
     g->work_len = mu_gateway_work(&conf);
     g->work = calloc(1, g->work_len == 0 ? 1 : g->work_len);
@@ -222,13 +231,18 @@ static int gateway_open(struct gateway_run *g, const struct mu_secret *kmr)
 
 static void gateway_ready(struct gateway_run *g)
 {
-    char listen[MU_ADDR_PORT_TEXT], area[MU_ADDR_PORT_TEXT];
+    char listen[MU_ADDR_PORT_TEXT], area[MU_ADDR_PORT_TEXT] = "unicast";
+    char relays[MU_ADDR_PORT_TEXT] = "";
 
     mu_addr_text(&g->listen, listen);
-    mu_addr_text(&g->area, area);
+    if (!g->no_group)
+        mu_addr_text(&g->area, area);
+    if (g->relays.len != 0)
+        mu_addr_text(&g->relays, relays);
     mu_node_start(&g->body.node);
     mu_body_report(&g->body, "ready",
-                   json_pack("{s:s, s:s, s:s, s:i, s:i}", "role", "gateway",
+                   json_pack("{s:s, s:s, s:s, s:s, s:i, s:i}", "role", "gateway",
+                             "relay_listen", relays,
                              "listen", listen, "area_group", area,
                              "area_up_port", (int)mu_addr_port(&g->area_up),
                              "wide_port", (int)mu_addr_port(&g->wide)), true);
@@ -264,6 +278,7 @@ int mu_gateway_run(const struct mu_gateway_run_conf *conf)
     if (g == NULL)
         return 1;
     g->conf = conf;
+    g->no_group = strcmp(conf->area_group, "unicast") == 0;
     g->crypto = mu_crypto_openssl();
     rc = g->crypto == NULL ? MU_ERR_CRYPTO : mu_crypto_selftest(g->crypto);
     if (rc != 0) {

@@ -11,7 +11,8 @@ struct mu_gateway_run_conf {
     const char *key_file;
     const char *server;      /* HOST:PORT */
     const char *listen;      /* HOST:PORT of the DTLS endpoint */
-    const char *area_group;  /* ADDRESS:PORT */
+    const char *area_group;  /* ADDRESS:PORT or "unicast" */
+    struct mu_overlay_conf ways; /* to the devices */
     const char *state_dir;
     const char *iface;
     uint32_t area_up_port;   /* feedback; 0: any, on the host of `listen` */

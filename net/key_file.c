@@ -58,6 +58,14 @@ static size_t key_trim(const char **text, size_t len)
     return len;
 }
 
+static void key_more(char to[MU_ID_MAX + 1], const char *text, size_t len)
+{
+    const char *comma = memchr(text, ',', len);
+    size_t n = key_trim(&text, comma == NULL ? len : (size_t)(comma - text));
+
+    memcpy(to, text, n < MU_ID_MAX ? n : MU_ID_MAX);
+}
+
 static int key_row(struct mu_key_file *f, const char *line, size_t len,
                    const struct mu_crypto *crypto)
 {
@@ -75,8 +83,10 @@ static int key_row(struct mu_key_file *f, const char *line, size_t len,
         key = comma + 1;
         key_len = len - (size_t)(key - line);
         comma = memchr(key, ',', key_len);
-        if (comma != NULL)
+        if (comma != NULL) {
             key_len = (size_t)(comma - key);
+            key_more(row.more, comma + 1, len - (size_t)(comma + 1 - line));
+        }
     }
     key_len = key_trim(&key, key_len);
     if (f->len == 0 && strcasecmp(row.identity, "identity") == 0)

@@ -13,6 +13,7 @@
 struct mu_key_row {
     char identity[MU_ID_MAX + 1]; /* empty: a file with one key */
     struct mu_secret kmr;         /* made by mu_kmr_from */
+    char more[MU_ID_MAX + 1];     /* the third column, cut to fit */
 };
 
 struct mu_key_file {

@@ -18,7 +18,7 @@ struct serve_run {
     struct mu_loop loop;
     struct mu_store store;
     struct mu_secret master;
-    struct mu_addr listen, wide_group, wide_up;
+    struct mu_addr listen, wide_group, wide_up, relays;
     size_t work_len;
     bool looped, opened, inited, extended;
 };
@@ -122,6 +122,10 @@ static int serve_sockets(struct serve_run *r)
     rc = mu_body_cast(b, MU_CHANNEL_WIDE, true, &r->wide_up, &r->wide_up);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "wide-up", "error=%s", mu_err_name(rc));
+    if (rc == 0)
+        rc = mu_body_ways(b, MU_CHANNEL_WIDE, &r->serve.conf.ways,
+                          r->serve.crypto, r->wide_group.len == 0
+                              ? NULL : r->serve.conf.wide_group, &r->relays);
     return rc;
 }
 
@@ -215,13 +219,16 @@ static int serve_open(struct serve_run *r)
 static int serve_ready(struct serve_run *r)
 {
     struct mu_serve *s = &r->serve;
-    char listen[MU_ADDR_PORT_TEXT];
+    char listen[MU_ADDR_PORT_TEXT], relays[MU_ADDR_PORT_TEXT] = "";
     json_t *ready;
     int rc = 0;
 
     mu_addr_text(&r->listen, listen);
-    ready = json_pack("{s:s, s:s, s:s, s:i}", "role", "serve", "listen",
+    if (r->relays.len != 0)
+        mu_addr_text(&r->relays, relays);
+    ready = json_pack("{s:s, s:s, s:s, s:s, s:i}", "role", "serve", "listen",
                       listen, "wide_group", s->conf.wide_group,
+                      "relay_listen", relays,
                       "wide_up_port", (int)mu_addr_port(&r->wide_up));
     mu_node_start(&s->body.node);
     if (s->conf.extension != NULL) {

@@ -43,6 +43,7 @@ struct mu_serve_conf {
     const char *master_key_file; /* made, mode 0600, when it is not there */
     const char *listen;        /* HOST:PORT of the DTLS endpoint */
     const char *wide_group;    /* ADDRESS:PORT or "unicast" */
+    struct mu_overlay_conf ways; /* to the gateways */
     const char *wide_up;       /* HOST:PORT for feedback; port 0: any */
     const char *iface;         /* multicast interface; NULL: the system's */
     const char *http_listen;   /* HOST:PORT for the extension; NULL: none */

@@ -13,7 +13,7 @@
 
 #define UDP_RX_BATCH 32
 #define UDP_TX_BATCH 64
-#define UDP_ROOM 2048      /* above MU_PACKET_MAX: too long is seen, not cut */
+#define UDP_ROOM 2048      /* above MU_UDP_MAX: too long is seen, not cut */
 #define UDP_WAIT_MS 10     /* for room in the socket before a packet is lost */
 #define UDP_READS_MAX 64   /* batches in a row before others get their turn */
 
@@ -21,7 +21,7 @@ struct mu_udp_batch {
     unsigned len;
     struct mu_addr to[UDP_TX_BATCH];
     uint16_t size[UDP_TX_BATCH];
-    uint8_t data[UDP_TX_BATCH][MU_PACKET_MAX];
+    uint8_t data[UDP_TX_BATCH][MU_UDP_MAX];
 };
 
 void mu_udp_init(struct mu_udp *u,
@@ -58,7 +58,7 @@ static void udp_take(struct mu_udp *u, const uint8_t *data, size_t len,
 
     u->counts.rx_packets++;
     u->counts.rx_bytes += len;
-    if (len == 0 || len > MU_PACKET_MAX || udp_lose(u))
+    if (len == 0 || len > MU_UDP_MAX || udp_lose(u))
         return;
     if (from_len <= sizeof(a.in6)) {
         memcpy(&a.in6, from, from_len);
@@ -329,7 +329,7 @@ void mu_udp_send(struct mu_udp *u, const struct mu_addr *to,
 {
     struct mu_udp_batch *b = u->batch;
 
-    if (u->fd < 0 || packet.len > MU_PACKET_MAX || to->len == 0)
+    if (u->fd < 0 || packet.len > MU_UDP_MAX || to->len == 0)
         return;
     if (b == NULL) {
         if (sendto(u->fd, packet.data, packet.len, MSG_DONTWAIT, &to->sa,

@@ -11,6 +11,7 @@
 #include "muster/limits.h"
 #include "net/addr.h"
 
+#define MU_UDP_MAX (MU_PACKET_MAX + 32) /* bytes of a datagram: with a tunnel */
 #define MU_UDP_BUFFER (4 << 20) /* bytes asked for: a page and more in a burst */
 
 struct mu_udp_counts {

@@ -18,6 +18,7 @@
 struct mu_area_hello {
     struct mu_bytes software;
     struct mu_capability capability;
+    uint16_t port; /* where it takes copies of the cast; 0: nowhere */
 };
 
 MU_MUST int mu_area_hello_create(const struct mu_area_hello *m,

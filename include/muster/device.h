@@ -38,6 +38,8 @@ struct mu_device_conf {
                                        at most MU_MEMBER_STATE_MAX */
     struct mu_bytes software;       /* version text for /hello */
     uint32_t seed;                  /* back-off jitter */
+    uint16_t copy_port;             /* where it hears copies of the area's cast;
+                                       0: nowhere */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
                                         without a gateway too */
 };

@@ -35,6 +35,8 @@ struct mu_gateway_device {
     bool linked;
     bool close_due;
     bool kg_due, poke_due;
+    bool copy_due;     /* tell the body where it takes copies: copy_port */
+    uint16_t copy_port;
     uint8_t hand_due;  /* bit per session slot */
     uint8_t hand_done; /* bit per session slot: it has what it needs */
     uint8_t push;      /* in flight, enum mu_gateway_push */
@@ -289,7 +291,7 @@ struct mu_gateway {
     struct mu_ask asks[MU_GATEWAY_ASK_COUNT];
     struct mu_replies replies;
     struct mu_gateway_server server;
-    bool wide_channel_due, area_channel_due;
+    bool wide_channel_due, area_channel_due, copies_due;
 
     /* the area */
     struct mu_gateway_device *devices;

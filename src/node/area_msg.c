@@ -6,11 +6,15 @@
 
 int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 2);
+    mu_cbor_put_map(w, m->port != 0 ? 3 : 2);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->software);
     mu_cbor_put_uint(w, 2);
     mu_capability_write(w, &m->capability);
+    if (m->port != 0) {
+        mu_cbor_put_uint(w, 3);
+        mu_cbor_put_uint(w, m->port);
+    }
     return mu_writer_end(w);
 }
 
@@ -30,6 +34,9 @@ int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m)
             break;
         case 2:
             mu_capability_read(&r, &m->capability);
+            break;
+        case 3:
+            m->port = (uint16_t)mu_cbor_get_uint_max(&r, UINT16_MAX);
             break;
         default:
             mu_cbor_skip(&r);

@@ -98,7 +98,9 @@ static void link_capability(const struct mu_device *d,
 
 static int link_hello_write(struct mu_device *d, struct mu_writer *w)
 {
-    struct mu_area_hello m = {.software = d->conf.software};
+    struct mu_area_hello m = {
+        .software = d->conf.software, .port = d->conf.copy_port,
+    };
 
     link_capability(d, &m.capability);
     return mu_area_hello_create(&m, w);

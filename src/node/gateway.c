@@ -303,8 +303,32 @@ static bool gateway_next_trace(struct mu_gateway *g, struct mu_effect *out)
     return true;
 }
 
+/* A device that can be sent copies; which way is taken is for the body. */
+static bool gateway_next_copy(struct mu_gateway *g, struct mu_effect *out)
+{
+    for (uint16_t i = 0; g->copies_due && i < g->conf.devices_max; i++) {
+        struct mu_gateway_device *d = &g->devices[i];
+
+        if (!d->copy_due)
+            continue;
+        d->copy_due = false;
+        out->kind = MU_DO_CHANNEL;
+        out->channel = MU_CHANNEL_AREA;
+        out->link = 1u + i;
+        mu_copy(out->address, "unicast", sizeof "unicast");
+        out->port = d->copy_port;
+        return true;
+    }
+    g->copies_due = false;
+    return false;
+}
+
 static bool gateway_next_channel(struct mu_gateway *g, struct mu_effect *out)
 {
+    if (g->area_channel_due &&
+        mu_bytes_eq(mu_bytes_str(g->conf.area_address),
+                    mu_bytes_str("unicast")))
+        g->area_channel_due = false; /* no group: copies alone */
     if (g->area_channel_due) {
         g->area_channel_due = false;
         out->channel = MU_CHANNEL_AREA;
@@ -318,7 +342,7 @@ static bool gateway_next_channel(struct mu_gateway *g, struct mu_effect *out)
         out->port = g->server.port;
         out->up_port = g->server.up_port;
     } else {
-        return false;
+        return gateway_next_copy(g, out);
     }
     out->kind = MU_DO_CHANNEL;
     return true;

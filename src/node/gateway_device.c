@@ -98,6 +98,9 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
     d->hello_due = true; /* answered as soon as there is a Kg */
     d->hello_exchange = m->exchange;
     d->kg_due = false;
+    d->copy_port = in.port;
+    d->copy_due = in.port != 0;
+    g->copies_due = g->copies_due || d->copy_due;
     mu_gateway_attend(g, index);
     mu_gateway_inline_hello(g, index);
     /* Options 1 and 2: it may have come too late for the first hand-out. */
