@@ -29,9 +29,9 @@ struct band *band_open(unsigned n)
     assert_non_null(b->souls);
     b->len = n;
     rig_open(r);
+    b->epoch = 1;
     for (unsigned g = 0; g < 2; g++) {
         rig_gateway_add(r, band_gateways[g]);
-        area_open(&b->areas, &b->gw[g], r, g + 1, band_gateways[g]);
     }
     for (unsigned i = 0; i < n; i++) {
         struct soul *m = &b->souls[i];
@@ -48,8 +48,6 @@ struct band *band_open(unsigned n)
 
 void band_close(struct band *b)
 {
-    area_close(&b->gw[0]);
-    area_close(&b->gw[1]);
     if (!b->rig.alive)
         assert_int_equal(rig_restart(&b->rig), 0);
     rig_close(&b->rig);
@@ -59,10 +57,50 @@ void band_close(struct band *b)
 
 void band_link(struct band *b)
 {
-    for (unsigned g = 0; g < 2 && b->rig.alive; g++)
-        area_link(&b->gw[g]);
+    b->linked = true;
+    for (unsigned g = 0; g < 2; g++) {
+        struct mu_event ev = {.kind = MU_EV_LINK_UP,
+                              .link = g + 1,
+                              .identity = rig_id(band_gateways[g])};
+        struct mu_wide_welcome welcome;
+        rig_event(&b->rig, &ev);
+        if (!b->rig.alive || rig_hello(&b->rig, g + 1, b->epoch, &welcome) != 0)
+            b->linked = false;
+        else
+            b->epoch = welcome.epoch;
+    }
     for (unsigned i = 0; i < b->len; i++)
         b->souls[i].linked = false;
+}
+
+void band_power(struct band *b)
+{
+    if (!b->rig.alive) {
+        b->linked = false;
+        assert_int_equal(rig_restart(&b->rig), 0);
+    }
+    if (b->rig.alive && !b->linked)
+        band_link(b);
+}
+
+/* /camp, as a gateway asks. */
+static unsigned band_list(struct band *b, uint32_t link,
+                          struct mu_wide_camp_row rows[8])
+{
+    uint8_t room[16];
+    struct mu_writer w = mu_writer(room, sizeof room);
+    struct mu_wide_rows list;
+    struct rig_send *s;
+    unsigned n = 0;
+    assert_int_equal(mu_wide_ask_create(0, &w), 0);
+    s = rig_request(&b->rig, link, "camp", mu_written(&w));
+    if (s == NULL || s->code != MU_COAP_CONTENT)
+        return 0;
+    assert_int_equal(mu_wide_page_consume(rig_payload(s), &list), 0);
+    while (n < 8 && mu_wide_camp_row_next(&list, &rows[n]))
+        n++;
+    assert_int_equal(mu_wide_rows_end(&list), 0);
+    return n;
 }
 
 void band_group(struct band *b, const struct mu_group_scheme *scheme,
@@ -182,6 +220,7 @@ void soul_fetch(struct band *b, struct soul *m)
     struct mu_keyfetch_request req = {.held_len = 0};
     unsigned n = 0;
     bool more = true;
+    m->asking = true;
     while (more && b->rig.alive && soul_connect(b, m)) {
         uint64_t before = m->newest;
         uint8_t code;
@@ -199,12 +238,13 @@ void soul_fetch(struct band *b, struct soul *m)
             continue;
         }
         if (code != MU_COAP_CONTENT)
-            return; /* busy: it comes again when it is poked */
+            return;
         for (uint8_t i = 0; i < m->d.keys.keys_len; i++)
             soul_take(b, m, m->d.keys.keys[i].kid.generation,
                       &m->d.keys.keys[i].key);
         more = soul_piece(m, room, &req) || m->newest != before;
     }
+    m->asking = more;
 }
 
 int soul_hear(struct band *b, struct soul *m, struct mu_bytes object)
@@ -315,7 +355,7 @@ unsigned band_announce(struct band *b, bool report)
     struct mu_wide_camp_row rows[8];
     unsigned opened = 0;
     for (unsigned g = 0; g < 2 && b->rig.alive; g++) {
-        unsigned n = area_list(&b->gw[g], rows);
+        unsigned n = band_list(b, g + 1, rows);
         for (unsigned i = 0; i < n && b->rig.alive; i++) {
             struct mu_wide_campaign m = {.parts = 0};
             for (uint16_t part = 0; part == 0 || part < m.parts; part++) {
@@ -371,7 +411,7 @@ void band_rekey(struct band *b)
         band_pokes(b, fetch);
         (void)band_announce(b, true);
         for (unsigned i = 0; i < b->len && b->rig.alive; i++)
-            if (fetch[i] && b->souls[i].in)
+            if ((fetch[i] || b->souls[i].asking) && b->souls[i].in)
                 soul_fetch(b, &b->souls[i]);
         if (!b->rig.alive)
             return;

@@ -7,7 +7,7 @@
 #ifndef TESTS_SERVER_BAND_H
 #define TESTS_SERVER_BAND_H
 
-#include "area.h"
+#include "rig.h"
 #include "muster/scheme.h"
 
 #define BAND_MAX 40
@@ -20,6 +20,7 @@ struct soul {
     uint16_t index; /* in its area */
     bool in;        /* the operator says that it is a member */
     bool linked;    /* its connection stands */
+    bool asking;    /* it has had no answer yet: it asks again */
     uint8_t state[BAND_STATE_MAX];
     size_t state_len;
     uint64_t newest; /* key it holds; 0: none */
@@ -34,12 +35,12 @@ struct soul {
 
 struct band {
     struct rig rig;
-    struct areas areas;
-    struct area gw[2];
+    bool linked; /* the gateways */
     struct soul *souls;
     unsigned len;
     uint32_t group; /* 0: not there yet */
     uint8_t kind;
+    uint32_t epoch; /* the highest that a gateway has seen */
     uint64_t heard; /* bytes of inline objects */
 };
 
@@ -53,6 +54,8 @@ void band_group(struct band *b, const struct mu_group_scheme *scheme,
 int band_join(struct band *b, unsigned i);
 int band_leave(struct band *b, unsigned i);
 void band_link(struct band *b); /* gateways */
+/* Power on, if it is off. */
+void band_power(struct band *b);
 
 /* Fetches until nothing is due. */
 void soul_fetch(struct band *b, struct soul *m);
