@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * muster decode: every message of docs/wire-format.md by its name and with its
+ * fields, as text and as JSON; no key that is in one; nothing else taken for
+ * one of ours.
+ */
+#include "tests/real/real.h"
+
+#include "crypto_openssl/crypto_openssl.h"
+#include "muster/area_msg.h"
+#include "muster/coap.h"
+#include "muster/connect.h"
+#include "muster/keyfetch.h"
+#include "muster/manifest.h"
+#include "muster/wide_msg.h"
+
+static uint8_t room[8192];
+static struct mu_writer w;
+static struct real_said said;
+
+static struct mu_writer *fresh(void)
+{
+    w = mu_writer(room, sizeof room);
+    return &w;
+}
+
+/* A key that must not come out. */
+static const char secret_hex[] = "5ec2e7005ec2e7005ec2e7005ec2e700"
+                                 "5ec2e7005ec2e7005ec2e7005ec2e700";
+
+static struct mu_secret secret(void)
+{
+    struct mu_secret key = {.len = 32};
+
+    for (size_t i = 0; i < 32; i++)
+        key.bytes[i] = (uint8_t[]){0x5e, 0xc2, 0xe7, 0x00}[i % 4];
+    return key;
+}
+
+/* muster decode of these bytes: its exit code, `said` has the rest. */
+static int decode(struct lab *lab, struct mu_bytes in, const char *as,
+                  bool json)
+{
+    const char *file = lab_path(lab, "message");
+    const char *words[6] = {file};
+    size_t n = 1;
+
+    lab_write(file, in.data, in.len, 0600);
+    if (as != NULL) {
+        words[n++] = "--as";
+        words[n++] = as;
+    }
+    if (json)
+        words[n++] = "--json";
+    return real_say(lab, &said, "decode", words[0], words[1], words[2],
+                    words[3], NULL);
+}
+
+/* What was written is shown with all of these texts, in both forms. */
+static void shows(struct lab *lab, const char *as, const char *const texts[])
+{
+    struct mu_bytes in = mu_written(&w);
+    json_t *v;
+
+    assert_int_equal(mu_writer_end(&w), 0);
+    assert_int_equal(decode(lab, in, as, true), 0);
+    assert_null(strstr(said.out, secret_hex));
+    v = json_loads(said.out, JSON_DECODE_ANY, NULL);
+    assert_non_null(v);
+    json_decref(v);
+    assert_int_equal(decode(lab, in, as, false), 0);
+    assert_null(strstr(said.out, secret_hex));
+    for (size_t i = 0; texts[i] != NULL; i++) {
+        if (strstr(said.out, texts[i]) == NULL)
+            fail_msg("no \"%s\" in:\n%s", texts[i], said.out);
+    }
+}
+
+#define SHOWS(lab, as, ...)                                                    \
+    shows(lab, as, (const char *const[]){__VA_ARGS__, NULL})
+
+/* The n-th value of a name in a file of vectors, as bytes in `room`. */
+static void vector(const char *path, const char *name, unsigned nth)
+{
+    char want[64];
+    char *all = real_read(path, NULL), *at = all;
+    unsigned byte;
+
+    assert_non_null(all);
+    snprintf(want, sizeof want, "\n%s = ", name);
+    for (unsigned i = 0; i <= nth; i++) {
+        at = strstr(at + (i > 0), want);
+        assert_non_null(at);
+    }
+    fresh();
+    for (at += strlen(want); sscanf(at, "%2x", &byte) == 1 && *at != '\n';
+         at += 2)
+        mu_write_u8(&w, (uint8_t)byte);
+    free(all);
+}
+
+/* ---- packets ---------------------------------------------------------------- */
+
+static void test_cast(void **state)
+{
+    struct lab *lab = *state;
+    static const char file[] = "tests/vectors/cast.txt";
+
+    vector(file, "packet", 0);
+    SHOWS(lab, NULL, "cast DATA", "session                  5",
+          "page                     0", "index                    0",
+          "symbol");
+    vector(file, "packet", 3);
+    SHOWS(lab, NULL, "cast PARITY");
+    vector(file, "need", 0);
+    SHOWS(lab, NULL, "cast NEED", "receiver                 300",
+          "round                    9", "need                     3",
+          "bitmap                   0b", "tag");
+    vector(file, "census", 0);
+    SHOWS(lab, NULL, "cast CENSUS", "window, ms               500",
+          "known                    0b");
+    vector(file, "status", 0);
+    SHOWS(lab, NULL, "cast STATUS", "state                    [received]",
+          "reason                   none", "acknowledgement          aa00");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x42\x03\x00\x04\x05\x01\x06\x00\x64\xa0"
+                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63", 18));
+    SHOWS(lab, NULL, "cast POLL", "flags                    [everybody]",
+          "sent                     6", "window, ms               100",
+          "acd373d45da46f63");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x41\x03" "abcd" "\x00\x02" "tagtagta"
+                                "piece of an object", 34));
+    SHOWS(lab, NULL, "cast ANNOUNCE", "object id                61626364",
+          "fragments                2", "piece");
+}
+
+static void test_neighbours(void **state)
+{
+    struct lab *lab = *state;
+
+    fresh(); /* ADV: channel, node, version, edition, id, length, pages, seal */
+    mu_write_bytes(&w, mu_bytes("\x46\x01\x00\x02\0\0\0\0\0\0\0\x09\0\x01"
+                                "abcd\x01\x00\x00\x07\x00\x21\x63tagtagta",
+                                33));
+    SHOWS(lab, NULL, "neighbour ADV", "channel                  1",
+          "node                     2", "version                  9",
+          "pages                    7", "round                    33");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x47\x01\x00\x02\x00\x03\x05\xff\xff\x0f"
+                                "\x00\x21\x63tagtagta", 21));
+    SHOWS(lab, NULL, "neighbour REQ", "target                   3",
+          "page                     manifest", "wanted                   0f");
+}
+
+static void test_rekey(void **state)
+{
+    struct lab *lab = *state;
+    static const char file[] = "tests/vectors/rekey.txt";
+
+    vector(file, "sd_0_and_7_left", 0);
+    SHOWS(lab, NULL, "rekey part", "subset difference",
+          "Kb, scope 9, generation 7.2", "base                     7.1",
+          "node                 1", "88d2ad3265238a6b8ec4a0d4d5172473");
+    vector(file, "cs_0_left", 0);
+    SHOWS(lab, NULL, "complete subtree");
+    vector(file, "cluster_of_0_changed", 0);
+    SHOWS(lab, NULL, "cluster", "key index");
+    vector(file, "ladder_level_2_changed", 0);
+    SHOWS(lab, NULL, "ladder", "challenges               [1, 2, 2]");
+    vector(file, "lkh_1_left", 0);
+    SHOWS(lab, "rekey", "lkh", "counter before           1", "link");
+    vector(file, "unicast_slot_3", 0);
+    SHOWS(lab, NULL, "personal message", "slot                     3");
+    /* A state holds keys: it is said how many bytes, no more. */
+    fresh();
+    mu_write_u8(&w, 0x71);
+    mu_kid_write(&w, &(struct mu_kid){MU_KEY_KB, 9, (uint64_t)7 << 32 | 2});
+    mu_write_u64(&w, (uint64_t)7 << 32 | 1);
+    mu_write_u32(&w, 3);
+    mu_write_bytes(&w, mu_bytes(secret().bytes, 16));
+    SHOWS(lab, NULL, "state of a member", "16 bytes, not shown");
+    assert_null(strstr(said.out, "5ec2e700"));
+}
+
+static void test_source(void **state)
+{
+    struct lab *lab = *state;
+    uint8_t rest[160] = {0};
+
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x56\x07\x00\x00\x00\x05\x01", 7));
+    mu_write_bytes(&w, mu_bytes(rest, 24));
+    mu_write_bytes(&w, mu_bytes_str("open the valve"));
+    SHOWS(lab, NULL, "packet of hop chains", "place                    5",
+          "hidden key", "6f70656e");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x52\x07\x00\x00\x00\x05tagtagtaon", 16));
+    SHOWS(lab, "source", "uTESLA message", "interval                 5");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x50\x00\x00\x00\x09\0\0\0\0\0\0\0\x01"
+                                "\0\0\0\x03\0\0\0\0\x01", 22));
+    mu_write_bytes(&w, mu_bytes(rest, 32 + 32 + 64));
+    SHOWS(lab, "source", "signed message", "id                       9",
+          "directory version        3", "signature");
+}
+
+/* ---- objects ------------------------------------------------------------------ */
+
+static void manifest_make(const struct mu_crypto *c, struct mu_signer *signer,
+                          struct mu_manifest *m)
+{
+    size_t pub_len = 0;
+    static uint8_t roots[40 * 8];
+
+    *signer = (struct mu_signer){.alg = MU_ALG_ES256};
+    assert_int_equal(c->keypair(c->ctx, signer->alg, &signer->priv,
+                                signer->pub, &pub_len), 0);
+    signer->pub_len = (uint8_t)pub_len;
+    *m = (struct mu_manifest){
+        .group = 7, .version = 9, .size = 1, .shape = {1024, 32, 8, 8},
+        .session = 5, .kid = {MU_KEY_KB, 7, (uint64_t)2 << 32 | 3},
+        .name = mu_bytes_str("firmware"), .epoch = 2, .edition = 4,
+        .pointer = mu_bytes_str("server/k"), .roots = mu_bytes(roots, 4 * 8),
+        .reprotect = true,
+    };
+}
+
+static void test_objects(void **state)
+{
+    struct lab *lab = *state;
+    const struct mu_crypto *c = mu_crypto_openssl();
+    const uint8_t id[MU_CAMPAIGN_ID] = "campaign";
+    struct mu_secret kg = secret();
+    struct mu_signer signer;
+    struct mu_manifest m;
+    uint8_t object[2048];
+    struct mu_writer o = mu_writer(object, sizeof object);
+
+    manifest_make(c, &signer, &m);
+    assert_int_equal(mu_manifest_create(c, &signer, &m, fresh()), 0);
+    SHOWS(lab, NULL, "manifest", "COSE_Sign1", "version                9",
+          "Kb, scope 7, generation 2.3", "name                   firmware",
+          "edition                4", "may be re-protected    true",
+          "signature");
+    assert_int_equal(mu_manifest_create(c, &signer, &m, &o), 0);
+    m.kid = (struct mu_kid){MU_KEY_KG, 3, 17};
+    assert_int_equal(mu_relay_create(c, &kg, mu_written(&o), &m, fresh()), 0);
+    SHOWS(lab, NULL, "relay manifest", "COSE_Mac0", "manifest as signed",
+          "Kg, scope 3, generation 0.17", "firmware");
+    assert_int_equal(mu_cancel_create(c, &signer, id, fresh()), 0);
+    SHOWS(lab, NULL, "cancel", "63616d706169676e");
+    vector("tests/vectors/keys.txt", "connect1", 0);
+    SHOWS(lab, NULL, "connect message 1", "meter-17",
+          "highest epoch seen     7", "largest object       1048576",
+          "gateway                gw-north");
+    vector("tests/vectors/keys.txt", "connect2", 0);
+    SHOWS(lab, NULL, "connect message 2", "COSE_Encrypt0", "ciphertext");
+    /* As hex, and from standard input it would be the same bytes. */
+    lab_write(lab_path(lab, "hex"), "a1 01\n05\n", 9, 0600);
+    assert_int_equal(real_say(lab, &said, "decode", lab_path(lab, "hex"),
+                              NULL), 0);
+    assert_non_null(strstr(said.out, "CBOR"));
+}
+
+/* ---- payloads ------------------------------------------------------------------- */
+
+static void test_area_payloads(void **state)
+{
+    struct lab *lab = *state;
+    const uint8_t digest[32] = "digest";
+    struct mu_area_hello hello = {
+        .software = mu_bytes_str("0.1.0"),
+        .capability = {100000, 4096, {MU_ALG_ES256}, 1, 0}};
+    struct mu_area_welcome welcome = {
+        .gateway = mu_bytes_str("gw-1"), .index = 12,
+        .kid = {MU_KEY_KG, 1, 5}, .kg = secret(),
+        .address = mu_bytes_str("239.1.1.1"), .port = 5000, .up_port = 5001,
+        .sessions = {{9, {1, 2, 3, 4}}}, .sessions_len = 1};
+    struct mu_area_key g = {{MU_KEY_KG, 1, 6}, secret()};
+    struct mu_area_group_key kb = {{MU_KEY_KB, 7, 6}, secret()};
+
+    assert_int_equal(mu_area_hello_create(&hello, fresh()), 0);
+    SHOWS(lab, "hello", "hello of a device", "0.1.0",
+          "largest object       100000");
+    assert_int_equal(mu_area_welcome_create(&welcome, fresh()), 0);
+    SHOWS(lab, "hello:answer", "welcome by a gateway", "gw-1",
+          "Kg, scope 1, generation 0.5", "32 bytes, not shown", "239.1.1.1");
+    assert_int_equal(mu_area_key_create(&g, fresh()), 0);
+    SHOWS(lab, "g", "area key", "32 bytes, not shown");
+    assert_int_equal(mu_area_group_key_create(mu_crypto_openssl(), &g.kg, &kb,
+                                              fresh()), 0);
+    SHOWS(lab, "kb", "group key (option 2)", "Kb, scope 7", "wrapped");
+    assert_int_equal(mu_area_vouch_create(digest, fresh()), 0);
+    SHOWS(lab, "v", "vouched for", "646967657374");
+    assert_int_equal(mu_area_ask_create(9, fresh()), 0);
+    SHOWS(lab, "ann", "announce object wanted", "session                9");
+}
+
+static void test_wide_payloads(void **state)
+{
+    struct lab *lab = *state;
+    struct mu_wide_hello hello = {mu_bytes_str("0.1.0"), 3, 2, 5000, 0};
+    struct mu_wide_welcome welcome = {
+        .server = mu_bytes_str("server"), .number = 4,
+        .kid = {MU_KEY_KW, 0, 5}, .kw = secret(),
+        .address = mu_bytes_str("unicast"), .port = 1, .up_port = 2,
+        .epoch = 8, .alg = MU_ALG_EDDSA, .pub = mu_bytes(room + 4096, 32)};
+    struct mu_wide_report report = {.state = 0x0f, .first = 3,
+                                    .bitmap = mu_bytes("\x05", 1)};
+    struct mu_keyfetch_response keys = {
+        .keys = {{{MU_KEY_KB, 7, 6}, {.len = 0}, 60}}, .keys_len = 1,
+        .groups = {{7, 8}, {MU_MODE_END_TO_END, MU_MODE_HAND_KEY}, 2},
+        .epoch = 8};
+    struct mu_keyfetch_request held = {.held = {{MU_KEY_KB, 7, 5}},
+                                       .held_len = 1};
+
+    assert_int_equal(mu_wide_hello_create(&hello, fresh()), 0);
+    SHOWS(lab, "hello", "hello of a gateway", "area version           3",
+          "port of copies         5000");
+    assert_int_equal(mu_wide_welcome_create(&welcome, fresh()), 0);
+    SHOWS(lab, "hello:answer", "welcome by the server",
+          "Kw, scope 0, generation 0.5", "32 bytes, not shown",
+          "server epoch           8");
+    assert_int_equal(mu_wide_report_create(&report, fresh()), 0);
+    SHOWS(lab, "r", "report",
+          "state                  [received, verified, installed, running]");
+    assert_int_equal(mu_keyfetch_request_create(&held, fresh()), 0);
+    SHOWS(lab, "k", "key fetch", "[Kb, scope 7, generation 0.5]");
+    keys.keys[0].key = secret();
+    assert_int_equal(mu_keyfetch_response_create(&keys, fresh()), 0);
+    SHOWS(lab, "k:answer", "keys", "32 bytes, not shown", "end to end",
+          "option 2", "seconds valid      60");
+    /* Any other payload, with its numbers. */
+    mu_cbor_put_map(fresh(), 2);
+    mu_cbor_put_uint(&w, 1);
+    mu_cbor_put_uint(&w, UINT64_MAX);
+    mu_cbor_put_uint(&w, 2);
+    mu_cbor_put_bool(&w, true);
+    SHOWS(lab, "cbor", "CBOR", "18446744073709551615", "true");
+}
+
+static void coap_make(const char *path, struct mu_bytes payload)
+{
+    static uint8_t options[64];
+    struct mu_writer ow = mu_writer(options, sizeof options);
+    struct mu_coap_opts opts = mu_coap_opts(&ow);
+    struct mu_coap_pdu pdu = {.type = MU_COAP_CON, .mid = 77,
+                              .token = {1, 2}, .token_len = 2};
+
+    mu_coap_put_path(&opts, path);
+    mu_coap_put_uint(&opts, MU_COAP_CONTENT_FORMAT, MU_COAP_FORMAT_CBOR);
+    pdu.msg = (struct mu_coap_msg){.code = MU_COAP_POST,
+                                   .options = mu_coap_opts_written(&opts),
+                                   .payload = payload};
+    assert_int_equal(mu_coap_encode(&pdu, fresh()), 0);
+}
+
+static void test_coap(void **state)
+{
+    struct lab *lab = *state;
+
+    coap_make("camp/m", mu_bytes("\xa1\x01\x48" "campaign", 11));
+    SHOWS(lab, NULL, "CoAP", "0.02", "message id               77",
+          "token                    0102", "Uri-Path", "camp",
+          "campaign wanted", "63616d706169676e");
+}
+
+/* ---- what is not ours -------------------------------------------------------- */
+
+static void test_refused(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "message");
+
+    assert_int_equal(decode(lab, mu_bytes_str(""), NULL, false), 1);
+    assert_int_equal(decode(lab, mu_bytes_str("nobody's message"), NULL, true), 1);
+    assert_string_equal(said.out, "");
+    assert_non_null(strstr(said.err, "not a message of ours"));
+    assert_int_equal(decode(lab, mu_bytes("\x42\x03\x00", 3), "cast", false),
+                     1); /* cut */
+    assert_int_equal(decode(lab, mu_bytes("\xa0", 1), "nonsense", false), 1);
+    assert_int_equal(real_say(lab, &said, "decode", NULL), 1);
+    assert_non_null(strstr(said.err, "name one file"));
+    assert_int_equal(real_say(lab, &said, "decode", "--no-such", file, NULL),
+                     1);
+    assert_int_equal(real_say(lab, &said, "decode", lab_path(lab, "absent"),
+                              NULL), 1);
+    assert_non_null(strstr(said.err, "cannot be read"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        REAL_TEST(test_cast),          REAL_TEST(test_neighbours),
+        REAL_TEST(test_rekey),         REAL_TEST(test_source),
+        REAL_TEST(test_objects),       REAL_TEST(test_area_payloads),
+        REAL_TEST(test_wide_payloads), REAL_TEST(test_coap),
+        REAL_TEST(test_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
