@@ -76,6 +76,7 @@ struct mu_gateway_forward {
 struct mu_gateway_member {
     uint8_t state, reason;
     uint8_t reported; /* state that the server has taken */
+    bool apart;       /* was refused once: spoils nobody else's any more */
     uint8_t ack[MU_ACK_LEN];
 };
 
@@ -142,7 +143,8 @@ struct mu_gateway_report {
     uint8_t reason;
     uint16_t first;
     uint16_t count;
-    uint16_t limit; /* members in the next one: halved when one is refused */
+    uint8_t shift; /* of the one in flight */
+    bool spoiled;  /* a plain one was refused: shifted from now on */
     uint8_t bitmap[MU_GATEWAY_REPORT_MAX / 8];
     struct mu_backoff wait;
     mu_time at; /* of the next; MU_TIME_NEVER: nothing new */

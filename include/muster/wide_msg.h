@@ -8,6 +8,7 @@
 #ifndef MUSTER_WIDE_MSG_H
 #define MUSTER_WIDE_MSG_H
 
+#include "muster/ack.h"
 #include "muster/cbor.h"
 #include "muster/groups.h"
 #include "muster/keys.h"
@@ -133,7 +134,8 @@ struct mu_wide_report {
     uint8_t state;
     uint16_t first;
     struct mu_bytes bitmap;
-    uint8_t acks[MU_ACK_LEN]; /* XOR */
+    uint8_t shift;        /* of the form, muster/ack.h */
+    struct mu_bytes acks; /* of the members named, added up */
     uint8_t reason;
 };
 
@@ -141,6 +143,13 @@ MU_MUST int mu_wide_report_create(const struct mu_wide_report *m,
                                   struct mu_writer *w);
 MU_MUST int mu_wide_report_consume(struct mu_bytes in,
                                    struct mu_wide_report *m);
+/* The same as a set. */
+struct mu_ack_set mu_wide_report_set(const struct mu_wide_report *m);
+
+/* Its answer, when a shifted one did not prove everybody named: who is left,
+ * bits from `first` on. */
+MU_MUST int mu_wide_left_create(struct mu_bytes bitmap, struct mu_writer *w);
+MU_MUST int mu_wide_left_consume(struct mu_bytes in, struct mu_bytes *bitmap);
 
 /* POST /t: what a campaign has cost in the gateway's area so far. The numbers
  * are the gateway's own word: they move the display, nothing else. */

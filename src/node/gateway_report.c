@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Reports to the server (CAST-6): the XOR of the acknowledgements of members
- * with equal states. When the server says that one does not verify, the report
- * is halved until the false one stands alone. docs/wire-format.md s.7.
+ * with equal states. When the server says that one does not verify, the same
+ * members go shifted, which confines whoever spoiled it; those that are not
+ * proved then go side by side. docs/wire-format.md s.7.
  */
 #include "node/gateway.h"
 
@@ -30,56 +31,72 @@ void mu_gateway_report_lost(struct mu_gateway *g, struct mu_gateway_session *s)
     mu_backoff_fail(&s->report.wait, g->now, &g->jitter);
 }
 
+/* Plain, until somebody has spoiled a sum; then shifted, which proves all but
+ * him and his nearest neighbours; and those each for itself. */
+static uint8_t report_shift(const struct mu_gateway_session *s,
+                            const struct mu_gateway_member *head)
+{
+    if (head->apart)
+        return MU_ACK_LEN;
+    return s->report.spoiled ? MU_ACK_SHIFT : 0;
+}
+
 /* Members from `first` on that share its states; failures go one by one. */
 static void report_gather(struct mu_gateway_session *s, uint16_t first,
-                          struct mu_wide_report *m)
+                          struct mu_ack_sum *sum, uint8_t *string)
 {
     struct mu_gateway_report *r = &s->report;
     const struct mu_gateway_member *head = &s->states[first];
-    uint16_t most = r->limit != 0 ? r->limit : MU_GATEWAY_REPORT_MAX;
-    uint16_t last = 0;
+    uint16_t most = (head->state & MU_STATE_FAILED) != 0 ? 1 : UINT16_MAX;
 
-    if ((head->state & MU_STATE_FAILED) != 0)
-        most = 1;
     r->state = head->state;
     r->reason = head->reason;
     r->first = first;
     r->count = 0;
-    mu_zero(r->bitmap, sizeof r->bitmap);
-    for (uint16_t n = 0; n < MU_GATEWAY_REPORT_MAX && r->count < most &&
-                         first + n < s->gateway->conf.devices_max;
-         n++) {
-        const struct mu_gateway_member *p = &s->states[first + n];
+    r->shift = report_shift(s, head);
+    mu_ack_sum_init(sum, first, r->shift, r->bitmap, sizeof r->bitmap, string,
+                    MU_ACK_STRING_MAX);
+    for (uint32_t i = first; i < s->gateway->conf.devices_max &&
+                             r->count < most;
+         i++) {
+        const struct mu_gateway_member *p = &s->states[i];
 
-        if (p->state != r->state || !report_open(s, (uint16_t)(first + n)))
+        if (p->state != r->state || p->apart != head->apart ||
+            !report_open(s, (uint16_t)i))
             continue;
-        mu_bit_put(r->bitmap, n, true);
-        for (size_t b = 0; b < MU_ACK_LEN; b++)
-            m->acks[b] ^= p->ack[b];
+        if (mu_ack_sum_add(sum, (uint16_t)i, p->ack) != 0)
+            break; /* full: the rest in the next one */
         r->count++;
-        last = n;
     }
-    m->bitmap = mu_bytes(r->bitmap, last / 8u + 1u);
 }
 
 static bool report_write(struct mu_gateway *g, struct mu_gateway_session *s,
                          struct mu_writer *w)
 {
-    struct mu_wide_report m = {.state = 0};
+    uint8_t string[MU_ACK_STRING_MAX];
+    struct mu_wide_report m;
+    struct mu_ack_sum sum;
+    struct mu_ack_set set;
     uint16_t first = 0;
 
     while (first < g->conf.devices_max && !report_open(s, first))
         first++;
     if (first == g->conf.devices_max) {
         s->report.at = MU_TIME_NEVER;
-        s->report.limit = 0;
+        s->report.spoiled = false;
         return false;
     }
-    report_gather(s, first, &m);
+    report_gather(s, first, &sum, string);
+    set = mu_ack_sum_set(&sum);
+    m = (struct mu_wide_report){
+        .state = s->report.state,
+        .reason = s->report.reason,
+        .first = set.first,
+        .bitmap = set.named,
+        .shift = set.shift,
+        .acks = set.string,
+    };
     mu_copy(m.campaign, s->campaign, MU_CAMPAIGN_ID);
-    m.state = s->report.state;
-    m.reason = s->report.reason;
-    m.first = first;
     return mu_wide_report_create(&m, w) == 0;
 }
 
@@ -110,21 +127,45 @@ bool mu_gateway_next_report(struct mu_gateway *g, struct mu_effect *out)
 }
 
 /* The members of the report in flight: the server has taken this state, or
- * will never take it. */
-static void report_settle(struct mu_gateway *g, struct mu_gateway_session *s)
+ * will never take it. Those that are left of a shifted one are asked for each
+ * by itself; who does not stand there either is left at that. */
+static void report_settle(struct mu_gateway *g, struct mu_gateway_session *s,
+                          struct mu_bytes left)
 {
     struct mu_gateway_report *r = &s->report;
 
     for (uint16_t n = 0; n < MU_GATEWAY_REPORT_MAX; n++) {
-        if (mu_bit_get(MU_BYTES(r->bitmap), n) &&
-            r->first + n < g->conf.devices_max)
-            s->states[r->first + n].reported = r->state;
+        struct mu_gateway_member *p;
+
+        if (!mu_bit_get(MU_BYTES(r->bitmap), n) ||
+            r->first + n >= g->conf.devices_max)
+            continue;
+        p = &s->states[r->first + n];
+        if (mu_bit_get(left, n)) {
+            p->apart = true;
+            if (r->count > 1 && r->shift != MU_ACK_LEN)
+                continue;
+            mu_gateway_trace(g, "ack-refused", r->first + n, r->state);
+        }
+        p->reported = r->state;
     }
-    /* Back to larger ones by and by. */
-    if (r->limit != 0)
-        r->limit = (uint16_t)(r->limit < MU_GATEWAY_REPORT_MAX / 2
-                                  ? r->limit * 2
-                                  : 0);
+}
+
+static int report_taken(struct mu_gateway *g, struct mu_gateway_session *s,
+                        struct mu_bytes payload)
+{
+    struct mu_bytes left = {NULL, 0};
+    int rc = 0;
+
+    if (payload.len > 0)
+        rc = mu_wide_left_consume(payload, &left);
+    if (rc != 0) {
+        mu_backoff_fail(&s->report.wait, g->now, &g->jitter);
+        return rc;
+    }
+    mu_backoff_reset(&s->report.wait);
+    report_settle(g, s, left);
+    return 0;
 }
 
 int mu_gateway_report_answer(struct mu_gateway *g, struct mu_gateway_session *s,
@@ -134,23 +175,19 @@ int mu_gateway_report_answer(struct mu_gateway *g, struct mu_gateway_session *s,
 
     r->flying = false;
     r->at = g->now;
-    if (MU_COAP_CLASS(m->code) == 2) {
-        mu_backoff_reset(&r->wait);
-        report_settle(g, s);
-        return 0;
-    }
-    if ((m->code == MU_COAP_CONFLICT || m->code == MU_COAP_UNAUTHORIZED) &&
-        r->count > 1) {
-        r->limit = r->count / 2;
+    if (MU_COAP_CLASS(m->code) == 2)
+        return report_taken(g, s, m->payload);
+    if (m->code == MU_COAP_CONFLICT && r->shift == 0 && r->count > 1) {
+        r->spoiled = true;
+        mu_gateway_trace(g, "report-spoiled", r->first, r->count);
         return 0;
     }
     if (m->code == MU_COAP_CONFLICT || m->code == MU_COAP_UNAUTHORIZED) {
-        mu_gateway_trace(g, "ack-refused", r->first, r->state);
-        report_settle(g, s);
+        report_settle(g, s, MU_BYTES(r->bitmap));
         return 0;
     }
     if (m->code == MU_COAP_NOT_FOUND) { /* the campaign is over */
-        report_settle(g, s);
+        report_settle(g, s, mu_bytes(NULL, 0));
         mu_gateway_camp_refresh(g);
         return 0;
     }

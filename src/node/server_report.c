@@ -3,9 +3,9 @@
  * What gateways ask and tell about campaigns: the list, one campaign, and the
  * acknowledgements of their devices (docs/wire-format.md s.2.3 and s.7).
  *
- * A report is believed when the XOR of the acknowledgements equals the one we
- * make with each device's own key: the gateway cannot make one up. What a
- * report says is stored before it is answered.
+ * A report is believed as far as its acknowledgements are those that we make
+ * with each device's own key (muster/ack.h): the gateway cannot make one up.
+ * What a report says is stored before it is answered.
  */
 #include "node/server_core.h"
 
@@ -259,38 +259,62 @@ int mu_srv_camp_m_request(struct mu_server *s, const struct mu_event *ev)
 
 /* ---- POST /r --------------------------------------------------------------- */
 
-/* The acknowledgement that one device of the bitmap must have given. */
-static int report_ack(struct mu_server_campaign *c, uint32_t gateway,
-                      uint32_t index, const struct mu_wide_report *m,
-                      uint8_t sum[MU_ACK_LEN])
+/* Whom a report is checked against. */
+struct report_check {
+    struct mu_server_campaign *campaign;
+    uint32_t gateway;
+    const struct mu_wide_report *report;
+    struct mu_target_record targets;
+    uint32_t chunk; /* of them */
+};
+
+/* The acknowledgement that one device must have given. */
+static int report_ack(const struct report_check *k, uint16_t index,
+                      uint8_t ack[MU_ACK_LEN])
 {
-    struct mu_server *s = c->server;
+    struct mu_server *s = k->campaign->server;
     struct mu_secret kmr, kack = {.len = 0};
     struct mu_device_record d;
     struct mu_area_record a;
     struct mu_bytes identity;
-    uint8_t ack[MU_ACK_LEN];
-    int rc;
+    int rc = mu_srv_area_get(s, k->gateway, index, &a);
 
-    if (index >= MU_AREA_DEVICES_MAX)
-        return MU_ERR_NOT_FOUND;
-    rc = mu_srv_area_get(s, gateway, (uint16_t)index, &a);
     identity = mu_bytes(a.identity, a.identity_len);
     if (rc == 0)
         rc = mu_srv_device_get(s, identity, &d);
     if (rc == 0)
         rc = mu_srv_device_kmr(s, identity, &d, &kmr);
     if (rc != 0)
-        return rc;
+        return rc == MU_ERR_CORRUPT ? MU_ERR_NOT_FOUND : rc;
     rc = mu_kdf(s->conf.crypto, &kmr, "ack", mu_bytes(NULL, 0), 32, &kack);
     if (rc == 0)
-        rc = mu_ack_make(s->conf.crypto, &kack, c->rec.id, identity, m->state,
-                         m->reason, c->rec.digest, ack);
+        rc = mu_ack_make(s->conf.crypto, &kack, k->campaign->rec.id, identity,
+                         k->report->state, k->report->reason,
+                         k->campaign->rec.digest, ack);
     mu_secret_clear(&kmr);
     mu_secret_clear(&kack);
-    for (unsigned i = 0; rc == 0 && i < MU_ACK_LEN; i++)
-        sum[i] ^= ack[i];
     return rc;
+}
+
+/* Of a target of the campaign; a revoked one may be in a sum that was on its
+ * way. */
+static int report_expect(void *context, uint16_t index,
+                         uint8_t ack[MU_ACK_LEN])
+{
+    struct report_check *k = context;
+
+    if (index / MU_TARGETS != k->chunk) {
+        int rc = mu_srv_target_get(k->campaign->server, k->campaign->rec.id,
+                                   k->gateway,
+                                   (uint16_t)(index / MU_TARGETS * MU_TARGETS),
+                                   &k->targets);
+        if (rc != 0 && rc != MU_ERR_NOT_FOUND)
+            return rc;
+        k->chunk = index / MU_TARGETS;
+    }
+    if ((k->targets.state[index % MU_TARGETS] & MU_TARGET_MEMBER) == 0)
+        return MU_ERR_NOT_FOUND;
+    return report_ack(k, index, ack);
 }
 
 static bool report_bit(const struct mu_wide_report *m, uint32_t i)
@@ -298,46 +322,17 @@ static bool report_bit(const struct mu_wide_report *m, uint32_t i)
     return mu_bit_get(m->bitmap, i);
 }
 
-/* 0 when every device named is a target and the sum is theirs; *named counts
- * them. MU_ERR_AUTH for any other sum. */
+/* How many of those named are not proved, noted in `left`; or an error. */
 static int report_verify(struct mu_server_campaign *c, uint32_t gateway,
-                         const struct mu_wide_report *m, uint32_t *named)
+                         const struct mu_wide_report *m, uint8_t *left)
 {
-    struct mu_target_record t;
-    uint8_t sum[MU_ACK_LEN] = {0};
-    uint32_t chunk = UINT32_MAX;
-    bool stranger = false;
+    struct report_check k = {
+        .campaign = c, .gateway = gateway, .report = m, .chunk = UINT32_MAX};
+    const struct mu_ack_expect expect = {&k, report_expect};
+    const struct mu_ack_set set = mu_wide_report_set(m);
+    uint8_t rest[MU_ACK_STRING_MAX];
 
-    *named = 0;
-    for (uint32_t i = 0; i < m->bitmap.len * 8; i++) {
-        uint32_t index = m->first + i;
-        int rc;
-        if (!report_bit(m, i))
-            continue;
-        ++*named;
-        if (index >= MU_AREA_DEVICES_MAX) {
-            stranger = true;
-            continue;
-        }
-        if (index / MU_TARGETS != chunk) {
-            chunk = index / MU_TARGETS;
-            rc = mu_srv_target_get(c->server, c->rec.id, gateway,
-                                   (uint16_t)index, &t);
-            if (rc != 0 && rc != MU_ERR_NOT_FOUND)
-                return rc;
-        }
-        /* A revoked target may be in a sum that was on its way. */
-        if ((t.state[index % MU_TARGETS] & MU_TARGET_MEMBER) == 0) {
-            stranger = true;
-            continue;
-        }
-        rc = report_ack(c, gateway, index, m, sum);
-        if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT)
-            stranger = true;
-        else if (rc != 0)
-            return rc;
-    }
-    return !stranger && mu_ct_eq(sum, m->acks, sizeof sum) ? 0 : MU_ERR_AUTH;
+    return mu_ack_check(&set, &expect, rest, left);
 }
 
 /* What a proved claim makes of a known state. Acknowledgements may come in any
@@ -406,25 +401,60 @@ static int report_take(struct mu_server_campaign *c, uint32_t gateway,
     return 0;
 }
 
-static int report_refuse(struct mu_server_campaign *c, uint32_t gateway,
-                         const struct mu_wide_report *m, uint32_t named,
-                         int rc)
+/* One that stands for itself and is false has nobody else to blame. */
+static void report_forged(struct mu_server_campaign *c, uint32_t gateway,
+                          const struct mu_wide_report *m, const uint8_t *left)
 {
-    if (rc != MU_ERR_AUTH)
-        return rc;
-    if (named > 1)
-        return MU_ERR_CONFLICT; /* 4.09: split it */
-    c->rec.refused++;
-    mu_srv_trace(c->server, "ack-forged", gateway, m->first);
+    for (uint32_t i = 0; i < m->bitmap.len * 8; i++) {
+        if (!mu_bit_get(mu_bytes(left, m->bitmap.len), i))
+            continue;
+        c->rec.refused++;
+        mu_srv_trace(c->server, "ack-forged", gateway, m->first + i);
+    }
+}
+
+/* A plain sum proves all or nothing: 4.09 asks for the shifted form. */
+static int report_refuse(struct mu_server_campaign *c, uint32_t gateway,
+                         const struct mu_wide_report *m, const uint8_t *left)
+{
+    if (mu_ack_members(m->bitmap) > 1)
+        return MU_ERR_CONFLICT;
+    report_forged(c, gateway, m, left);
     return MU_ERR_AUTH;
+}
+
+static int report_take_all(struct mu_server_campaign *c, uint32_t gateway,
+                           const struct mu_wide_report *m)
+{
+    int rc = 0;
+
+    for (uint32_t at = m->first / MU_TARGETS * MU_TARGETS;
+         rc == 0 && at < m->first + m->bitmap.len * 8 &&
+         at < MU_AREA_DEVICES_MAX;
+         at += MU_TARGETS)
+        rc = report_take(c, gateway, m, at);
+    return rc;
+}
+
+static int report_answer(struct mu_server *s, const struct mu_event *ev,
+                         struct mu_bytes left)
+{
+    struct mu_writer w = mu_srv_writer(s);
+    int rc = 0;
+
+    if (left.len > 0)
+        rc = mu_wide_left_create(left, &w);
+    if (rc == 0)
+        mu_srv_answer(s, ev, MU_COAP_CHANGED, mu_written(&w));
+    return rc;
 }
 
 int mu_srv_report_request(struct mu_server *s, const struct mu_event *ev)
 {
     struct mu_server_campaign *c;
     struct mu_wide_report m;
-    uint32_t named = 0;
-    int rc = mu_wide_report_consume(ev->message.payload, &m);
+    uint8_t left[MU_AREA_DEVICES_MAX / 8], proved[MU_AREA_DEVICES_MAX / 8];
+    int count, rc = mu_wide_report_consume(ev->message.payload, &m);
 
     if (rc != 0)
         return rc;
@@ -432,20 +462,23 @@ int mu_srv_report_request(struct mu_server *s, const struct mu_event *ev)
     if (c == NULL || !mu_srv_campaign_at_work(c) || !c->rec.cut ||
         !report_of_gateway(c, ev->link))
         return MU_ERR_NOT_FOUND;
-    rc = report_verify(c, ev->link, &m, &named);
-    if (rc != 0)
-        return report_refuse(c, ev->link, &m, named, rc);
-    for (uint32_t at = m.first / MU_TARGETS * MU_TARGETS;
-         rc == 0 && at < m.first + m.bitmap.len * 8 &&
-         at < MU_AREA_DEVICES_MAX;
-         at += MU_TARGETS)
-        rc = report_take(c, ev->link, &m, at);
+    count = report_verify(c, ev->link, &m, left);
+    if (count < 0)
+        return count;
+    if (count > 0 && m.shift == 0)
+        return report_refuse(c, ev->link, &m, left);
+    if (count > 0 && m.shift == MU_ACK_LEN)
+        report_forged(c, ev->link, &m, left);
+    for (size_t i = 0; i < m.bitmap.len; i++)
+        proved[i] = m.bitmap.data[i] & (uint8_t)~left[i];
+    m.bitmap.data = proved;
+    rc = report_take_all(c, ev->link, &m);
     if (rc != 0)
         return rc;
-    mu_srv_trace(s, "report", m.state, named);
+    mu_srv_trace(s, "report", m.state, mu_ack_members(m.bitmap));
     mu_srv_campaign_settle(c);
-    mu_srv_answer(s, ev, MU_COAP_CHANGED, mu_bytes(NULL, 0));
-    return 0;
+    return report_answer(s, ev,
+                         mu_bytes(left, count > 0 ? m.bitmap.len : 0));
 }
 
 /* ---- POST /t --------------------------------------------------------------- */

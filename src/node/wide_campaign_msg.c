@@ -275,7 +275,7 @@ int mu_wide_campaign_consume(struct mu_bytes in, struct mu_wide_campaign *m)
 
 int mu_wide_report_create(const struct mu_wide_report *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 6);
+    mu_cbor_put_map(w, m->shift != 0 ? 7 : 6);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_bstr(w, MU_BYTES(m->campaign));
     mu_cbor_put_uint(w, 2);
@@ -285,9 +285,13 @@ int mu_wide_report_create(const struct mu_wide_report *m, struct mu_writer *w)
     mu_cbor_put_uint(w, 4);
     mu_cbor_put_bstr(w, m->bitmap);
     mu_cbor_put_uint(w, 5);
-    mu_cbor_put_bstr(w, MU_BYTES(m->acks));
+    mu_cbor_put_bstr(w, m->acks);
     mu_cbor_put_uint(w, 6);
     mu_cbor_put_uint(w, m->reason);
+    if (m->shift != 0) {
+        mu_cbor_put_uint(w, 7);
+        mu_cbor_put_uint(w, m->shift);
+    }
     return mu_writer_end(w);
 }
 
@@ -295,8 +299,10 @@ int mu_wide_report_consume(struct mu_bytes in, struct mu_wide_report *m)
 {
     struct mu_reader r = mu_reader(in);
     struct mu_cbor_map map = mu_cbor_get_map(&r);
+    struct mu_ack_set set;
     uint32_t seen = 0;
     int64_t key;
+    int rc;
 
     *m = (struct mu_wide_report){.state = 0};
     while (mu_cbor_map_next(&r, &map, &key)) {
@@ -316,14 +322,57 @@ int mu_wide_report_consume(struct mu_bytes in, struct mu_wide_report *m)
             m->bitmap = mu_msg_get_data(&r, 1, MU_AREA_DEVICES_MAX / 8);
             break;
         case 5:
-            mu_cbor_get_bstr_copy(&r, m->acks, MU_ACK_LEN);
+            m->acks = mu_msg_get_data(&r, 0, MU_ACK_STRING_MAX);
             break;
         case 6:
             m->reason = (uint8_t)mu_cbor_get_uint_max(&r, UINT8_MAX);
+            break;
+        case 7:
+            m->shift = (uint8_t)mu_cbor_get_uint_max(&r, MU_ACK_LEN);
             break;
         default:
             mu_cbor_skip(&r);
         }
     }
-    return mu_msg_end(&r, seen, 0x7e);
+    rc = mu_msg_end(&r, seen, 0x7e);
+    if (rc != 0)
+        return rc;
+    set = mu_wide_report_set(m);
+    return mu_ack_set_valid(&set);
+}
+
+struct mu_ack_set mu_wide_report_set(const struct mu_wide_report *m)
+{
+    return (struct mu_ack_set){
+        .first = m->first,
+        .shift = m->shift,
+        .named = m->bitmap,
+        .string = m->acks,
+    };
+}
+
+int mu_wide_left_create(struct mu_bytes bitmap, struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 1);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_bstr(w, bitmap);
+    return mu_writer_end(w);
+}
+
+int mu_wide_left_consume(struct mu_bytes in, struct mu_bytes *bitmap)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+
+    *bitmap = mu_bytes(NULL, 0);
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        if (key == 1)
+            *bitmap = mu_msg_get_data(&r, 1, MU_AREA_DEVICES_MAX / 8);
+        else
+            mu_cbor_skip(&r);
+    }
+    return mu_msg_end(&r, seen, 0x02);
 }

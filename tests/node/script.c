@@ -297,12 +297,20 @@ static bool report_rekey(const struct script *s, const struct mu_wide_report *m)
            memcmp(s->rekey->id, m->campaign, MU_CAMPAIGN_ID) == 0;
 }
 
-static void report_ack(struct script *s, size_t device,
-                       const struct mu_wide_report *m, uint8_t *acks)
-{
-    struct mu_secret kack;
-    uint8_t ack[MU_ACK_LEN];
+struct report_context {
+    struct script *script;
+    const struct mu_wide_report *report;
+};
 
+static int report_ack(void *context, uint16_t device, uint8_t ack[MU_ACK_LEN])
+{
+    const struct report_context *k = context;
+    struct script *s = k->script;
+    const struct mu_wide_report *m = k->report;
+    struct mu_secret kack;
+
+    if (device >= s->devices_len)
+        return MU_ERR_NOT_FOUND;
     must(mu_kdf(s->crypto, &s->devices[device].kmr, "ack",
                 (struct mu_bytes){NULL, 0}, 32, &kack));
     must(mu_ack_make(s->crypto, &kack, m->campaign,
@@ -311,37 +319,40 @@ static void report_ack(struct script *s, size_t device,
                      report_rekey(s, m) ? s->rekey->digest
                                         : s->campaign.m.digest,
                      ack));
-    if (s->false_ack == device + 1)
-        ack[0] ^= 1;
-    for (size_t b = 0; b < MU_ACK_LEN; b++)
-        acks[b] ^= ack[b];
+    if (s->false_ack == device + 1u || (s->false_more >> device & 1) != 0) {
+        for (size_t b = 0; b < MU_ACK_LEN; b++)
+            ack[b] ^= (uint8_t)(1 + b);
+    }
+    return 0;
 }
 
 static void on_report(struct script *s, const struct mu_event *ev)
 {
     struct mu_wide_report m;
-    uint8_t acks[MU_ACK_LEN] = {0};
-    size_t named = 0, last = 0;
+    struct report_context k = {s, &m};
+    const struct mu_ack_expect expect = {&k, report_ack};
+    struct mu_ack_set set;
+    uint8_t rest[MU_ACK_STRING_MAX], left[MU_AREA_DEVICES_MAX / 8], room[64];
+    struct mu_writer w = mu_writer(room, sizeof room);
+    size_t named;
+    int count;
 
     must(mu_wide_report_consume(ev->message.payload, &m));
     s->reports++;
+    s->report_bytes += (uint32_t)ev->message.payload.len;
     if (s->mute_reports)
         return;
-    for (size_t i = m.first; i < s->devices_len; i++) {
-        size_t n = i - m.first;
-
-        if (mu_bit_get(m.bitmap, n)) {
-            report_ack(s, i, &m, acks);
-            named++;
-            last = i;
-        }
-    }
+    set = mu_wide_report_set(&m);
+    named = mu_ack_members(set.named);
     /* Failures go one by one. */
     if (named == 0 || ((m.state & 0x80) != 0 && named != 1))
         abort();
-    if (memcmp(acks, m.acks, sizeof acks) != 0) {
+    count = mu_ack_check(&set, &expect, rest, left);
+    if (count < 0)
+        abort();
+    if (count > 0 && m.shift == 0) {
         s->conflicts++;
-        s->devices[last].refused += named == 1;
+        s->devices[m.first].refused += named == 1;
         answer(s, ev, named == 1 ? MU_COAP_UNAUTHORIZED : MU_COAP_CONFLICT,
                (struct mu_bytes){NULL, 0});
         return;
@@ -349,14 +360,22 @@ static void on_report(struct script *s, const struct mu_event *ev)
     for (size_t i = m.first; i < s->devices_len; i++) {
         size_t n = i - m.first;
 
-        if (mu_bit_get(m.bitmap, n) && report_rekey(s, &m)) {
-            s->rekey->told[i] = m.state;
-        } else if (mu_bit_get(m.bitmap, n)) {
-            s->devices[i].state = m.state;
-            s->devices[i].reason = m.reason;
+        if (!mu_bit_get(m.bitmap, n))
+            continue;
+        if (mu_bit_get(mu_bytes(left, m.bitmap.len), n)) {
+            s->devices[i].refused += m.shift == MU_ACK_LEN;
+            continue;
         }
+        if (report_rekey(s, &m)) {
+            s->rekey->told[i] = m.state;
+            continue;
+        }
+        s->devices[i].state = m.state;
+        s->devices[i].reason = m.reason;
     }
-    answer(s, ev, MU_COAP_CHANGED, (struct mu_bytes){NULL, 0});
+    if (count > 0)
+        must(mu_wide_left_create(mu_bytes(left, m.bitmap.len), &w));
+    answer(s, ev, MU_COAP_CHANGED, mu_written(&w));
 }
 
 /* ---- devices ask, end to end -------------------------------------------- */

@@ -90,6 +90,8 @@ struct script {
     bool cancel_other; /* cancels name another campaign */
     bool mute_reports; /* does not answer /r */
     uint32_t false_ack; /* 1 + device whose acks it holds to be false */
+    uint8_t false_more; /* bits: so it does of these */
+    uint32_t report_bytes;
 
     struct script_effect *out[SCRIPT_OUT_MAX];
     size_t out_len;

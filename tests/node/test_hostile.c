@@ -479,11 +479,38 @@ static void test_false_ack(void **state)
         assert_true(world_run(&w, MU_SECONDS(60), others_proved));
         assert_int_equal(w.script.devices[liar - 1].state, 0);
         assert_int_equal(w.script.devices[liar - 1].refused, 1);
+        assert_true(w.script.conflicts <= 1);
         assert_true(w.script.reports < 16);
         world_run(&w, MU_SECONDS(100), NULL);
         assert_true(w.script.reports < 16); /* it is left at that */
         world_clear(&w);
     }
+}
+
+/* Three liars, then another campaign: who was refused stands apart within a
+ * campaign, and is heard again in the next. */
+static void test_false_acks(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_ready(&w, 8, 77);
+    w.script.false_ack = 4;
+    w.script.false_more = 0x41;
+    push(&w, 1);
+    world_run(&w, MU_SECONDS(60), NULL);
+    for (size_t i = 0; i < 8; i++) {
+        bool liar = i == 0 || i == 3 || i == 6;
+
+        assert_int_equal(w.script.devices[i].state, liar ? 0 : 15);
+        assert_int_equal(w.script.devices[i].refused, liar);
+    }
+    assert_true(w.script.conflicts <= 1);
+    w.script.false_ack = 0;
+    w.script.false_more = 0;
+    push(&w, 2);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
 }
 
 /* ---- who asks too much -------------------------------------------------- */
@@ -535,6 +562,7 @@ int main(void)
         cmocka_unit_test(test_page_too_large),
         cmocka_unit_test(test_epoch),
         cmocka_unit_test(test_false_ack),
+        cmocka_unit_test(test_false_acks),
         cmocka_unit_test(test_hog),
     };
 

@@ -294,12 +294,12 @@ static void test_wide_campaign(void **state)
 
 static void test_wide_reports(void **state)
 {
-    static const uint8_t bits[3] = {1, 2, 3};
+    static const uint8_t bits[3] = {1, 2, 3}, acks[28] = {7, 7};
     struct mu_wide_report m = {.campaign = {1, 2},
                                .state = 0x83,
                                .first = 4000,
                                .bitmap = MU_BYTES(bits),
-                               .acks = {7, 7},
+                               .acks = {acks, 16},
                                .reason = 16}, out;
     struct mu_wide_notice n = {1, 2, kw, key}, nout;
     struct mu_bytes bitmap;
@@ -307,9 +307,32 @@ static void test_wide_reports(void **state)
     (void)state;
     assert_int_equal(mu_wide_report_create(&m, fresh()), 0);
     assert_int_equal(mu_wide_report_consume(mu_written(&w), &out), 0);
-    assert_memory_equal(out.acks, m.acks, sizeof m.acks);
+    assert_true(mu_bytes_eq(out.acks, m.acks));
     assert_true(out.state == 0x83 && out.first == 4000 && out.reason == 16);
+    assert_int_equal(out.shift, 0);
     REFUSE_LENGTHS(mu_wide_report_consume(in, &out));
+    /* Shifted by 4, the four members named take 28 bytes; no other length. */
+    m.shift = 4;
+    for (size_t len = 0; len <= sizeof acks; len++) {
+        m.acks = mu_bytes(acks, len);
+        assert_int_equal(mu_wide_report_create(&m, fresh()), 0);
+        assert_int_equal(mu_wide_report_consume(mu_written(&w), &out),
+                         len == 28 ? 0 : MU_ERR_MALFORMED);
+    }
+    assert_int_equal(out.shift, 4);
+    m.shift = 5;
+    assert_int_equal(mu_wide_report_create(&m, fresh()), 0);
+    assert_int_equal(mu_wide_report_consume(mu_written(&w), &out),
+                     MU_ERR_UNSUPPORTED);
+    m.shift = 4;
+    m.first = 4080; /* the last bit would be member 4097 */
+    assert_int_equal(mu_wide_report_create(&m, fresh()), 0);
+    assert_int_equal(mu_wide_report_consume(mu_written(&w), &out),
+                     MU_ERR_TOO_LARGE);
+    assert_int_equal(mu_wide_left_create(MU_BYTES(bits), fresh()), 0);
+    assert_int_equal(mu_wide_left_consume(mu_written(&w), &bitmap), 0);
+    assert_true(mu_bytes_eq(bitmap, MU_BYTES(bits)));
+    REFUSE_LENGTHS(mu_wide_left_consume(in, &bitmap));
     assert_int_equal(mu_wide_notice_create(&n, fresh()), 0);
     assert_int_equal(mu_wide_notice_consume(mu_written(&w), &nout), 0);
     assert_true(nout.area_version == 1 && nout.campaigns_version == 2 &&

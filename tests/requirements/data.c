@@ -422,26 +422,27 @@ void test_R17_an_eavesdropper_gets_nothing(void **state)
 static void acknowledged(void)
 {
     struct fleet *f = fleet_open(0);
-    uint8_t room[256], bits[1] = {1};
-    struct mu_wide_report m = {.state = 15, .bitmap = MU_BYTES(bits)};
+    uint8_t room[256], bits[1] = {1}, acks[MU_ACK_LEN] = {0};
+    struct mu_wide_report m = {.state = 15, .bitmap = MU_BYTES(bits),
+                               .acks = MU_BYTES(acks)};
 
     fleet_link(f);
     fleet_push(f);
     memcpy(m.campaign, f->campaign, MU_CAMPAIGN_ID);
-    peer_ack(&f->rig, "a0", f->campaign, 15, 0, f->digest, m.acks);
+    peer_ack(&f->rig, "a0", f->campaign, 15, 0, f->digest, acks);
     for (size_t i = 0; i <= MU_ACK_LEN; i++) {
         struct mu_writer w = mu_writer(room, sizeof room);
         const struct rig_send *s;
 
         if (i < MU_ACK_LEN)
-            m.acks[i] ^= 8;
+            acks[i] ^= 8;
         assert_int_equal(mu_wide_report_create(&m, &w), 0);
         s = rig_request(&f->rig, 1, "r", mu_written(&w));
         assert_int_equal(s->code, i < MU_ACK_LEN ? MU_COAP_UNAUTHORIZED
                                                  : MU_COAP_CHANGED);
         assert_int_equal(fleet_target(f, 0).state, i < MU_ACK_LEN ? 0 : 15);
         if (i < MU_ACK_LEN)
-            m.acks[i] ^= 8;
+            acks[i] ^= 8;
     }
     fleet_close(f);
 }

@@ -670,15 +670,15 @@ uint8_t rig_report(struct rig *r, uint32_t link, const uint8_t *campaign,
                    const uint8_t digest[32], uint8_t state, uint8_t reason,
                    uint16_t first, const char *const *identities, unsigned n)
 {
-    uint8_t bitmap[64] = {0}, room[256];
+    uint8_t bitmap[64] = {0}, room[256], acks[MU_ACK_LEN] = {0};
     struct mu_writer w = mu_writer(room, sizeof room);
     struct mu_wide_report m = {.state = state, .reason = reason,
-                               .first = first};
+                               .first = first, .acks = MU_BYTES(acks)};
     struct rig_send *s;
     memcpy(m.campaign, campaign, MU_CAMPAIGN_ID);
     for (unsigned i = 0; i < n; i++) {
         mu_bit_put(bitmap, i, true);
-        peer_ack(r, identities[i], campaign, state, reason, digest, m.acks);
+        peer_ack(r, identities[i], campaign, state, reason, digest, acks);
     }
     m.bitmap = mu_bytes(bitmap, n / 8 + 1);
     assert_int_equal(mu_wide_report_create(&m, &w), 0);

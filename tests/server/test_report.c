@@ -72,27 +72,28 @@ static void test_forged(void **state)
 {
     (void)state;
     struct fleet *f = setup();
-    uint8_t bits[1] = {7}, other[32] = {1};
-    struct mu_wide_report m = {.state = 3, .bitmap = MU_BYTES(bits)};
+    uint8_t bits[1] = {7}, other[32] = {1}, acks[MU_ACK_LEN] = {0};
+    struct mu_wide_report m = {.state = 3, .bitmap = MU_BYTES(bits),
+                               .acks = MU_BYTES(acks)};
     memcpy(m.campaign, f->campaign, MU_CAMPAIGN_ID);
     /* Two are true, one is invented. */
-    peer_ack(&f->rig, "a0", f->campaign, 3, 0, f->digest, m.acks);
-    peer_ack(&f->rig, "a2", f->campaign, 3, 0, f->digest, m.acks);
+    peer_ack(&f->rig, "a0", f->campaign, 3, 0, f->digest, acks);
+    peer_ack(&f->rig, "a2", f->campaign, 3, 0, f->digest, acks);
     assert_int_equal(report_raw(f, 1, &m), MU_COAP_CONFLICT);
     assert_int_equal(fleet_view(f).received, 0);
     assert_int_equal(fleet_view(f).reports_refused, 0);
     /* A lesser state does not prove a higher one, nor another object's ack
      * this one, nor another campaign's. */
-    memset(m.acks, 0, sizeof m.acks);
+    memset(acks, 0, sizeof acks);
     bits[0] = 1;
     m.state = 15;
-    peer_ack(&f->rig, "a0", f->campaign, 3, 0, f->digest, m.acks);
+    peer_ack(&f->rig, "a0", f->campaign, 3, 0, f->digest, acks);
     assert_int_equal(report_raw(f, 1, &m), MU_COAP_UNAUTHORIZED);
     assert_int_equal(rig_report(&f->rig, 1, f->campaign, other, 15, 0, 0,
                                 fleet_names, 1), MU_COAP_UNAUTHORIZED);
-    memset(m.acks, 0, sizeof m.acks);
+    memset(acks, 0, sizeof acks);
     peer_ack(&f->rig, "a0", (const uint8_t *)"another!", 15, 0, f->digest,
-             m.acks);
+             acks);
     assert_int_equal(report_raw(f, 1, &m), MU_COAP_UNAUTHORIZED);
     assert_int_equal(fleet_view(f).reports_refused, 3);
     assert_int_equal(rig_trace_count(&f->rig, "ack-forged 1 0"), 3);
@@ -136,12 +137,14 @@ static void test_not_a_target(void **state)
     assert_int_equal(rig_report(&f->rig, 1, f->campaign, f->digest, 15, 0, 2,
                                 both, 2), MU_COAP_CONFLICT);
     /* Nobody is named, nothing is proved. */
-    uint8_t bits[1] = {2}, none[1] = {0};
+    uint8_t bits[1] = {2}, none[1] = {0}, acks[MU_ACK_LEN] = {0};
     struct mu_wide_report m = {.state = 15, .first = 2,
-                               .bitmap = MU_BYTES(bits)};
+                               .bitmap = MU_BYTES(bits),
+                               .acks = MU_BYTES(acks)};
     memcpy(m.campaign, f->campaign, MU_CAMPAIGN_ID);
     assert_int_equal(report_raw(f, 1, &m), MU_COAP_UNAUTHORIZED);
     m.bitmap = MU_BYTES(none);
+    m.acks.len = 0;
     assert_int_equal(report_raw(f, 1, &m), MU_COAP_CHANGED);
     assert_int_equal(fleet_view(f).members, 4);
     assert_int_equal(fleet_view(f).running, 0);
@@ -152,16 +155,17 @@ static void test_not_a_target(void **state)
 static unsigned bisect(struct fleet *f, unsigned first, unsigned n,
                        unsigned liar)
 {
-    uint8_t bits[16] = {0};
+    uint8_t bits[16] = {0}, acks[MU_ACK_LEN] = {0};
     char identity[32];
     struct mu_wide_report m = {.state = 15, .first = (uint16_t)first,
-                               .bitmap = MU_BYTES(bits)};
+                               .bitmap = MU_BYTES(bits),
+                               .acks = MU_BYTES(acks)};
     memcpy(m.campaign, f->campaign, MU_CAMPAIGN_ID);
     for (unsigned i = 0; i < n; i++) {
         snprintf(identity, sizeof identity, "c%03u", first + i - 3);
         mu_bit_put(bits, i, true);
         peer_ack(&f->rig, identity, f->campaign, 15,
-                 first + i == liar ? 1 : 0, f->digest, m.acks);
+                 first + i == liar ? 1 : 0, f->digest, acks);
     }
     switch (report_raw(f, 1, &m)) {
     case MU_COAP_CHANGED:
@@ -197,6 +201,146 @@ static void test_bisection(void **state)
     assert_true(bisect(f, 3, 100, 77) <= 15);
     assert_int_equal(fleet_view(f).running, 99);
     assert_int_equal(fleet_view(f).reports_refused, 1);
+    fleet_close(f);
+}
+
+/* ---- shifted ---------------------------------------------------------------- */
+
+struct shifted {
+    uint8_t bits[16], string[100 * MU_ACK_LEN];
+    struct mu_wide_report m;
+    uint8_t left[16];
+    unsigned left_len;
+};
+
+static struct fleet *hundred(void)
+{
+    struct fleet *f = fleet_open(0);
+    char identity[32];
+
+    for (unsigned i = 0; i < 100; i++) {
+        snprintf(identity, sizeof identity, "c%03u", i);
+        rig_device_add(&f->rig, identity, "gw-1");
+        assert_int_equal(mu_server_group_add(&f->rig.server, rig_id("all"),
+                                             rig_id(identity)), 0);
+        rig_drain(&f->rig);
+    }
+    fleet_link(f);
+    fleet_push(f);
+    return f;
+}
+
+/* Of c000 to c099, which are at 3 to 102; `liars` says who sends a false one. */
+static void shifted_make(struct fleet *f, struct shifted *o, uint8_t shift,
+                         unsigned first, unsigned n, const char *liars)
+{
+    struct mu_ack_sum sum;
+    struct mu_ack_set set;
+
+    mu_ack_sum_init(&sum, (uint16_t)(first + 3), shift, o->bits,
+                    sizeof o->bits, o->string, sizeof o->string);
+    for (unsigned i = first; i < first + n; i++) {
+        uint8_t ack[MU_ACK_LEN] = {0};
+        char identity[32];
+
+        snprintf(identity, sizeof identity, "c%03u", i);
+        peer_ack(&f->rig, identity, f->campaign, 15,
+                 strstr(liars, identity) != NULL, f->digest, ack);
+        assert_int_equal(mu_ack_sum_add(&sum, (uint16_t)(i + 3), ack), 0);
+    }
+    set = mu_ack_sum_set(&sum);
+    o->m = (struct mu_wide_report){.state = 15, .first = set.first,
+                                   .bitmap = set.named, .shift = set.shift,
+                                   .acks = set.string};
+    memcpy(o->m.campaign, f->campaign, MU_CAMPAIGN_ID);
+}
+
+static uint8_t shifted_send(struct fleet *f, struct shifted *o)
+{
+    uint8_t room[MU_MESSAGE_MAX];
+    struct mu_writer w = mu_writer(room, sizeof room);
+    struct mu_bytes left = {NULL, 0};
+    struct rig_send *s;
+
+    assert_int_equal(mu_wide_report_create(&o->m, &w), 0);
+    s = rig_request(&f->rig, 1, "r", mu_written(&w));
+    assert_non_null(s);
+    if (s->payload_len > 0)
+        assert_int_equal(mu_wide_left_consume(mu_bytes(s->payload, s->payload_len), &left), 0);
+    memset(o->left, 0, sizeof o->left);
+    if (left.len > 0)
+        memcpy(o->left, left.data, left.len);
+    o->left_len = (unsigned)mu_ack_members(left);
+    return s->code;
+}
+
+/* Three liars among a hundred: the rest is taken at once but for the nearest
+ * neighbours, and those stand by themselves. */
+static void test_shifted(void **state)
+{
+    (void)state;
+    struct fleet *f = hundred();
+    struct shifted o;
+    static const char liars[] = "c010 c050 c099";
+
+    shifted_make(f, &o, 0, 0, 100, liars);
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CONFLICT);
+    assert_int_equal(o.left_len, 0);
+    assert_int_equal(fleet_view(f).running, 0);
+    shifted_make(f, &o, 4, 0, 100, liars);
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+    assert_int_equal(o.left_len, 3 + 3 + 2);
+    assert_int_equal(fleet_view(f).running, 92);
+    assert_int_equal(fleet_view(f).reports_refused, 0);
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(mu_bit_get(MU_BYTES(o.left), i),
+                         (i >= 9 && i <= 11) || (i >= 49 && i <= 51) ||
+                             i >= 98);
+    shifted_make(f, &o, 16, 9, 3, liars);
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+    assert_int_equal(o.left_len, 1);
+    assert_true(mu_bit_get(MU_BYTES(o.left), 1));
+    assert_int_equal(fleet_view(f).running, 94);
+    assert_int_equal(fleet_view(f).reports_refused, 1);
+    assert_int_equal(rig_trace_count(&f->rig, "ack-forged 1 13"), 1);
+    /* All true: no list. */
+    shifted_make(f, &o, 16, 98, 1, liars);
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+    assert_int_equal(o.left_len, 0);
+    fleet_close(f);
+}
+
+/* What a gateway makes up proves nobody, in any form, wherever it stands:
+ * neither with acknowledgements of others at hand nor with chance. */
+static void test_shifted_forged(void **state)
+{
+    static const uint8_t shifts[] = {2, 4, 8, 16};
+    (void)state;
+    struct fleet *f = hundred();
+    struct shifted o;
+
+    for (size_t k = 0; k < sizeof shifts; k++) {
+        /* c003 has acknowledged; its neighbours have not. */
+        shifted_make(f, &o, shifts[k], 0, 7, "c000 c001 c002 c004 c005 c006");
+        for (size_t i = 0; i < 3u * shifts[k]; i++)
+            o.string[i] = (uint8_t)(i * 31 + k);
+        assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+        assert_true(o.left_len >= 6);
+        for (unsigned i = 0; i < 7; i++)
+            assert_true(i == 3 || mu_bit_get(MU_BYTES(o.left), i));
+        assert_true(fleet_view(f).running <= 1);
+    }
+    /* A name behind which nobody is, in the middle of true ones. */
+    shifted_make(f, &o, 4, 0, 10, "");
+    o.bits[0] = 0xff;
+    o.bits[1] = 0x01;
+    o.bits[12] = 0x80; /* 3 + 103: nobody */
+    o.m.bitmap = mu_bytes(o.bits, 13);
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+    assert_int_equal(o.left_len, 2); /* and the neighbour it lies on */
+    assert_true(mu_bit_get(MU_BYTES(o.left), 103));
+    assert_true(mu_bit_get(MU_BYTES(o.left), 8));
+    assert_int_equal(fleet_view(f).running, 8);
     fleet_close(f);
 }
 
@@ -352,6 +496,8 @@ int main(void)
         cmocka_unit_test(test_foreign),
         cmocka_unit_test(test_not_a_target),
         cmocka_unit_test(test_bisection),
+        cmocka_unit_test(test_shifted),
+        cmocka_unit_test(test_shifted_forged),
         cmocka_unit_test(test_many_targets),
         cmocka_unit_test(test_stored_first),
         cmocka_unit_test(test_revoked_in_sum),
