@@ -677,6 +677,8 @@ void script_push(struct script *s, const struct script_push *p)
 
         campaign_clear(k);
         k->number = number + 1;
+        if (s->rekey != NULL && k->number <= s->rekey->number)
+            k->number = s->rekey->number + 1; /* it is the newer one */
         must(s->crypto->random(s->crypto->ctx, k->id, sizeof k->id));
         k->plain = malloc(p->size);
         assert(k->plain != NULL);

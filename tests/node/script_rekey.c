@@ -55,6 +55,13 @@ void script_scheme_clear(struct script *s)
     s->rekey = NULL;
 }
 
+static void moved(void *ctx, uint32_t old, uint32_t now)
+{
+    (void)ctx;
+    (void)old;
+    (void)now; /* nobody of the devices has left before */
+}
+
 void script_compact(struct script *s)
 {
     struct script_rekey *r = s->rekey;
@@ -66,7 +73,7 @@ void script_compact(struct script *s)
     assert(mem != NULL);
     s->kb_kid.generation++;
     must(mu_scheme_compact(&r->scheme, &to, &conf, s->kb_kid.generation, mem,
-                           len, NULL, NULL));
+                           len, moved, NULL));
     mu_scheme_clear(&r->scheme);
     free(r->mem);
     r->mem = mem;
@@ -196,11 +203,14 @@ void script_rekey_piece(struct script *s, size_t device,
     static uint8_t state[MU_MEMBER_STATE_MAX];
     struct script_rekey *r = s->rekey;
     struct mu_writer w = mu_writer(state, sizeof state);
+    struct mu_writer generation = mu_writer(state + 6, 8);
     size_t room;
 
     if (r == NULL || !state_due(r, (uint32_t)device, in))
         return;
     must(mu_scheme_issue(&r->scheme, (uint32_t)device, &w));
+    /* It comes with the key of this generation: no message of it is left. */
+    mu_write_u64(&generation, r->scheme.generation);
     if (in->collecting && in->which.base == r->scheme.base &&
         in->which.newest == r->scheme.generation && in->offset < w.len)
         m->piece_offset = in->offset;
