@@ -271,7 +271,7 @@ static void test_area_payloads(void **state)
     const uint8_t digest[32] = "digest";
     struct mu_area_hello hello = {
         .software = mu_bytes_str("0.1.0"),
-        .capability = {100000, 4096, {MU_ALG_ES256}, 1, 0}};
+        .capability = {100000, 4096, {MU_ALG_ES256}, 1, 0, 0}};
     struct mu_area_welcome welcome = {
         .gateway = mu_bytes_str("gw-1"), .index = 12,
         .kid = {MU_KEY_KG, 1, 5}, .kg = secret(),
