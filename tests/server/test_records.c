@@ -136,7 +136,8 @@ static void test_registry(void **state)
         .capability = {.object_max = UINT64_C(1) << 40, .page_memory = 9,
                        .algs = {MU_ALG_ES256, MU_ALG_EDDSA}, .algs_len = 2,
                        .receiver = MU_RECEIVER_MICRO},
-        .groups = {{1, 2, 3, 4}, {5, UINT64_MAX, 7, 8}}, .groups_len = 2,
+        .groups = {{1, 2, 3, 4, 9}, {5, UINT64_MAX, 7, 8, 10}},
+        .groups_len = 2,
         .kmr = {.len = 60}};
     static struct mu_device_record d2;
     struct mu_writer w = writer();
