@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim/grid.h"
+#include "sim/tree.h"
 
 static const char HELP[] =
     "muster sim --topology - an object from neighbour to neighbour\n"
@@ -31,13 +31,19 @@ static const char HELP[] =
     "  --runs N          means of N runs, from the seed on (1)\n"
     "  --seed S          same seed, same run (1)\n"
     "  --json            one JSON object\n"
+    "and for a message to all, acknowledged up the tree (line, tree, full):\n"
+    "  --broadcast N     so many messages, one after the other\n"
+    "  --message BYTES   of each (40)\n"
+    "  --shift BYTES     between acknowledgements in a sum (0; 2, 4, 8, 16)\n"
+    "  --wait MS         down one hop and its answer (40)\n"
     "\n"
     "attacks:";
 
 enum {
     O_TOPOLOGY = 256, O_DEVICES, O_DEGREE, O_FANOUT, O_LOSS, O_SIZE, O_PAYLOAD,
     O_PAGE, O_HASH, O_OVERHEAD, O_RATE, O_INSECURE, O_ATTACK, O_ATTACKERS,
-    O_FLOOD, O_TIME_MAX, O_RUNS, O_SEED, O_JSON, O_HELP,
+    O_FLOOD, O_TIME_MAX, O_RUNS, O_SEED, O_JSON, O_HELP, O_BROADCAST,
+    O_MESSAGE, O_SHIFT, O_WAIT,
 };
 
 static const struct option options[] = {
@@ -61,12 +67,17 @@ static const struct option options[] = {
     {"seed", required_argument, NULL, O_SEED},
     {"json", no_argument, NULL, O_JSON},
     {"help", no_argument, NULL, O_HELP},
+    {"broadcast", required_argument, NULL, O_BROADCAST},
+    {"message", required_argument, NULL, O_MESSAGE},
+    {"shift", required_argument, NULL, O_SHIFT},
+    {"wait", required_argument, NULL, O_WAIT},
     {NULL, 0, NULL, 0},
 };
 
 struct mesh_args {
     struct sim_grid_conf conf;
-    const char *topology;
+    struct sim_tree_conf tree; /* messages 0: an object, not messages */
+    const char *topology, *attack;
     uint32_t devices, runs;
     bool json, help, bad;
 };
@@ -113,10 +124,47 @@ static double mesh_share(struct mesh_args *a, const char *name, double max)
 
 static void mesh_attack(struct mesh_args *a)
 {
-    if (!sim_grid_attack_of(optarg, &a->conf.attack)) {
-        fprintf(stderr, "muster sim: --attack: no '%s'\n", optarg);
+    if (a->attack == NULL)
+        return;
+    if (a->tree.messages > 0 ? !sim_tree_attack_of(a->attack, &a->tree.attack)
+                             : !sim_grid_attack_of(a->attack,
+                                                   &a->conf.attack)) {
+        fprintf(stderr, "muster sim: --attack: no '%s'\n", a->attack);
         a->bad = true;
     }
+}
+
+/* What both kinds of run have in common. */
+static void mesh_tree(struct mesh_args *a)
+{
+    struct sim_tree_conf *t = &a->tree;
+    const struct sim_grid_conf *c = &a->conf;
+
+    t->shape = c->shape;
+    t->nodes = sim_grid_nodes(c);
+    t->fanout = c->fanout;
+    t->loss = c->loss;
+    t->rate = c->rate;
+    t->overhead = c->overhead;
+    t->attackers = c->attackers;
+    t->time_max = c->time_max;
+    t->seed = c->seed;
+}
+
+static bool mesh_tree_arg(struct mesh_args *a, int o, const char *n)
+{
+    struct sim_tree_conf *t = &a->tree;
+
+    switch (o) {
+    case O_BROADCAST: t->messages = (uint32_t)mesh_number(a, n, 1, 10000);
+        break;
+    case O_MESSAGE: t->message_len = (uint32_t)mesh_number(a, n, 1, 1000);
+        break;
+    case O_SHIFT: t->shift = (uint8_t)mesh_number(a, n, 0, 16); break;
+    case O_WAIT: t->wait_ms = (uint32_t)mesh_number(a, n, 1, 60000); break;
+    default: return false;
+    }
+    return true;
 }
 
 static void mesh_arg(struct mesh_args *a, int o, const char *n)
@@ -137,7 +185,7 @@ static void mesh_arg(struct mesh_args *a, int o, const char *n)
     case O_RATE: c->rate = (uint32_t)mesh_number(a, n, 100, 1u << 28) * 8;
         break;
     case O_INSECURE: c->secured = false; break;
-    case O_ATTACK: mesh_attack(a); break;
+    case O_ATTACK: a->attack = optarg; break;
     case O_ATTACKERS: c->attackers = (uint32_t)mesh_number(a, n, 1, 1000);
         break;
     case O_FLOOD: c->flood = (uint32_t)mesh_number(a, n, 1, 10000); break;
@@ -147,7 +195,7 @@ static void mesh_arg(struct mesh_args *a, int o, const char *n)
     case O_SEED: c->seed = mesh_number(a, n, 0, UINT64_MAX); break;
     case O_JSON: a->json = true; break;
     case O_HELP: a->help = true; break;
-    default: a->bad = true; break;
+    default: a->bad = a->bad || !mesh_tree_arg(a, o, n); break;
     }
 }
 
@@ -157,6 +205,8 @@ static void mesh_parse(struct mesh_args *a, int argc, char **argv)
     char text[64];
 
     sim_grid_default(&a->conf);
+    sim_tree_default(&a->tree);
+    a->tree.messages = 0;
     a->runs = 1;
     optind = 1;
     while ((o = getopt_long(argc, argv, "", options, &index)) != -1)
@@ -165,6 +215,7 @@ static void mesh_parse(struct mesh_args *a, int argc, char **argv)
         fputs("muster sim: no arguments are taken, only options\n", stderr);
         a->bad = true;
     }
+    mesh_attack(a);
     if (a->bad || a->help)
         return;
     if (a->devices > 0 && strchr(a->topology, ':') == NULL)
@@ -175,6 +226,7 @@ static void mesh_parse(struct mesh_args *a, int argc, char **argv)
         fprintf(stderr, "muster sim: --topology: '%s' is none\n", text);
         a->bad = true;
     }
+    mesh_tree(a);
 }
 
 /* ---- runs --------------------------------------------------------------- */
@@ -263,14 +315,76 @@ static void mesh_text(const struct mesh_args *a, const struct mesh_sum *s,
                s->last.signatures);
 }
 
+/* ---- messages, acknowledged --------------------------------------------- */
+
+static void tree_json(const struct mesh_args *a,
+                      const struct sim_tree_result *r,
+                      const struct sim_tree_result *base)
+{
+    printf("{\"broadcast\": ");
+    sim_tree_json(&a->tree, r, stdout);
+    printf(", \"against\": {\"what\": \"no attack\", \"acked\": %" PRIu64
+           ", \"bytes\": %" PRIu64 ", \"message_seconds\": %.3f}, "
+           "\"cost\": {\"bytes_ratio\": %.4f, \"seconds_ratio\": %.4f, "
+           "\"attacker_packets\": %" PRIu64 ", \"attacker_bytes\": %" PRIu64
+           "}}\n", base->acked, base->bytes, base->message_seconds,
+           (double)r->bytes / (double)base->bytes,
+           r->message_seconds / base->message_seconds, r->attack_packets,
+           r->attack_bytes);
+}
+
+static void tree_text(const struct mesh_args *a,
+                      const struct sim_tree_result *r)
+{
+    printf("%u messages to %u nodes, %u hops, %u groups: %" PRIu64 " of %"
+           PRIu64 " acknowledged, %" PRIu64 " delivered\n", r->messages,
+           r->nodes - 1, r->hops, r->groups, r->acked, r->wanted,
+           r->delivered);
+    printf("%" PRIu64 " bytes, %.2f s a message; %" PRIu64 " of them are "
+           "acknowledgements, which would be\n%" PRIu64 " one by one if none "
+           "was lost\n", r->bytes, r->message_seconds, r->ack_bytes,
+           r->single_bytes);
+    if (a->tree.attack != SIM_TREE_PEACE)
+        printf("%s: %" PRIu64 " false packets refused, %" PRIu64 " times the "
+               "root named a link that lies, %" PRIu64 " of them wrongly\n",
+               sim_tree_attack_name(a->tree.attack), r->forged, r->found,
+               r->found_wrong);
+}
+
+static int tree_run(const struct mesh_args *a)
+{
+    struct sim_tree_conf peace = a->tree;
+    struct sim_tree_result r, base;
+    int rc = sim_tree_run(&a->tree, &r);
+
+    peace.attack = SIM_TREE_PEACE;
+    if (rc == 0)
+        rc = sim_tree_run(&peace, &base);
+    if (rc != 0) {
+        fprintf(stderr, "muster sim: %s (--broadcast takes line, tree or full, "
+                "up to 4096 nodes)\n", mu_err_text(rc));
+        return 1;
+    }
+    if (a->json)
+        tree_json(a, &r, &base);
+    else
+        tree_text(a, &r);
+    if (r.wrong > 0 || r.lied > 0)
+        return 1;
+    return r.acked == r.wanted ? 0 : 2;
+}
+
 static void mesh_help(void)
 {
     fputs(HELP, stdout);
     for (int i = SIM_GRID_PEACE + 1; i < SIM_GRID_ATTACKS; i++)
         printf("%s %s", i % 8 == 0 ? "\n " : "",
                sim_grid_attack_name((enum sim_grid_attack)i));
-    puts("\n\nexit code: 0 all have the object; 2 some do not; 1 somebody has a "
-         "wrong\none, or wrong usage");
+    printf("\nwith --broadcast:");
+    for (int i = SIM_TREE_PEACE + 1; i < SIM_TREE_ATTACKS; i++)
+        printf(" %s", sim_tree_attack_name((enum sim_tree_attack)i));
+    puts("\n\nexit code: 0 all have it; 2 some do not; 1 somebody has a wrong "
+         "one, or\nwrong usage");
 }
 
 int cli_sim_mesh(int argc, char **argv)
@@ -289,6 +403,8 @@ int cli_sim_mesh(int argc, char **argv)
         fputs("try: muster sim --topology grid --help\n", stderr);
         return 1;
     }
+    if (a.tree.messages > 0)
+        return tree_run(&a);
     other = mesh_baseline(&a.conf);
     rc = mesh_run(a.conf, a.runs, &sum);
     if (rc == 0)

@@ -92,6 +92,10 @@ MU_MUST int mu_hop_sender_init(struct mu_hop_sender *s,
 /* K_0 of a group: goes to its members one by one, under a key of each. */
 MU_MUST int mu_hop_commitment(const struct mu_hop_sender *s, uint8_t group,
                               uint8_t key[MU_HOP_KEY]);
+/* K_place of a group, for a member that comes in or was away. Never ahead of the
+ * last message that went out: MU_ERR_FORBIDDEN. */
+MU_MUST int mu_hop_key_at(const struct mu_hop_sender *s, uint8_t group,
+                          uint32_t place, uint8_t key[MU_HOP_KEY]);
 void mu_hop_sender_clear(struct mu_hop_sender *s);
 void mu_hop_receiver_init(struct mu_hop_receiver *r, const struct mu_crypto *c,
                           uint8_t stream, uint8_t group, uint8_t groups,

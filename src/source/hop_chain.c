@@ -87,6 +87,16 @@ int mu_hop_commitment(const struct mu_hop_sender *s, uint8_t group,
     return hop_key(s, group, 0, key);
 }
 
+int mu_hop_key_at(const struct mu_hop_sender *s, uint8_t group, uint32_t place,
+                  uint8_t key[MU_HOP_KEY])
+{
+    if (group >= s->groups)
+        return MU_ERR_USAGE;
+    if (place > s->at)
+        return MU_ERR_FORBIDDEN;
+    return hop_key(s, group, place, key);
+}
+
 void mu_hop_sender_clear(struct mu_hop_sender *s)
 {
     mu_wipe(s, sizeof(*s));
