@@ -157,6 +157,9 @@ struct mu_kid mu_srv_kb_kid(uint32_t group, uint64_t generation);
  * of an epoch of the past. */
 enum mu_group_wish mu_srv_group_wish(const struct mu_server *s,
                                      const struct mu_group_record *g);
+/* Its key is to be made anew: the record is changed, not put. */
+void mu_srv_group_want(struct mu_server *s, uint32_t number,
+                       struct mu_group_record *g, enum mu_group_wish wish);
 /* Whether a device may be given the present key of a group. */
 bool mu_srv_group_may_have(const struct mu_group_record *g,
                            const struct mu_device_group *entry);
@@ -263,6 +266,10 @@ MU_MUST int mu_srv_gateways_load(struct mu_server *s);
 MU_MUST int mu_srv_gateway_enter(struct mu_server *s, uint32_t number,
                                  const struct mu_gateway_record *g,
                                  const struct mu_secret *kmr);
+/* Somebody who is no gateway any more knows Kw: the next step makes another. */
+void mu_srv_kw_void(struct mu_server *s);
+void mu_srv_gateway_leave(struct mu_server *s, uint32_t number);
+bool mu_srv_close_next(struct mu_server *s, struct mu_effect *out);
 /* Tell a gateway soon that something changed; that devices should ask. */
 void mu_srv_notice(struct mu_server *s, uint32_t number);
 void mu_srv_poke(struct mu_server *s, uint32_t number);

@@ -42,7 +42,7 @@ static int fetch_forgotten(struct mu_server *s, uint32_t group,
     struct mu_scheme_record sc;
     int rc = mu_srv_generation_seen(s, generation);
 
-    g->wish = MU_GROUP_NOW;
+    mu_srv_group_want(s, group, g, MU_GROUP_NOW);
     /* Places that were given to others in that time are given no more. */
     if (mu_srv_group_schemed(g) && mu_srv_scheme_get(s, group, &sc) == 0 &&
         !sc.rebuild) {
@@ -190,7 +190,7 @@ static int state_damaged(struct mu_server *s, uint32_t group,
         return rc;
     sc->rebuild = true;
     mu_srv_scheme_put(s, group, sc);
-    g.wish = MU_GROUP_NOW;
+    mu_srv_group_want(s, group, &g, MU_GROUP_NOW);
     mu_srv_group_put(s, group, &g);
     mu_srv_groups_mark(s, true);
     mu_srv_trace(s, "trees-damaged", group, sc->generation);
@@ -232,8 +232,9 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
     rc = mu_srv_scheme_get(s, entry->number, &sc);
     if (rc == 0)
         rc = mu_srv_member_get(s, entry->number, f->identity, &m);
+    /* What is damaged is made anew with the next key. */
     if (rc != 0)
-        return rc == MU_ERR_NOT_FOUND ? MU_ERR_CORRUPT : rc;
+        return rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT ? 0 : rc;
     if (held != NULL && (held->base > sc.base || held->newest > sc.generation))
         return fetch_forgotten(s, entry->number, &g,
                                held->base > held->newest ? held->base

@@ -49,7 +49,7 @@ bool mu_srv_group_may_have(const struct mu_group_record *g,
     return g->mode != MU_MODE_REPROTECT && g->generation > entry->after;
 }
 
-static void group_wish(struct mu_server *s, uint32_t number,
+void mu_srv_group_want(struct mu_server *s, uint32_t number,
                        struct mu_group_record *g, enum mu_group_wish wish)
 {
     if (g->wish < wish)
@@ -403,7 +403,7 @@ int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
     mu_srv_device_put(s, identity, &d);
     g.members++;
     if (g.used || mu_srv_group_schemed(&g))
-        group_wish(s, number, &g, MU_GROUP_LATER);
+        mu_srv_group_want(s, number, &g, MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     mu_srv_poke(s, d.gateway);
@@ -437,7 +437,7 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
     g.cut = mu_srv_group_schemed(&g);
     if (mu_srv_rekey_makes(s, number))
         s->rekey.cut = true;
-    group_wish(s, number, &g, rekey ? MU_GROUP_NOW : MU_GROUP_LATER);
+    mu_srv_group_want(s, number, &g, rekey ? MU_GROUP_NOW : MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     return 0;
@@ -468,7 +468,7 @@ int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name)
         rc = mu_srv_group_find(s, name, &number, &g);
     if (rc != 0)
         return rc;
-    group_wish(s, number, &g, MU_GROUP_NOW);
+    mu_srv_group_want(s, number, &g, MU_GROUP_NOW);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     return 0;

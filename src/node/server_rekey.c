@@ -204,6 +204,12 @@ static int walk_next(struct mu_server *s, struct walked *w)
         if (rc != 0)
             return rc;
         rc = mu_srv_member_get(s, r->group, w->identity, &w->m);
+        if (rc == MU_ERR_CORRUPT && !r->build)
+            return rc; /* nobody knows its place: new ones for all */
+        if (rc == MU_ERR_CORRUPT) {
+            w->m = (struct mu_member_record){.where = MU_WHERE_ANY};
+            rc = 0;
+        }
         if (rc == 0)
             rc = mu_srv_device_get(s, w->identity, &w->d);
         if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT)
@@ -621,6 +627,8 @@ static int step_targets(struct mu_server *s)
     struct mu_server_rekey *r = &s->rekey;
     int rc = walk_step(s, target_each);
 
+    if (rc == MU_ERR_CORRUPT)
+        return rekey_rebuild(s);
     if (rc != 0 || !r->listed)
         return rc;
     r->c->rec.parts = r->heard != 0 && r->parts.parts <= PARTS_MAX

@@ -14,6 +14,7 @@
 #include "node/server_core.h"
 
 #define STATE_GENERATION_AT 6 /* of a state: type 1, kind 1, scope 4 before */
+#define DEADLINE_DEFAULT 60 /* s, for a dormant key */
 #define CHUNK_VERSION 1
 #define CHUNK_HEAD 9 /* bytes: version, generation */
 
@@ -44,6 +45,31 @@ void mu_srv_member_put(struct mu_server *s, uint32_t group,
     (void)mu_srv_put_written(s, MU_TABLE_MEMBER, &k, &w);
 }
 
+/* In place of a record that is damaged: its trees are lost, and the shape that
+ * was asked for; not the group. */
+static int scheme_again(struct mu_server *s, uint32_t group,
+                        struct mu_scheme_record *sc)
+{
+    struct mu_group_record g;
+    int rc = mu_srv_group_get(s, group, &g);
+
+    if (rc != 0 || !mu_srv_group_schemed(&g))
+        return rc != 0 ? rc : MU_ERR_NOT_FOUND;
+    *sc = (struct mu_scheme_record){
+        .wish = {.kind = g.scheme,
+                 .key_quorum_permille = 1000,
+                 .key_deadline_s = DEADLINE_DEFAULT},
+        .rebuild = true,
+        /* Above every number that was given. */
+        .op_next = (uint64_t)s->epoch << 32 | s->generations.next,
+    };
+    sc->op_first = sc->op_next;
+    if (g.scheme == MU_SCHEME_CLUSTER || g.scheme == MU_SCHEME_LADDER)
+        sc->wish.kind = MU_SCHEME_NONE;
+    mu_srv_trace(s, "scheme-damaged", group, 0);
+    return 0;
+}
+
 int mu_srv_scheme_get(struct mu_server *s, uint32_t group,
                       struct mu_scheme_record *sc)
 {
@@ -51,7 +77,11 @@ int mu_srv_scheme_get(struct mu_server *s, uint32_t group,
     struct mu_bytes value;
     int rc = mu_srv_get(s, MU_TABLE_SCHEME, &k, &value);
 
-    return rc == 0 ? mu_scheme_record_read(value, sc) : rc;
+    if (rc == 0)
+        rc = mu_scheme_record_read(value, sc);
+    return rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND
+               ? scheme_again(s, group, sc)
+               : rc;
 }
 
 void mu_srv_scheme_put(struct mu_server *s, uint32_t group,
@@ -127,7 +157,7 @@ int mu_srv_scheme_join(struct mu_server *s, uint32_t group,
     int rc = mu_srv_scheme_get(s, group, &sc);
 
     if (rc != 0)
-        return rc == MU_ERR_NOT_FOUND ? MU_ERR_CORRUPT : rc;
+        return rc;
     if (!where_ok(&sc.wish, where))
         return MU_ERR_USAGE;
     if (sc.wish.members_max != 0 && g->members >= sc.wish.members_max)
@@ -170,10 +200,9 @@ int mu_srv_scheme_leave(struct mu_server *s, uint32_t group,
     struct mu_scheme_record sc;
     int rc = mu_srv_scheme_get(s, group, &sc);
 
-    if (rc == MU_ERR_NOT_FOUND)
-        rc = MU_ERR_CORRUPT;
-    if (rc == 0)
-        rc = mu_srv_member_get(s, group, identity, &m);
+    if (rc != 0)
+        return rc;
+    rc = mu_srv_member_get(s, group, identity, &m);
     if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT) {
         /* Nobody knows its place: new trees have none for it. */
         m = (struct mu_member_record){.where = MU_WHERE_ANY,
