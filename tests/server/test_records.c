@@ -45,6 +45,8 @@ READER(gateway, mu_gateway_record)
 READER(group, mu_group_record)
 READER(campaign, mu_campaign_record)
 READER(target, mu_target_record)
+READER(scheme, mu_scheme_record)
+READER(op, mu_op_record)
 
 static int read_number(struct mu_bytes in)
 {
@@ -96,12 +98,14 @@ static void test_small(void **state)
     assert_int_equal(mu_area_record_read(mu_written(&w), &a2), 0);
     SAME(area, a2);
 
-    struct mu_member_record m = {.left = true}, m2 = {0};
+    struct mu_member_record m = {.left = true, .where = 3, .op = 4,
+                                 .base = 5, .slot = 6}, m2 = {0};
     w = writer();
     mu_member_record_write(&w, &m);
     check_form(&w, read_member);
     assert_int_equal(mu_member_record_read(mu_written(&w), &m2), 0);
     assert_true(m2.left);
+    SAME(member, m2);
 
     struct mu_key_record k = {.phase = MU_PHASE_RETIRED, .key = {.len = 44}},
                          k2 = {0};
@@ -167,12 +171,47 @@ static void test_registry(void **state)
     struct mu_group_record r = {.name = "all", .name_len = 3, .mode = 2,
                                 .wish = MU_GROUP_NOW, .used = true,
                                 .generation = 3, .previous = 2,
-                                .members = 5}, r2 = {.members = 0};
+                                .members = 5, .scheme = MU_SCHEME_SD,
+                                .cut = true, .dormant = 7},
+                           r2 = {.members = 0};
     w = writer();
     mu_group_record_write(&w, &r);
     check_form(&w, read_group);
     assert_int_equal(mu_group_record_read(mu_written(&w), &r2), 0);
     SAME(group, r2);
+}
+
+static void test_scheme(void **state)
+{
+    (void)state;
+    static struct mu_scheme_record r, r2;
+    struct mu_writer w = writer();
+    r = (struct mu_scheme_record){
+        .wish = {.kind = MU_SCHEME_LADDER, .degree = 1, .levels = 2,
+                 .clusters = 3, .members_max = 4, .key_quorum_permille = 5,
+                 .key_deadline_s = 6, .leaves_per_day = 7, .joins_per_day = 8,
+                 .sleepers_permille = 9},
+        .rebuild = true, .kind = MU_SCHEME_LKH, .reason = MU_REASON_MEMORY,
+        .base = 10, .generation = 11, .op_first = 12, .op_next = 13,
+        .gone = 14, .least_memory = 15, .members = 16, .slots_max = 17,
+        .reserve = 18, .clusters = 19, .degree = 20, .levels = 21, .copy = 1,
+        .mem_len = 22, .saved_len = MU_SCHEME_SAVED_MAX,
+        .master = {.len = 60}};
+    memset(r.saved, 0xaa, sizeof r.saved);
+    mu_scheme_record_write(&w, &r);
+    check_form(&w, read_scheme);
+    assert_int_equal(mu_scheme_record_read(mu_written(&w), &r2), 0);
+    SAME(scheme, r2);
+    assert_int_equal(r2.wish.sleepers_permille, 9);
+    assert_true(r2.op_next == 13);
+
+    struct mu_op_record o = {.join = true, .where = 1, .slot = 2,
+                             .identity = "abc", .identity_len = 3}, o2;
+    w = writer();
+    mu_op_record_write(&w, &o);
+    check_form(&w, read_op);
+    assert_int_equal(mu_op_record_read(mu_written(&w), &o2), 0);
+    SAME(op, o2);
 }
 
 static void test_campaign(void **state)
@@ -182,7 +221,7 @@ static void test_campaign(void **state)
     static struct mu_target_record t, t2;
     struct mu_writer w = writer();
     c = (struct mu_campaign_record){
-        .id = "campaign", .group = 1, .mode = 2, .phase = MU_CAMPAIGN_PAUSED,
+        .id = "campaign", .what = MU_CAMPAIGN_KEY, .parts = 77, .group = 1, .mode = 2, .phase = MU_CAMPAIGN_PAUSED,
         .downgrade = true, .rekey = true, .cut = true, .swept = true,
         .paused = true, .name = "lamp", .name_len = 4, .version = 5,
         .size = 6, .shape = {256, 16, 4, 8}, .session = 7, .edition = 8,
@@ -318,6 +357,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_small),
         cmocka_unit_test(test_registry),
+        cmocka_unit_test(test_scheme),
         cmocka_unit_test(test_campaign),
         cmocka_unit_test(test_rubbish),
         cmocka_unit_test(test_seal),
