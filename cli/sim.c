@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "cli/sim_mesh.h"
+#include "muster/scheme.h"
 #include "sim/fleet.h"
 
 static const char HELP[] =
@@ -36,6 +37,10 @@ static const char HELP[] =
     "  --sleeping P      share of devices whose radio sleeps (0)\n"
     "  --restarts N      devices and gateways, and the server, restarted half\n"
     "                    way (0)\n"
+    "  --scheme NAME     how the group's key changes: unicast, cluster, ladder,\n"
+    "                    lkh, cs, sd (unicast)\n"
+    "  --rekeys N --leavers K   before the push, N times K devices leave and\n"
+    "                    the others get the next key (0, 1)\n"
     "  --quorum PERCENT --deadline S      of the campaign (100, 86400)\n"
     "  --seed S          same seed, same trace, byte for byte (1)\n"
     "  --trace FILE      write every decision, one a line (- for stderr)\n"
@@ -50,7 +55,7 @@ enum {
     O_DEVICES = 256, O_GATEWAYS, O_LOSS, O_BURST, O_WIDE_LOSS, O_SIZE, O_FILE,
     O_PAYLOAD, O_OVERHEAD, O_RATE, O_DELAY, O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
-    O_RESTARTS, O_QUORUM, O_DEADLINE, O_SEED, O_TRACE, O_JSON, O_HELP,
+    O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED, O_TRACE, O_JSON, O_HELP,
 };
 
 static const struct option options[] = {
@@ -76,6 +81,9 @@ static const struct option options[] = {
     {"replay", required_argument, NULL, O_REPLAY},
     {"sleeping", required_argument, NULL, O_SLEEPING},
     {"restarts", required_argument, NULL, O_RESTARTS},
+    {"scheme", required_argument, NULL, O_SCHEME},
+    {"rekeys", required_argument, NULL, O_REKEYS},
+    {"leavers", required_argument, NULL, O_LEAVERS},
     {"quorum", required_argument, NULL, O_QUORUM},
     {"deadline", required_argument, NULL, O_DEADLINE},
     {"seed", required_argument, NULL, O_SEED},
@@ -138,6 +146,16 @@ static void arg_trace(struct sim_args *a)
     }
 }
 
+static void arg_scheme(struct sim_args *a)
+{
+    enum mu_scheme_kind kind = mu_scheme_kind(mu_bytes_str(optarg));
+    if (kind == MU_SCHEME_NONE) {
+        fprintf(stderr, "muster sim: --scheme: '%s' is none\n", optarg);
+        a->bad = true;
+    }
+    a->conf.scheme = (uint8_t)kind;
+}
+
 static bool arg_world(struct sim_args *a, int o, const char *n)
 {
     struct sim_conf *c = &a->conf;
@@ -175,6 +193,9 @@ static void arg_story(struct sim_args *a, int o, const char *n)
     case O_REPLAY: c->replayed = (uint32_t)arg_number(a, n, 1u << 30); break;
     case O_SLEEPING: c->sleeping = arg_share(a, n, 1); break;
     case O_RESTARTS: c->restarts = (uint32_t)arg_number(a, n, 1000); break;
+    case O_SCHEME: arg_scheme(a); break;
+    case O_REKEYS: c->rekeys = (uint32_t)arg_number(a, n, 100000); break;
+    case O_LEAVERS: c->leavers = (uint32_t)arg_number(a, n, 100000); break;
     case O_QUORUM:
         c->quorum_permille = (uint32_t)(arg_share(a, n, 100) * 10);
         break;

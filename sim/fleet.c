@@ -15,13 +15,14 @@
 #include "air.h"
 #include "checker.h"
 
-enum { DO_SETTLED, DO_TROUBLE, DO_RESTARTS, DO_LOOK };
+enum { DO_SETTLED, DO_REKEYS, DO_TROUBLE, DO_RESTARTS, DO_LOOK };
 
 struct story {
     uint8_t campaign[MU_CAMPAIGN_ID];
     mu_time pushed_at, ended_at;
     bool pushed, troubled, ended;
     enum mu_campaign_phase phase;
+    struct sim_rekey_story rekey;
 };
 
 static const char GROUP[] = "fleet";
@@ -94,8 +95,7 @@ void sim_fleet_provision(struct sim_world *w)
                                    mu_secret_view(&w->nodes[i].kmr), &number));
         sim_world_drain(w, server);
     }
-    must(mu_server_group_create(world_server(w), mu_bytes_str(GROUP), 0,
-                                &number));
+    sim_rekey_group(w, mu_bytes_str(GROUP), &number);
     sim_world_drain(w, server);
     for (uint32_t i = w->first_device; i < w->nodes_len; i++) {
         struct sim_node *n = &w->nodes[i];
@@ -151,6 +151,8 @@ static void fleet_trouble(struct sim_world *w, struct story *s)
     for (uint32_t i = 0; i < c->revoke; i++) {
         struct sim_node *n = fleet_pick(w, i, c->revoke);
         struct mu_device_status status;
+        if (n->revoked)
+            continue; /* it left before */
         mu_device_status(n->engine, &status);
         if ((status.state & MU_STATE_RECEIVED) != 0)
             continue; /* it has the object already: nothing to shut out of */
@@ -232,12 +234,19 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
     struct story *s = w->story;
     switch (number) {
     case DO_SETTLED:
-        if (fleet_settled(w) || w->now > MU_SECONDS(900)) {
+        if ((fleet_settled(w) && sim_rekey_settled(w)) ||
+            w->now > MU_SECONDS(900))
+            sim_world_at(w, w->now, DO_REKEYS);
+        else
+            sim_world_at(w, w->now + MU_SECONDS(1), DO_SETTLED);
+        break;
+    case DO_REKEYS:
+        if (!sim_rekey_run(w, &s->rekey)) {
             fleet_push(w, s);
             sim_world_at(w, w->now + MU_MS(20), DO_TROUBLE);
             sim_world_at(w, w->now + MU_SECONDS(1), DO_LOOK);
         } else {
-            sim_world_at(w, w->now + MU_SECONDS(1), DO_SETTLED);
+            sim_world_at(w, w->now + MU_MS(20), DO_REKEYS);
         }
         break;
     case DO_TROUBLE:
@@ -317,7 +326,7 @@ static void result_bound(const struct sim_conf *c, struct sim_result *r)
         r->bound_bytes;
 }
 
-static void fleet_result(struct sim_world *w, const struct story *s,
+static void fleet_result(struct sim_world *w, struct story *s,
                          struct sim_result *r)
 {
     struct rusage usage;
@@ -338,6 +347,9 @@ static void fleet_result(struct sim_world *w, const struct story *s,
     r->installed_twice = sim_checker_twice(w);
     r->wan_bytes = w->wan_bytes;
     r->phase = s->phase;
+    r->scheme = w->conf.scheme;
+    sim_rekey_result(w, &s->rekey);
+    r->rekey = s->rekey.result;
     r->virtual_seconds =
         (double)((s->ended ? s->ended_at : w->now) - s->pushed_at) / 1e6;
     r->events = w->events;
@@ -369,6 +381,8 @@ void sim_conf_default(struct sim_conf *c)
     c->quorum_permille = 1000;
     c->deadline_s = 86400;
     c->seed = 1;
+    c->scheme = MU_SCHEME_UNICAST;
+    c->leavers = 1;
 }
 
 /* Ethernet 18, IPv4 20, UDP 8; or 802.15.4 with 6LoWPAN: MAC 9, FCS 2, IPHC 3,
@@ -405,8 +419,8 @@ static int conf_check(const struct sim_conf *c, const char **why)
         *why = "payload: 48 to 1472 bytes";
     else if (c->size == 0 || c->size > (uint64_t)1 << 30)
         *why = "size: 1 byte to 1 GiB";
-    else if (c->revoke >= c->devices)
-        *why = "revoke: fewer than there are devices";
+    else if (c->revoke + (uint64_t)c->rekeys * c->leavers >= c->devices)
+        *why = "revoke, rekeys times leavers: fewer than there are devices";
     return *why == NULL ? 0 : MU_ERR_USAGE;
 }
 
@@ -478,11 +492,11 @@ bool sim_result_lawful(const struct sim_result *r)
 {
     return r->revoked_opened == 0 && r->forged_accepted == 0 &&
            r->nonces_reused == 0 && r->gateway_leaks == 0 &&
-           r->installed_twice == 0;
+           r->installed_twice == 0 && r->rekey.late_keys == 0;
 }
 
 bool sim_result_good(const struct sim_result *r)
 {
     return sim_result_lawful(r) && r->devices > 0 &&
-           r->running == r->devices;
+           r->running == r->devices && r->rekey.lacking == 0;
 }

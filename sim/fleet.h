@@ -7,6 +7,7 @@
 #ifndef MUSTER_SIM_FLEET_H
 #define MUSTER_SIM_FLEET_H
 
+#include "rekey.h"
 #include "world.h"
 
 struct sim_result {
@@ -28,6 +29,8 @@ struct sim_result {
     uint64_t nonces_reused;
     uint32_t gateway_leaks, installed_twice;
     uint32_t phase; /* enum mu_campaign_phase at the end */
+    uint8_t scheme; /* enum mu_scheme_kind */
+    struct sim_rekeys rekey;
 };
 
 /* The defaults of `muster sim`. */

@@ -81,6 +81,7 @@ static void boot_device(struct sim_world *w, struct sim_node *n)
         .slot = &n->ports->slot,
         .object_max = w->conf.size,
         .page_memory = w->conf.page_memory,
+        .member_mem = w->conf.scheme == MU_SCHEME_UNICAST ? 0 : 4096,
         .software = mu_bytes_str("sim"),
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
@@ -130,6 +131,9 @@ static void boot_server(struct sim_world *w, struct sim_node *n)
         .campaigns_max = 4,
         .gateways_max = (uint16_t)(w->conf.gateways + 1),
         .connections_max = 2 * w->conf.devices + 16,
+        .scheme_mem = w->conf.scheme == MU_SCHEME_UNICAST
+                          ? 0
+                          : (1u << 20) + 16u * (size_t)w->conf.devices,
         .wide_address = "239.1.0.1",
         .wide_port = 5600,
         .wide_up_port = 5601,

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "fleet.h"
+#include "muster/scheme.h"
 
 void sim_result_json(const struct sim_result *r, FILE *out)
 {
@@ -36,6 +37,23 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->kind_bytes[SIM_KIND_CENSUS], r->kind_bytes[SIM_KIND_STATUS],
             r->delivery_ratio);
     fprintf(out,
+            "\"scheme\":\"%s\",\"rekeys\":%u,\"rekey_left\":%u,"
+            "\"rekey_holding\":%u,\"rekey_lacking\":%u,"
+            "\"rekey_late_keys\":%u,\"rekey_area_bytes\":%" PRIu64
+            ",\"rekey_message_bytes\":%" PRIu64
+            ",\"rekey_announce_bytes\":%" PRIu64
+            ",\"rekey_census_bytes\":%" PRIu64
+            ",\"rekey_ack_bytes\":%" PRIu64
+            ",\"rekey_wan_bytes\":%" PRIu64
+            ",\"rekey_seconds\":%.3f,\"rekey_seconds_most\":%.3f,",
+            mu_scheme_name(r->scheme), r->rekey.done, r->rekey.left,
+            r->rekey.holding, r->rekey.lacking, r->rekey.late_keys,
+            r->rekey.area_bytes, r->rekey.message_bytes,
+            r->rekey.kind_bytes[SIM_KIND_ANNOUNCE],
+            r->rekey.kind_bytes[SIM_KIND_CENSUS],
+            r->rekey.kind_bytes[SIM_KIND_STATUS], r->rekey.wan_bytes,
+            r->rekey.seconds, r->rekey.seconds_most);
+    fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
@@ -66,6 +84,14 @@ void sim_result_text(const struct sim_result *r, FILE *out)
     fprintf(out, "           %.3f times the bound without the "
                  "acknowledgements\n",
             r->delivery_ratio);
+    if (r->rekey.done > 0)
+        fprintf(out, "rekeys     %u by %s: %u left, %u hold the key, %u lack "
+                     "it, %u leavers have it; %" PRIu64
+                     " bytes in the areas, %" PRIu64 " wide, %.1f s at most\n",
+                r->rekey.done, mu_scheme_name(r->scheme), r->rekey.left,
+                r->rekey.holding, r->rekey.lacking, r->rekey.late_keys,
+                r->rekey.area_bytes, r->rekey.wan_bytes,
+                r->rekey.seconds_most);
     fprintf(out, "time       %.1f s in the fleet, %.1f s here, %" PRIu64
                  " MiB\n",
             r->virtual_seconds, r->wall_seconds, r->peak_rss_kb / 1024);

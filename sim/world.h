@@ -36,6 +36,9 @@ struct sim_conf {
     uint32_t replayed;    /* packets that the replayer repeats in each area */
     double sleeping;      /* share of devices whose radio sleeps now and then */
     uint32_t restarts;    /* nodes of each role that restart on the way */
+    uint8_t scheme;       /* of the group, enum mu_scheme_kind */
+    uint32_t rekeys;      /* of the group, before the push */
+    uint32_t leavers;     /* devices that leave at each; 0: keys just turn */
     uint32_t quorum_permille, deadline_s;
     uint64_t seed;
     const char *input;    /* file to push; NULL: bytes from the seed */
@@ -86,6 +89,7 @@ struct sim_node {
     bool burst_bad;       /* Gilbert-Elliott: in a burst of losses */
     bool linked;
     bool revoked;         /* by the scenario; it keeps listening */
+    uint64_t left_generation; /* newest key when it had to go; 0: it did not */
     mu_time shut_at;      /* its gateway has heard of that; 0: not yet */
     uint32_t above;       /* node index of gateway or server */
     uint32_t above_link;  /* our link number there */
