@@ -139,6 +139,7 @@ struct mu_cast_sender_conf {
     uint16_t loss_permille;   /* first guess; later learnt from feedback */
     uint16_t answer_all_max;  /* up to so many members everybody answers */
     uint8_t rounds_max;       /* polls of a page, then on without the rest */
+    bool roll_call;           /* who has no manifest says so: see _unheard */
     uint32_t repair_max;      /* repairs one receiver may cause per page */
 };
 
@@ -174,6 +175,9 @@ bool mu_cast_sender_idle(const struct mu_cast_sender *s);
 uint32_t mu_cast_sender_page(const struct mu_cast_sender *s);
 /* Starts over at a page: after a restart, or for a late joiner. */
 void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now);
+/* Somebody has no manifest of this session, and answered a poll by that:
+ * announce it at once. True once for each such answer that counts. */
+bool mu_cast_sender_unheard(struct mu_cast_sender *s);
 /* Object reads failed: the error, sticky; 0 when all is well. */
 int mu_cast_sender_error(const struct mu_cast_sender *s);
 const struct mu_cast_counts *
@@ -257,6 +261,9 @@ MU_MUST int mu_cast_crypt(const struct mu_crypto *c,
 #define MU_POLL_ALL 0x01    /* everybody answers, need 0 too */
 #define MU_POLL_BITMAP 0x02 /* answers name the data symbols still missing */
 #define MU_POLL_ASKED 0x04  /* who asked for more of this page answers, too */
+#define MU_POLL_BEHIND 0x08 /* only who is before this page answers */
+
+#define MU_NEED_MANIFEST 0xffff /* page of a NEED of who has no manifest */
 
 struct mu_poll {
     uint8_t session;

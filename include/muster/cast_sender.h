@@ -19,7 +19,7 @@ enum mu_sender_state {
     MU_SENDER_STATE_COUNT
 };
 
-/* What the sender remembers of one receiver; 8 bytes, in the work memory. */
+/* What the sender remembers of one receiver; 10 bytes, in the work memory. */
 struct mu_sender_peer {
     uint16_t page;   /* last asked for */
     uint16_t spent;  /* repairs granted for that page */
@@ -27,6 +27,7 @@ struct mu_sender_peer {
     uint8_t need;    /* in the last answer */
     uint8_t regress; /* how often it went back to a lower page */
     uint8_t flags;
+    uint8_t unheard; /* how often it said that it has no manifest */
 };
 
 /* The page at work; kept while another page is served in between. */
@@ -35,6 +36,7 @@ struct mu_sender_job {
     uint8_t queue[MU_SYMBOL_SET];  /* symbols to send now */
     uint8_t tried[MU_SYMBOL_SET];  /* symbols sent since the page was begun */
     uint16_t sent;                 /* symbols sent, repeats counted */
+    uint16_t call_at;              /* so many, and who is behind is called */
     uint8_t rounds;                /* polls of this page */
     bool serving;                  /* a page of the past, for who is behind */
     bool doubtful;                 /* silence after repairs: ask once more */
@@ -63,6 +65,11 @@ struct mu_cast_sender {
     uint8_t behind_turns; /* pages of the past begun since a front page was */
     uint32_t behind_page; /* the lowest asked for */
     uint8_t behind_need;
+
+    bool calling;   /* before the first page: who has no manifest? */
+    bool unheard;   /* somebody; not told to the owner yet */
+    uint8_t calls;  /* polls of that kind in a row */
+    bool absent;    /* somebody said so in this round */
 
     uint8_t round;       /* number of the last poll, over all pages */
     uint8_t flags;       /* of the last poll */

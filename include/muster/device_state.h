@@ -94,6 +94,14 @@ struct mu_device_report {
     mu_time due_at;     /* MU_TIME_NEVER: not due */
 };
 
+/* A session that is polled here and was never announced to us. */
+struct mu_device_unheard {
+    uint8_t session, round;
+    uint8_t tries; /* NEEDs sent */
+    mu_time due_at; /* of the next; MU_TIME_NEVER: none */
+    mu_time again_at; /* not before; or until then it was announced */
+};
+
 /* The campaign in progress; reports[0] is its report. */
 struct mu_device_campaign {
     uint8_t phase; /* enum mu_device_phase */
@@ -205,6 +213,7 @@ struct mu_device {
     uint8_t vouched_len, vouched_at;
     struct mu_secret kann[MU_DEVICE_KEYS_MAX]; /* of the slots of keys */
     bool kann_stale;
+    struct mu_device_unheard unheard;
 
     struct mu_device_campaign campaign;
     struct mu_cast_receiver receiver;

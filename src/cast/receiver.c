@@ -283,8 +283,7 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
     receiver_store(r, index, p + MU_CAST_DATA_HEADER);
     receiver_alive(r, now);
     /* Repair is on its way: silent until the next poll. */
-    if (r->answer && !r->bitmap)
-        r->answer = false;
+    r->answer = false;
     if (receiver_full(r))
         receiver_complete(r, now);
     return 0;
@@ -364,6 +363,8 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
     r->answer = false;
     r->hurries = 0;
     receiver_alive(r, now);
+    if ((p.flags & MU_POLL_BEHIND) != 0 && p.page <= r->page.index)
+        return 0;
     called = (p.flags & MU_POLL_ALL) != 0 ||
              ((p.flags & MU_POLL_ASKED) != 0 && r->asked_page == p.page + 1u);
     /* Silent: who has that page, or waits for room to store it. */

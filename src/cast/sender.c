@@ -22,9 +22,15 @@ enum {
     REGRESS_MAX = 3,    /* restarts of a receiver that lost its state */
     GAP_NEAR = 4,       /* pages behind that are made good at once */
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
+    ROLL_CALLS_MAX = 8, /* polls before the first page */
+    BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
+    BEHIND_EVERY = 64,  /* and how often after that */
+    UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
     CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
     WINDOW_MS_MIN = 4,
+    WINDOW_MS_WIDE = 5000,
+    WINDOW_PACKETS = 20, /* that a window is long at least */
     NEED_BYTES = 16,    /* of an answer without a bitmap */
     WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
 };
@@ -53,6 +59,22 @@ static bool sender_member(const struct mu_cast_sender *s, uint16_t receiver)
     return peers->member(peers->ctx, receiver);
 }
 
+/* On a slow medium an answer is heard late, and so is the repair that makes others
+ * silent: the window holds a number of packets. */
+static void sender_widen(struct mu_cast_sender *s)
+{
+    uint64_t packet = (uint64_t)s->conf.shape.payload + s->conf.overhead;
+    uint64_t ms = s->conf.rate == 0
+                      ? 0 : WINDOW_PACKETS * packet * 1000 / s->conf.rate;
+
+    if (ms > WINDOW_MS_WIDE)
+        ms = WINDOW_MS_WIDE;
+    if (s->conf.window_ms < ms)
+        s->conf.window_ms = (uint16_t)ms;
+    if (s->conf.window_ms < WINDOW_MS_MIN)
+        s->conf.window_ms = WINDOW_MS_MIN;
+}
+
 int mu_cast_sender_init(struct mu_cast_sender *s,
                         const struct mu_cast_sender_conf *conf, void *work,
                         size_t work_len, mu_time now)
@@ -74,8 +96,7 @@ int mu_cast_sender_init(struct mu_cast_sender *s,
     s->loss = (uint32_t)conf->loss_permille * MU_LOSS_ONE / 1000;
     if (s->loss > MU_LOSS_ONE / 2)
         s->loss = MU_LOSS_ONE / 2;
-    if (s->conf.window_ms < WINDOW_MS_MIN)
-        s->conf.window_ms = WINDOW_MS_MIN;
+    sender_widen(s);
     if (s->conf.rounds_max == 0 || s->conf.rounds_max > ROUNDS_MAX)
         s->conf.rounds_max = ROUNDS_MAX;
     /* Polls of a sender before a restart shall not look like these. */
@@ -195,14 +216,19 @@ static void sender_begin_front(struct mu_cast_sender *s)
     if (!sender_load(s, s->front))
         return;
     sender_census(s);
-    s->job = (struct mu_sender_job){.page = s->front++};
+    s->calling = s->conf.roll_call && s->front == 0;
+    s->calls = 0;
+    s->job = (struct mu_sender_job){
+        .page = s->front++,
+        .call_at = BEHIND_FIRST,
+    };
     s->preempts = 0;
     s->behind_turns = 0;
     sender_queue_data(s);
     (void)sender_queue_parity(
         s, mu_loss_parity(s->page.data, s->page.parity, s->members, s->loss),
         false);
-    s->state = MU_SENDER_SEND;
+    s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
 }
 
 /* Begins to serve a page of the past, of which somebody needs so much. */
@@ -358,12 +384,29 @@ static void sender_note_absent(struct mu_cast_sender *s)
     }
 }
 
+/* Before the first page: a page that somebody cannot even begin would be sent
+ * again for him alone. Another announcement is out by now. */
+static void sender_close_call(struct mu_cast_sender *s)
+{
+    if (s->absent && s->calls < ROLL_CALLS_MAX) {
+        s->state = MU_SENDER_POLL;
+        return;
+    }
+    s->calling = false;
+    s->job.rounds = 0;
+    s->state = MU_SENDER_SEND;
+}
+
 /* The window of a poll is over, or all have answered. */
 static void sender_close_round(struct mu_cast_sender *s)
 {
     /* Once more for who was called and did not answer; but not for ever. */
     bool deaf = s->unanswered > 0 && s->job.rounds <= CALLS_MAX;
 
+    if (s->calling) {
+        sender_close_call(s);
+        return;
+    }
     sender_learn(s);
     if (s->job.rounds >= s->conf.rounds_max) {
         sender_note_absent(s);
@@ -420,9 +463,15 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->flags = 0;
     s->want = 0;
     s->unanswered = 0;
-    sender_call(s);
-    if (!sender_parity_left(s))
-        s->flags |= MU_POLL_BITMAP;
+    s->absent = false;
+    if (s->calling) {
+        s->flags = MU_POLL_BEHIND;
+        s->calls++;
+    } else {
+        sender_call(s);
+        if (!sender_parity_left(s))
+            s->flags |= MU_POLL_BITMAP;
+    }
     s->job.rounds++;
     s->copies = sender_poll_copies(s);
     s->wait_until = now + MU_MS(s->conf.window_ms);
@@ -444,29 +493,50 @@ static uint16_t sender_window(const struct mu_cast_sender *s)
     return ms > WINDOW_MS_MIN ? (uint16_t)ms : WINDOW_MS_MIN;
 }
 
-static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
-                              uint8_t *to)
+static size_t sender_write_poll(struct mu_cast_sender *s, uint8_t flags,
+                                uint16_t window_ms, uint8_t *to)
 {
     struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
     struct mu_poll p = {
         .session = s->conf.session,
         .page = (uint16_t)s->job.page,
         .round = s->round,
-        .flags = s->flags,
+        .flags = flags,
         .sent = (uint8_t)(s->job.sent < 255 ? s->job.sent : 255),
-        .window_ms = sender_window(s),
+        .window_ms = window_ms,
         .kg = s->kg,
     };
     int rc = mu_poll_create(s->conf.crypto, &s->kctl, &p, &w);
 
-    s->copies--;
-    s->copy_at = now + MU_MS(s->conf.window_ms) / 8;
     if (rc != 0) {
         s->error = rc;
         return 0;
     }
     s->counts.control++;
     return w.len;
+}
+
+static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
+                              uint8_t *to)
+{
+    s->copies--;
+    s->copy_at = now + MU_MS(s->conf.window_ms) / 8;
+    return sender_write_poll(s, s->flags, sender_window(s), to);
+}
+
+/* In the midst of a page that goes out for the first time: does anybody hear
+ * this in vain? He is helped now, before he has lost all of it. */
+static bool sender_behind_due(const struct mu_cast_sender *s)
+{
+    return s->job.sent >= s->job.call_at && s->job.page > 0 &&
+           s->job.rounds == 0 && !s->job.serving;
+}
+
+static size_t sender_put_behind(struct mu_cast_sender *s, uint8_t *to)
+{
+    s->job.call_at = (uint16_t)(s->job.sent + BEHIND_EVERY);
+    s->round++;
+    return sender_write_poll(s, MU_POLL_BEHIND, s->conf.window_ms, to);
 }
 
 static size_t sender_put_symbol(struct mu_cast_sender *s, unsigned index,
@@ -541,6 +611,8 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
             sender_preempt(s);
             return 0;
         }
+        if (sender_behind_due(s))
+            return sender_put_behind(s, to);
         return sender_put_next(s, to);
     case MU_SENDER_POLL:
         sender_open_round(s, now);
@@ -620,6 +692,14 @@ mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
         break;
     }
     return at;
+}
+
+bool mu_cast_sender_unheard(struct mu_cast_sender *s)
+{
+    bool unheard = s->unheard;
+
+    s->unheard = false;
+    return unheard;
 }
 
 bool mu_cast_sender_idle(const struct mu_cast_sender *s)
@@ -830,6 +910,30 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
     return rc;
 }
 
+/* Who has no manifest: it is announced anew, and he needs page 0 from its
+ * begin. */
+static int sender_take_unheard(struct mu_cast_sender *s, mu_time now,
+                               struct mu_need *n)
+{
+    struct mu_cast_page page;
+    struct mu_sender_peer *p = &s->peers[n->receiver];
+    int rc;
+
+    if (!s->conf.roll_call || p->unheard >= UNHEARD_MAX)
+        return MU_ERR_FORBIDDEN;
+    p->unheard++;
+    s->unheard = true;
+    s->absent = true;
+    sender_hasten(s, now);
+    if (s->calling || s->front == 0)
+        return 0; /* page 0 has not been sent yet */
+    rc = mu_cast_page_first(&s->conf.shape, s->conf.size, &page);
+    n->page = 0;
+    n->need = page.data;
+    n->bitmap = mu_bytes(NULL, 0);
+    return rc != 0 ? rc : sender_take(s, now, n);
+}
+
 static int sender_consume(struct mu_cast_sender *s, struct mu_bytes packet,
                           struct mu_need *n)
 {
@@ -860,7 +964,8 @@ int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
     int rc = sender_consume(s, packet, &n);
 
     if (rc == 0)
-        rc = sender_take(s, now, &n);
+        rc = n.page == MU_NEED_MANIFEST ? sender_take_unheard(s, now, &n)
+                                        : sender_take(s, now, &n);
     if (rc == 0)
         s->counts.feedback++;
     else

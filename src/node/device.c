@@ -39,6 +39,7 @@ int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
     d->jitter = conf->seed;
     d->tokens = 2;
     d->kann_stale = true;
+    d->unheard.due_at = MU_TIME_NEVER;
     mu_keyring_init(&d->keys);
     rc = mu_kdf(conf->crypto, &d->kmr, "ack", (struct mu_bytes){NULL, 0}, 32,
                 &d->kack);
@@ -223,7 +224,8 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out)
     if (mu_device_barrier(d))
         return false;
     return device_next_reply(d, out) || mu_device_next_ask(d, out) ||
-           mu_device_next_status(d, out) || mu_device_next_need(d, out);
+           mu_device_next_status(d, out) || mu_device_next_unheard(d, out) ||
+           mu_device_next_need(d, out);
 }
 
 mu_time mu_device_deadline(const struct mu_device *d)
@@ -245,6 +247,7 @@ mu_time mu_device_deadline(const struct mu_device *d)
         for (size_t i = 0; i < MU_DEVICE_ASK_COUNT; i++)
             at = mu_time_min(at, mu_device_ask_deadline(d, i));
     }
+    at = mu_time_min(at, mu_device_unheard_deadline(d));
     return mu_time_min(at, mu_device_status_deadline(d));
 }
 

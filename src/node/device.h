@@ -93,6 +93,11 @@ int mu_device_announce_object(struct mu_device *d, struct mu_bytes object);
 /* An object that waits for its signature check. */
 int mu_device_announce_run(struct mu_device *d);
 mu_time mu_device_announce_deadline(const struct mu_device *d);
+/* A poll or census, under the area's key, of a session. */
+void mu_device_polled(struct mu_device *d, uint8_t session, uint8_t round,
+                      uint16_t window_ms);
+bool mu_device_next_unheard(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_unheard_deadline(const struct mu_device *d);
 void mu_device_want(struct mu_device *d, const struct mu_area_session *s);
 /* Whether an object needs no work: it is taken, done, or not for us. */
 bool mu_device_object_known(const struct mu_device *d,

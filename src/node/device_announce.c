@@ -123,6 +123,97 @@ int mu_device_announce_told(struct mu_device *d, struct mu_bytes object)
     return mu_device_announce_object(d, object);
 }
 
+/* ---- sessions that nobody announced to us -------------------------------- */
+
+#define UNHEARD_TRIES 3
+#define UNHEARD_REST MU_SECONDS(30)
+#define ANNOUNCED_FOR MU_SECONDS(5)
+
+static bool unheard_known(const struct mu_device *d, uint8_t session)
+{
+    if (d->campaign.phase != MU_DEVICE_IDLE && d->campaign.session == session)
+        return true;
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++) {
+        if (d->reports[i].used && d->reports[i].session == session)
+            return true;
+    }
+    return d->object_ready || d->object_held ||
+           announce_list_has(d->wanted, d->wanted_len,
+                             &(struct mu_area_session){.session = session}) ||
+           announce_list_has(d->unknown, d->unknown_len,
+                             &(struct mu_area_session){.session = session});
+}
+
+void mu_device_polled(struct mu_device *d, uint8_t session, uint8_t round,
+                      uint16_t window_ms)
+{
+    struct mu_device_unheard *u = &d->unheard;
+
+    if (unheard_known(d, session))
+        return;
+    if (u->session != session) {
+        if (d->now < u->again_at || u->due_at != MU_TIME_NEVER)
+            return; /* one after the other */
+        *u = (struct mu_device_unheard){.session = session};
+        u->due_at = MU_TIME_NEVER;
+    }
+    u->round = round;
+    if (d->now < u->again_at || u->due_at != MU_TIME_NEVER)
+        return;
+    if (u->tries >= UNHEARD_TRIES) {
+        u->tries = 0;
+        u->again_at = d->now + UNHEARD_REST;
+        return;
+    }
+    u->due_at = d->now + mu_jitter(&d->jitter, MU_MS(window_ms) / 2);
+    u->again_at = u->due_at + MU_MS(window_ms) / 4;
+}
+
+/* It is being announced: a question is of no use just now. Of one that we have
+ * no key for, for a while; of which we have part, until the next poll. */
+static void unheard_announced(struct mu_device *d, uint8_t session, bool ours)
+{
+    struct mu_device_unheard *u = &d->unheard;
+
+    if (u->session != session) {
+        if (ours || u->due_at != MU_TIME_NEVER || d->now < u->again_at)
+            return;
+        *u = (struct mu_device_unheard){.session = session};
+    }
+    u->due_at = MU_TIME_NEVER;
+    u->again_at = d->now + (ours ? 0 : ANNOUNCED_FOR);
+}
+
+bool mu_device_next_unheard(struct mu_device *d, struct mu_effect *out)
+{
+    struct mu_device_unheard *u = &d->unheard;
+    struct mu_writer w = mu_writer(d->out, sizeof d->out);
+    struct mu_need n = {
+        .session = u->session,
+        .receiver = d->index,
+        .page = MU_NEED_MANIFEST,
+        .round = u->round,
+        .need = 1,
+    };
+
+    if (!d->welcome || d->now < u->due_at)
+        return false;
+    u->due_at = MU_TIME_NEVER;
+    u->tries++;
+    if (mu_need_create(d->conf.crypto, &d->kfb, &n, &w) != 0)
+        return false;
+    out->kind = MU_DO_PACKET;
+    out->channel = MU_CHANNEL_AREA;
+    out->up = true;
+    out->packet = mu_written(&w);
+    return true;
+}
+
+mu_time mu_device_unheard_deadline(const struct mu_device *d)
+{
+    return d->welcome ? d->unheard.due_at : MU_TIME_NEVER;
+}
+
 /* ---- packets ------------------------------------------------------------ */
 
 static void announce_keys(struct mu_device *d)
@@ -178,6 +269,7 @@ int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet)
     if (d->object_ready || d->object_held)
         return MU_ERR_BUSY;
     rc = announce_assemble(d, packet);
+    unheard_announced(d, s.session, rc != MU_ERR_AUTH);
     if (rc == 1) {
         rc = announce_vouched(d, mu_bytes(d->assembly.object,
                                           d->assembly.object_len));

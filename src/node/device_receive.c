@@ -158,6 +158,28 @@ void mu_device_campaign_area(struct mu_device *d, bool moved)
         receive_control(d);
 }
 
+/* Of another session. A poll that the gateway made may be all that we ever
+ * heard of it. */
+static int receive_unknown(struct mu_device *d, struct mu_bytes packet)
+{
+    const struct mu_device_area *area;
+    enum mu_cast_kind kind;
+    uint8_t session;
+    uint16_t kg;
+    struct mu_poll p;
+    int rc = mu_cast_peek(packet, &kind, &session, &kg);
+
+    if (rc != 0 || kind != MU_CAST_POLL)
+        return MU_ERR_UNEXPECTED;
+    area = mu_device_area_find(d, kg);
+    if (area == NULL)
+        return MU_ERR_UNKNOWN_KEY;
+    rc = mu_poll_consume(d->conf.crypto, &area->kctl, packet, &p);
+    if (rc == 0)
+        mu_device_polled(d, p.session, p.round, p.window_ms);
+    return rc != 0 ? rc : MU_ERR_UNEXPECTED;
+}
+
 int mu_device_campaign_packet(struct mu_device *d, struct mu_bytes packet)
 {
     struct mu_device_campaign *c = &d->campaign;
@@ -165,7 +187,7 @@ int mu_device_campaign_packet(struct mu_device *d, struct mu_bytes packet)
     int rc;
 
     if (!c->receiving || packet.len < 2 || packet.data[1] != c->session)
-        return MU_ERR_UNEXPECTED;
+        return receive_unknown(d, packet);
     before = d->receiver.heard.accepted;
     rc = mu_cast_receiver_packet(&d->receiver, d->now, packet);
     if (mu_device_heard(d)->accepted != before)

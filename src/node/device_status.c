@@ -95,8 +95,13 @@ static void status_counted(struct mu_device *d, const struct mu_census *m)
     size_t at = (size_t)d->index - m->base;
     mu_time when;
 
-    if (r == NULL || d->index < m->base || at >= m->bitmap.len * 8)
+    if (d->index < m->base || at >= m->bitmap.len * 8)
         return;
+    if (r == NULL) { /* it counts on us, and we know of nothing */
+        if (!mu_bit_get(m->bitmap, at))
+            mu_device_polled(d, m->session, 0, m->window_ms);
+        return;
+    }
     d->window_ms = m->window_ms;
     if (mu_bit_get(m->bitmap, at)) {
         if (r->sent_state == r->state)

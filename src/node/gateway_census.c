@@ -107,7 +107,7 @@ static void census_end(struct mu_gateway *g, struct mu_gateway_session *s)
     /* Whoever has proved nothing may not know of the campaign at all. */
     for (uint16_t i = 0; i < g->conf.devices_max && !unheard; i++)
         unheard = census_missing(s, i) && s->states[i].state == 0;
-    if (unheard && s->tx_idle && s->announce_left == 0)
+    if (unheard && s->tx_idle && s->announce_left == 0 && s->interval_s > 1)
         mu_gateway_session_announce(s, 1);
 }
 

@@ -12,10 +12,9 @@
 #define ANSWER_BYTES 18    /* of a NEED without a bitmap */
 #define ANSWER_SHARE 64    /* more do while their answers cost a page so much */
 #define ROUNDS_MAX 24     /* polls of a page, then on without the rest */
-#define ANNOUNCE_ROUNDS 3
-#define LEAD_MAX 8             /* rounds before the first page, at most */
+#define CANCEL_ROUNDS 3
+#define LEAD_ROUNDS 2          /* announcements before the first poll */
 #define LEAD_GAP MU_MS(10)     /* between them: beyond most bursts of losses */
-#define LEAD_LOSS_MIN 50       /* permille taken for granted */
 #define KEYS_WAIT MU_SECONDS(5) /* for devices to take what is handed */
 #define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
 #define CENSUS_SLOW MU_SECONDS(15) /* while pages are being sent */
@@ -123,27 +122,9 @@ static void session_area_conf(const struct mu_gateway *g,
         .loss_permille = g->conf.area_loss_permille,
         .answer_all_max = session_answer_all(g, &m->shape),
         .rounds_max = ROUNDS_MAX,
+        .roll_call = true,
         .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
     };
-}
-
-/*
- * Whoever misses the announce misses pages, and every page that he misses is
- * sent once more for him. Rounds are cheap: so many before the first page that
- * hardly one member of all (a sixty-fourth) is left out by independent losses.
- */
-static uint8_t session_lead(const struct mu_gateway *g,
-                            const struct mu_gateway_session *s)
-{
-    uint32_t loss = g->conf.area_loss_permille;
-    uint64_t left_out = (uint64_t)s->missing * 64 * 1000;
-    uint8_t rounds = 1;
-
-    if (loss < LEAD_LOSS_MIN)
-        loss = LEAD_LOSS_MIN;
-    for (left_out = left_out * loss / 1000; left_out > 1000; rounds++)
-        left_out = left_out * loss / 1000;
-    return rounds < LEAD_MAX ? rounds : LEAD_MAX;
 }
 
 int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
@@ -168,8 +149,9 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
         mu_cast_sender_seek(&s->tx, s->tx_page, g->now);
     mu_cast_sender_pause(&s->tx, s->command != MU_WIDE_RUN);
     mu_gateway_session_control(g, s);
-    mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
-    s->announce_lead = s->tx_page > 0 ? 1 : session_lead(g, s);
+    /* The sender's first polls tell who has not heard it: he says so. */
+    mu_gateway_session_announce(s, 1);
+    s->announce_lead = s->tx_page > 0 ? 1 : LEAD_ROUNDS;
     s->tx_idle = false;
     s->census_at = g->now + CENSUS_SLOW;
     return 0;
@@ -213,7 +195,7 @@ int mu_gateway_session_begin(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     mu_gateway_session_count(s);
     if (s->phase == MU_GATEWAY_CANCELLED) {
-        mu_gateway_session_announce(s, ANNOUNCE_ROUNDS);
+        mu_gateway_session_announce(s, CANCEL_ROUNDS);
         return 0;
     }
     if (s->parts != 0)
@@ -323,6 +305,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
 static int session_need(struct mu_gateway *g, struct mu_bytes packet)
 {
     struct mu_gateway_session *s = mu_gateway_session_of(g, packet.data[1]);
+    int rc;
 
     if (s == NULL) {
         g->dropped++;
@@ -337,7 +320,10 @@ static int session_need(struct mu_gateway *g, struct mu_bytes packet)
         g->dropped++;
         return MU_ERR_UNEXPECTED;
     }
-    return mu_cast_sender_feedback(&s->tx, g->now, packet);
+    rc = mu_cast_sender_feedback(&s->tx, g->now, packet);
+    if (mu_cast_sender_unheard(&s->tx) && s->announce_left == 0)
+        mu_gateway_session_announce(s, 1);
+    return rc;
 }
 
 static int session_wide_packet(struct mu_gateway *g, struct mu_bytes packet)

@@ -248,6 +248,7 @@ static void sender_begin(struct field *f)
         .overhead = 48,
         .window_ms = f->conf.window_ms ? f->conf.window_ms : 40,
         .loss_permille = (uint16_t)f->conf.guess_permille,
+        .roll_call = f->conf.roll_call,
         .answer_all_max = f->conf.answer_all_max,
         .rounds_max = f->conf.rounds_max ? f->conf.rounds_max : 12,
         .repair_max = f->conf.repair_max ? f->conf.repair_max : 255,

@@ -25,6 +25,7 @@ struct field_conf {
     uint32_t guess_permille;
     uint16_t window_ms;         /* 0: 40 */
     uint16_t answer_all_max;
+    bool roll_call;
     uint8_t rounds_max;         /* 0: 12 */
     uint32_t repair_max;        /* 0: 255 */
     uint64_t seed;

@@ -248,6 +248,92 @@ static void test_replayer(void **state)
     }
 }
 
+static int ask(struct field *f, uint16_t receiver, uint16_t page,
+               uint8_t round, uint8_t need);
+
+static bool next_is_poll(struct field *f, struct mu_poll *p)
+{
+    uint8_t out[MU_PACKET_MAX];
+    size_t len;
+
+    while ((len = mu_cast_sender_next(&f->sender, f->now, out)) == 0)
+        f->now += 500;
+    if (out[0] != MU_CAST_POLL)
+        return false;
+    assert_int_equal(mu_poll_consume(f->crypto, &f->kctl, mu_bytes(out, len),
+                                     p), 0);
+    return true;
+}
+
+/* Before the first page: has everybody a manifest? As long as somebody says no
+ * it is asked again, but not for ever, and nobody can say it for ever. */
+static void test_roll_call(void **state)
+{
+    struct field_conf conf = usual;
+    struct field f;
+    struct mu_poll p;
+    unsigned calls = 0, heard = 0;
+    uint8_t round = 0;
+    int rc;
+
+    (void)state;
+    conf.roll_call = true;
+    field_init(&f, &conf);
+    assert_false(mu_cast_sender_unheard(&f.sender));
+    while (next_is_poll(&f, &p)) {
+        assert_int_equal(p.flags, MU_POLL_BEHIND);
+        assert_int_equal(p.page, 0);
+        if (calls > 0 && p.round == round)
+            continue; /* another copy */
+        round = p.round;
+        calls++;
+        rc = ask(&f, 0, MU_NEED_MANIFEST, p.round, 1);
+        heard += rc == 0;
+        assert_int_equal(mu_cast_sender_unheard(&f.sender), rc == 0);
+        assert_false(mu_cast_sender_unheard(&f.sender));
+    }
+    assert_int_equal(calls, 8);
+    assert_int_equal(heard, 8);
+    assert_int_equal(ask(&f, 0, MU_NEED_MANIFEST, round, 1),
+                     MU_ERR_FORBIDDEN);
+    /* From another one: page 0 is on the air already, and comes for him. */
+    assert_int_equal(ask(&f, 1, MU_NEED_MANIFEST, round, 1), 0);
+    assert_true(mu_cast_sender_unheard(&f.sender));
+    run_all(&f);
+    field_free(&f);
+}
+
+/* A page that goes out for the first time is interrupted for a question to who
+ * is before it; nobody else says anything. */
+static void test_behind_call(void **state)
+{
+    struct field_conf conf = usual;
+    struct field f;
+    struct mu_poll p;
+    unsigned calls = 0;
+
+    (void)state;
+    conf.loss_permille = 0;
+    conf.shape.page_data = 200;
+    conf.size = 60000;
+    field_init(&f, &conf);
+    while (!mu_cast_sender_idle(&f.sender)) {
+        uint64_t asked = f.asked;
+        if (mu_cast_sender_page(&f.sender) > 0 &&
+            f.sender.job.sent == f.sender.job.call_at &&
+            f.sender.state == MU_SENDER_SEND) {
+            assert_true(next_is_poll(&f, &p));
+            assert_int_equal(p.flags, MU_POLL_BEHIND);
+            assert_int_equal(p.page, mu_cast_sender_page(&f.sender));
+            assert_int_equal(f.asked, asked);
+            calls++;
+        }
+        assert_true(field_step(&f));
+    }
+    assert_in_range(calls, 2, 20);
+    field_free(&f);
+}
+
 /* One NEED of a receiver, as if it were on the medium. */
 static int ask(struct field *f, uint16_t receiver, uint16_t page,
                uint8_t round, uint8_t need)
@@ -816,6 +902,8 @@ int main(void)
         cmocka_unit_test(test_seek),
         cmocka_unit_test(test_relay),
         cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_roll_call),
+        cmocka_unit_test(test_behind_call),
         cmocka_unit_test(test_repeatable),
     };
 

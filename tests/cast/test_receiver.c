@@ -219,7 +219,7 @@ static void test_memory(void **state)
     (void)state;
     assert_true(sizeof(struct mu_cast_receiver) <= 1200);
     assert_true(sizeof(struct mu_cast_receiver) + hashes <= 2048);
-    assert_int_equal(sizeof(struct mu_sender_peer), 8);
+    assert_int_equal(sizeof(struct mu_sender_peer), 10);
     /* Beside the block: slots, hashes, and the decoder's scratch. */
     assert_true(mu_cast_receiver_work(&s) - mu_cast_block_size(&s) <= 700);
 }
@@ -377,6 +377,11 @@ static void test_polls(void **state)
     assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(
         t.real[1][0], t.len[1])), 0);
     assert_false(r->answer);
+    /* Who is behind is called: it is not, until a later page is polled. */
+    assert_int_equal(answer(&f, 20, MU_POLL_BEHIND, 1, &n), -1);
+    assert_int_equal(answer(&f, 21, MU_POLL_BEHIND, 2, &n), 7);
+    assert_int_equal(n.page, 1);
+    r->answer = false;
     /* After a long silence the sender may have begun its rounds anew. */
     f.now += MU_SECONDS(3);
     r->ask_at = MU_TIME_NEVER;

@@ -144,6 +144,26 @@ static void test_bursts_and_wide_loss(void **state)
     }
 }
 
+/* Bursts take all announcements of a moment, and whole small pages: who missed
+ * them says so before the next page is wasted on him. */
+static void test_bursts_cost_little(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 70; seed < 73; seed++) {
+        struct sim_conf c = small(seed);
+        c.devices = 200;
+        c.gateways = 1;
+        c.area_rate = 400000;
+        c.page_memory = 200000;
+        c.page_data = 150;
+        c.page_parity = 100;
+        c.burst = 5;
+        struct sim_result r = run(&c);
+        assert_true(sim_result_good(&r));
+        assert_true(r.packet_ratio < 1.6);
+    }
+}
+
 static void test_small_payload(void **state)
 {
     (void)state;
@@ -212,6 +232,7 @@ int main(void)
         cmocka_unit_test(test_restarts),
         cmocka_unit_test(test_sleepers),
         cmocka_unit_test(test_bursts_and_wide_loss),
+        cmocka_unit_test(test_bursts_cost_little),
         cmocka_unit_test(test_small_payload),
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
