@@ -31,18 +31,21 @@ void mesh_open(struct mesh *m, struct lab *lab, unsigned devices)
     lab_gateway(lab, NULL);
 }
 
-static void mesh_add(struct mesh *m, unsigned a, const char *neighbour)
+static void mesh_add(char *list, size_t room, const char *neighbour)
 {
-    size_t len = strlen(m->neighbours[a]);
+    size_t len = strlen(list);
 
-    snprintf(m->neighbours[a] + len, sizeof(m->neighbours[a]) - len, "%s%s",
-             len == 0 ? "" : ",", neighbour);
+    snprintf(list + len, room - len, "%s%s", len == 0 ? "" : ",", neighbour);
 }
 
 void mesh_near(struct mesh *m, unsigned a, unsigned b)
 {
-    mesh_add(m, a, m->at[b]);
-    mesh_add(m, b, m->at[a]);
+    char at_a[32], at_b[32];
+
+    memcpy(at_a, m->at[a], sizeof at_a);
+    memcpy(at_b, m->at[b], sizeof at_b);
+    mesh_add(m->neighbours[a], sizeof m->neighbours[a], at_b);
+    mesh_add(m->neighbours[b], sizeof m->neighbours[b], at_a);
 }
 
 /* ---- links -------------------------------------------------------------- */
@@ -57,7 +60,7 @@ static int link_socket(struct mesh *m, unsigned beside, unsigned number)
     assert_int_equal(mu_addr_parse(text, &at), 0);
     assert_true(fd >= 0);
     assert_int_equal(bind(fd, &at.sa, at.len), 0);
-    mesh_add(m, beside, text);
+    mesh_add(m->neighbours[beside], sizeof m->neighbours[beside], text);
     return fd;
 }
 
