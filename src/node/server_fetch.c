@@ -85,19 +85,6 @@ static uint64_t fetch_due(const struct mu_group_record *g,
     return 0;
 }
 
-/* No key for one whose joining no rekey has covered yet. */
-static bool fetch_placed(struct fetch *f, const struct mu_group_record *g,
-                         uint32_t group)
-{
-    struct mu_member_record m;
-    struct mu_scheme_record sc;
-
-    return !mu_srv_group_schemed(g) ||
-           (mu_srv_scheme_get(f->s, group, &sc) == 0 &&
-            mu_srv_member_get(f->s, group, f->identity, &m) == 0 && !m.left &&
-            m.op < sc.op_first);
-}
-
 /* Adds what the device lacks of one group. */
 static int fetch_group(struct fetch *f, struct mu_device_group *entry)
 {
@@ -117,7 +104,7 @@ static int fetch_group(struct fetch *f, struct mu_device_group *entry)
         return fetch_forgotten(s, entry->number, &g, held);
     rc = fetch_proves(f, entry, &g, held);
     due = fetch_due(&g, entry, held);
-    if (rc != 0 || due == 0 || !fetch_placed(f, &g, entry->number))
+    if (rc != 0 || due == 0)
         return rc;
     k->kid = mu_srv_kb_kid(entry->number, due);
     k->valid_s = mu_srv_key_valid_s(s);

@@ -424,7 +424,8 @@ void band_rekey(struct band *b)
 void band_check(struct band *b)
 {
     struct mu_group_view v = band_view(b);
-    uint64_t newest = v.dormant != 0 ? v.dormant : v.generation;
+    struct mu_campaign_view c;
+    uint64_t newest = v.dormant != 0 ? v.dormant : v.generation, after = 0;
     unsigned in = 0;
     for (unsigned i = 0; i < b->len; i++) {
         struct soul *m = &b->souls[i];
@@ -441,6 +442,15 @@ void band_check(struct band *b)
     }
     assert_int_equal(v.members, in);
     assert_int_equal(v.current, in);
+    /* They are who has a place, and whom the last key was for. */
+    if (b->rig.alive && b->rig.server.trees.group == b->group)
+        assert_int_equal(b->rig.server.trees.scheme.live, in);
+    while (b->rig.alive &&
+           mu_server_campaign_next(&b->rig.server, after, &c) == 0) {
+        after = c.number;
+        if (c.what == MU_CAMPAIGN_KEY && c.version == newest)
+            assert_int_equal(c.members - c.revoked, in);
+    }
 }
 
 void band_check_none(struct band *b)

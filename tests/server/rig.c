@@ -255,6 +255,9 @@ static void body_effect(struct rig *r, const struct mu_effect *e)
         r->channel = *e;
         r->channels++;
         break;
+    case MU_DO_LINK_CLOSE:
+        r->closed = e->link;
+        break;
     case MU_DO_TRACE:
         body_trace(r, e);
         break;

@@ -78,6 +78,7 @@ struct rig {
     void *on_packet_ctx;
     struct mu_effect channel; /* the last one */
     unsigned channels;
+    uint32_t closed; /* the last link that was to end; 0: none */
     char trace[RIG_TRACE_MAX];
     size_t trace_len;
     uint32_t exchange;

@@ -167,6 +167,13 @@ static void test_registry(void **state)
     check_form(&w, read_gateway);
     assert_int_equal(mu_gateway_record_read(mu_written(&w), &g2), 0);
     SAME(gateway, g2);
+    g.removed = true; /* without its key */
+    mu_zero(&g.kmr, sizeof g.kmr);
+    w = writer();
+    mu_gateway_record_write(&w, &g);
+    assert_int_equal(mu_gateway_record_read(mu_written(&w), &g2), 0);
+    assert_true(g2.removed);
+    SAME(gateway, g2);
 
     struct mu_group_record r = {.name = "all", .name_len = 3, .mode = 2,
                                 .wish = MU_GROUP_NOW, .used = true,

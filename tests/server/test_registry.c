@@ -159,6 +159,81 @@ static void test_gateways_full(void **state)
     finish(r);
 }
 
+/* Not with devices; then its key, its link and Kw end, over restarts too, and
+ * its name is free but not its number. */
+static void test_gateway_removed(void **state)
+{
+    struct rig *r = setup();
+    struct mu_server *s = &r->server;
+    struct mu_gateway_view v;
+    struct mu_secret psk;
+    uint8_t root[32] = {1};
+    uint32_t n;
+
+    (void)state;
+    rig_device_add(r, "dev", "gw-1");
+    rig_link(r, 1, "gw-1");
+    rig_drain(r);
+    assert_int_equal(mu_server_gateway_remove(s, rig_id("gw-9")),
+                     MU_ERR_NOT_FOUND);
+    assert_int_equal(mu_server_gateway_remove(s, rig_id("gw-1")),
+                     MU_ERR_CONFLICT);
+    assert_int_equal(mu_server_device_revoke(s, rig_id("dev")), 0);
+    rig_drain(r);
+    assert_int_equal(rig_trace_count(r, "wide-key"), 1);
+    assert_int_equal(mu_server_gateway_remove(s, rig_id("gw-1")), 0);
+    rig_drain(r);
+    rig_run(r, MU_SECONDS(1));
+    assert_int_equal(r->closed, 1);
+    assert_int_equal(rig_trace_count(r, "wide-key"), 2);
+    /* What it still asks on the link that ends is not answered. */
+    assert_null(rig_request(r, 1, "camp", mu_bytes("\xa1\x01\x00", 3)));
+    for (unsigned life = 0; life < 2; life++) {
+        assert_int_equal(mu_server_psk(s, rig_id("gw-1"), &psk, &n),
+                         MU_ERR_UNKNOWN_PEER);
+        assert_int_equal(mu_server_gateway_remove(s, rig_id("gw-1")),
+                         MU_ERR_NOT_FOUND);
+        assert_int_equal(mu_server_device_add(s, rig_id("x"), MU_BYTES(root),
+                                              rig_id("gw-1")),
+                         MU_ERR_NOT_FOUND);
+        assert_int_equal(mu_server_gateway_next(s, 0, &v), 0);
+        assert_string_equal(v.identity, "gw-2");
+        assert_int_equal(rig_restart(r), 0);
+    }
+    assert_false(rig_traced(r, "gateway-damaged"));
+    assert_int_equal(mu_server_gateway_add(s, rig_id("gw-1"), MU_BYTES(root),
+                                           &n), 0);
+    assert_int_equal(n, 3);
+    rig_drain(r);
+    assert_int_equal(mu_server_psk(s, rig_id("gw-1"), &psk, &n), 0);
+    assert_int_equal(n, 3);
+    finish(r);
+}
+
+/* A server that ends between the removal and the next Kw makes one all the
+ * same. */
+static void test_gateway_removed_and_down(void **state)
+{
+    struct rig *r = setup();
+
+    (void)state;
+    rig_drain(r);
+    assert_int_equal(rig_trace_count(r, "wide-key"), 1);
+    assert_int_equal(mu_server_gateway_remove(&r->server, rig_id("gw-2")), 0);
+    {
+        struct mu_effect e;
+        while (mu_server_next(&r->server, &e)) {
+            if (e.kind == MU_DO_STORE)
+                (void)r->store.put(r->store.ctx, e.table, e.key, e.value);
+        }
+    }
+    assert_int_equal(r->store.commit(r->store.ctx), 0);
+    assert_int_equal(rig_restart(r), 0);
+    rig_run(r, MU_SECONDS(1));
+    assert_int_equal(rig_trace_count(r, "wide-key"), 2);
+    finish(r);
+}
+
 /* ---- groups ---------------------------------------------------------------- */
 
 static void test_rotations_merge(void **state)
@@ -431,6 +506,8 @@ int main(void)
         cmocka_unit_test(test_psk),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_gateways_full),
+        cmocka_unit_test(test_gateway_removed),
+        cmocka_unit_test(test_gateway_removed_and_down),
         cmocka_unit_test(test_rotations_merge),
         cmocka_unit_test(test_rotation_survives),
         cmocka_unit_test(test_generations_never_again),

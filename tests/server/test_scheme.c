@@ -140,6 +140,42 @@ static void test_dormant_deadline(void **state)
     band_close(b);
 }
 
+/* Half of them have it, and that is enough. */
+static void test_quorum(void **state)
+{
+    (void)state;
+    struct band *b = band_open(8);
+    struct mu_group_scheme scheme = band_scheme("sd");
+    struct mu_push push = rig_push("all", 3000);
+    static uint8_t plain[3000];
+    uint8_t id[MU_CAMPAIGN_ID] = "picture";
+    uint64_t dormant;
+    scheme.key_quorum_permille = 500;
+    band_group(b, &scheme, 8);
+    band_rekey(b);
+    rig_plain(&b->rig, id, plain, sizeof plain);
+    assert_int_equal(mu_server_push(&b->rig.server, id, &push), 0);
+    rig_run(&b->rig, MU_SECONDS(1));
+    assert_int_equal(mu_server_cancel(&b->rig.server, id), 0);
+    rig_drain(&b->rig);
+    assert_int_equal(mu_server_group_rotate(&b->rig.server, rig_id("all")), 0);
+    rig_run(&b->rig, MU_SECONDS(2));
+    dormant = band_view(b).dormant;
+    assert_true(dormant != 0);
+    (void)band_announce(b, false);
+    for (unsigned i = 0; i < 3; i++)
+        soul_fetch(b, &b->souls[i]); /* and says that it has it */
+    rig_run(&b->rig, MU_SECONDS(2));
+    assert_true(band_view(b).dormant == dormant);
+    soul_fetch(b, &b->souls[3]);
+    rig_run(&b->rig, MU_SECONDS(2));
+    assert_true(band_view(b).dormant == 0);
+    assert_true(band_view(b).generation == dormant);
+    band_rekey(b);
+    band_check(b);
+    band_close(b);
+}
+
 /* Comings and goings at once, the same one twice, one that never was. */
 static void test_batch(void **state)
 {
@@ -250,6 +286,7 @@ int main(void)
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_join),
         cmocka_unit_test(test_dormant_deadline),
+        cmocka_unit_test(test_quorum),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_everybody),
         cmocka_unit_test(test_full),
