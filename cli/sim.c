@@ -10,6 +10,7 @@
 #include "cli/sim_mesh.h"
 #include "muster/scheme.h"
 #include "sim/fleet.h"
+#include "sim/liar.h"
 
 static const char HELP[] =
     "muster sim - run a campaign through a simulated fleet\n"
@@ -34,6 +35,8 @@ static const char HELP[] =
     "  --revoke N        devices revoked half way (0)\n"
     "  --forge N         forged packets shouted into each area (0)\n"
     "  --replay N        old packets repeated in each area (0)\n"
+    "  --false-acks N    members whose acknowledgements are false (0)\n"
+    "  --false-ack WAY   pollute, forge, replay or drop them (pollute)\n"
     "  --sleeping P      share of devices whose radio sleeps (0)\n"
     "  --restarts N      devices and gateways, and the server, restarted half\n"
     "                    way (0)\n"
@@ -55,6 +58,7 @@ enum {
     O_DEVICES = 256, O_GATEWAYS, O_LOSS, O_BURST, O_WIDE_LOSS, O_SIZE, O_FILE,
     O_PAYLOAD, O_OVERHEAD, O_RATE, O_DELAY, O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
+    O_FALSE_ACKS, O_FALSE_ACK,
     O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED, O_TRACE, O_JSON, O_HELP,
 };
 
@@ -79,6 +83,8 @@ static const struct option options[] = {
     {"revoke", required_argument, NULL, O_REVOKE},
     {"forge", required_argument, NULL, O_FORGE},
     {"replay", required_argument, NULL, O_REPLAY},
+    {"false-acks", required_argument, NULL, O_FALSE_ACKS},
+    {"false-ack", required_argument, NULL, O_FALSE_ACK},
     {"sleeping", required_argument, NULL, O_SLEEPING},
     {"restarts", required_argument, NULL, O_RESTARTS},
     {"scheme", required_argument, NULL, O_SCHEME},
@@ -156,6 +162,15 @@ static void arg_scheme(struct sim_args *a)
     a->conf.scheme = (uint8_t)kind;
 }
 
+static void arg_lie(struct sim_args *a)
+{
+    if (!sim_lie_find(optarg, &a->conf.lie)) {
+        fprintf(stderr, "muster sim: --false-ack: '%s' is none of pollute, "
+                        "forge, replay, drop\n", optarg);
+        a->bad = true;
+    }
+}
+
 static bool arg_world(struct sim_args *a, int o, const char *n)
 {
     struct sim_conf *c = &a->conf;
@@ -191,6 +206,8 @@ static void arg_story(struct sim_args *a, int o, const char *n)
     case O_REVOKE: c->revoke = (uint32_t)arg_number(a, n, 1000000); break;
     case O_FORGE: c->forged = (uint32_t)arg_number(a, n, 1u << 30); break;
     case O_REPLAY: c->replayed = (uint32_t)arg_number(a, n, 1u << 30); break;
+    case O_FALSE_ACKS: c->liars = (uint32_t)arg_number(a, n, 1000000); break;
+    case O_FALSE_ACK: arg_lie(a); break;
     case O_SLEEPING: c->sleeping = arg_share(a, n, 1); break;
     case O_RESTARTS: c->restarts = (uint32_t)arg_number(a, n, 1000); break;
     case O_SCHEME: arg_scheme(a); break;

@@ -13,6 +13,7 @@
 #include "muster/server_state.h"
 
 #include "air.h"
+#include "liar.h"
 #include "checker.h"
 
 enum { DO_SETTLED, DO_REKEYS, DO_TROUBLE, DO_RESTARTS, DO_LOOK };
@@ -23,6 +24,9 @@ struct story {
     bool pushed, troubled, ended;
     enum mu_campaign_phase phase;
     struct sim_rekey_story rekey;
+    uint32_t proved;  /* running, as the server knows it */
+    uint64_t refused; /* acknowledgements */
+    mu_time alone_at; /* only liars are left; 0: not yet */
 };
 
 static const char GROUP[] = "fleet";
@@ -223,9 +227,16 @@ static void fleet_look(struct sim_world *w, struct story *s)
         mu_server_campaign_get(world_server(w), s->campaign, &view) != 0)
         return;
     s->phase = view.phase;
-    if (view.phase >= MU_CAMPAIGN_DONE) {
+    s->proved = view.running;
+    s->refused = view.reports_refused;
+    /* Whoever lies is waited for: a minute, to see what else he does. */
+    if (w->conf.liars > 0 && s->alone_at == 0 &&
+        view.running + w->conf.liars >= view.members)
+        s->alone_at = w->now;
+    if (view.phase >= MU_CAMPAIGN_DONE ||
+        (s->alone_at != 0 && w->now >= s->alone_at + MU_SECONDS(60))) {
         s->ended = true;
-        s->ended_at = w->now;
+        s->ended_at = s->alone_at != 0 ? s->alone_at : w->now;
     }
 }
 
@@ -339,6 +350,14 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->feedback = w->feedback_packets;
     r->message_bytes = w->message_bytes;
     memcpy(r->kind_bytes, w->kind_bytes, sizeof r->kind_bytes);
+    r->liars = w->conf.liars;
+    r->lies = w->lies;
+    r->reports = w->reports;
+    r->report_bytes = w->report_bytes;
+    r->proved = s->proved;
+    r->reports_refused = s->refused;
+    if (w->conf.liars > 0 && w->nodes[0].up)
+        r->liars_believed = sim_liars_believed(w, s->campaign);
     r->forged = sim_air_forged(w->air);
     r->replayed = sim_air_replayed(w->air);
     r->forged_accepted = sim_checker_forged(w);
@@ -421,6 +440,8 @@ static int conf_check(const struct sim_conf *c, const char **why)
         *why = "size: 1 byte to 1 GiB";
     else if (c->revoke + (uint64_t)c->rekeys * c->leavers >= c->devices)
         *why = "revoke, rekeys times leavers: fewer than there are devices";
+    else if (c->liars >= c->devices)
+        *why = "false-acks: fewer than there are devices";
     return *why == NULL ? 0 : MU_ERR_USAGE;
 }
 
@@ -463,6 +484,7 @@ int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
         w.scenario = fleet_scenario;
         w.story = &story;
         sim_fleet_provision(&w);
+        sim_liars_choose(&w);
         for (uint32_t i = 1; i < w.nodes_len; i++)
             sim_queue_put(&w.queue,
                           (struct sim_item){
@@ -492,7 +514,8 @@ bool sim_result_lawful(const struct sim_result *r)
 {
     return r->revoked_opened == 0 && r->forged_accepted == 0 &&
            r->nonces_reused == 0 && r->gateway_leaks == 0 &&
-           r->installed_twice == 0 && r->rekey.late_keys == 0;
+           r->installed_twice == 0 && r->rekey.late_keys == 0 &&
+           r->liars_believed == 0;
 }
 
 bool sim_result_good(const struct sim_result *r)

@@ -28,6 +28,9 @@ struct sim_result {
     uint64_t peak_rss_kb, events, trace_hash;
     uint64_t nonces_reused;
     uint32_t gateway_leaks, installed_twice;
+    uint32_t liars, liars_believed; /* by the server, to run the object */
+    uint32_t proved;                /* running, as the server knows it */
+    uint64_t lies, reports, report_bytes, reports_refused;
     uint32_t phase; /* enum mu_campaign_phase at the end */
     uint8_t scheme; /* enum mu_scheme_kind */
     struct sim_rekeys rekey;

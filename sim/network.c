@@ -13,6 +13,7 @@
 #include "muster/server.h"
 
 #include "air.h"
+#include "liar.h"
 #include "world.h"
 
 #define COAP_TIMEOUT MU_SECONDS(2)
@@ -175,6 +176,11 @@ void sim_network_message(struct sim_world *w, struct sim_node *n,
     }
     if (to == NULL)
         return;
+    if (w->counting && n->role == SIM_GATEWAY && !e->response &&
+        mu_bytes_eq(e->message.path, mu_bytes_str("r"))) {
+        w->reports++;
+        w->report_bytes += e->message.payload.len;
+    }
     size_t bytes = COAP_BYTES + DTLS_BYTES + e->message.path.len +
                    e->message.oscore.len + e->message.payload.len;
     mu_time leg = network_leg(w, n, to, bytes);
@@ -261,6 +267,10 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
     if (n->role == SIM_SERVER) {
         network_wide_down(w, n, b);
     } else if (e->up) {
+        if (n->liar)
+            b = sim_liar_says(w, n, b);
+        if (b == NULL)
+            return;
         if (e->channel == MU_CHANNEL_AREA)
             network_kind(w, n, b);
         struct sim_node *to = &w->nodes[n->above];

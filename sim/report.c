@@ -54,6 +54,13 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->rekey.kind_bytes[SIM_KIND_STATUS], r->rekey.wan_bytes,
             r->rekey.seconds, r->rekey.seconds_most);
     fprintf(out,
+            "\"liars\":%u,\"liars_believed\":%u,\"lies\":%" PRIu64
+            ",\"proved\":%u,\"reports\":%" PRIu64
+            ",\"report_bytes\":%" PRIu64 ",\"reports_refused\":%" PRIu64
+            ",",
+            r->liars, r->liars_believed, r->lies, r->proved, r->reports,
+            r->report_bytes, r->reports_refused);
+    fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
@@ -75,6 +82,10 @@ void sim_result_text(const struct sim_result *r, FILE *out)
     fprintf(out, "forged     %" PRIu64 " packets, %" PRIu64
                  " accepted; %" PRIu64 " replayed\n",
             r->forged, r->forged_accepted, r->replayed);
+    fprintf(out, "acks       %u proved to the server in %" PRIu64
+                 " reports of %" PRIu64 " bytes; of %u liars %u believed\n",
+            r->proved, r->reports, r->report_bytes, r->liars,
+            r->liars_believed);
     fprintf(out, "packets    %" PRIu64 " on the air, %.3f times a perfect "
                  "code\n",
             r->packets, r->packet_ratio);

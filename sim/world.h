@@ -17,6 +17,15 @@
 #include "queue.h"
 #include "rng.h"
 
+/* What a member sends in place of its acknowledgement. */
+enum sim_lie {
+    SIM_LIE_POLLUTE, /* random bytes, rightly tagged as its own */
+    SIM_LIE_FORGE,   /* random bytes in the name of a neighbour */
+    SIM_LIE_REPLAY,  /* that of an earlier campaign */
+    SIM_LIE_DROP,    /* nothing */
+    SIM_LIES
+};
+
 struct sim_conf {
     uint32_t devices, gateways;
     double loss;          /* of each datagram at each receiver, 0..1 */
@@ -34,6 +43,8 @@ struct sim_conf {
     uint32_t revoke;      /* devices revoked half way */
     uint32_t forged;      /* packets that the forger shouts into each area */
     uint32_t replayed;    /* packets that the replayer repeats in each area */
+    uint32_t liars;       /* members whose acknowledgements are false */
+    enum sim_lie lie;
     double sleeping;      /* share of devices whose radio sleeps now and then */
     uint32_t restarts;    /* nodes of each role that restart on the way */
     uint8_t scheme;       /* of the group, enum mu_scheme_kind */
@@ -103,6 +114,7 @@ struct sim_node {
     uint64_t area_bytes;  /* gateway: put on its area's air */
     uint64_t forged_taken; /* packets of an attacker an engine accepted */
     uint32_t installs;
+    bool liar;
 };
 
 struct sim_exchange { /* a request that waits for its response */
@@ -128,6 +140,8 @@ struct sim_world {
     uint64_t wan_bytes, message_bytes, events;
     uint64_t data_packets, control_packets, feedback_packets; /* in areas */
     uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
+    uint64_t lies;                  /* acknowledgements that were changed */
+    uint64_t reports, report_bytes; /* of gateways, payloads */
     uint64_t trace_hash;           /* FNV-1a of the trace */
     struct sim_air *air;           /* attackers listen here */
     void (*scenario)(struct sim_world *w, uint64_t number);

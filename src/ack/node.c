@@ -27,17 +27,11 @@ void mu_ack_node_own(struct mu_ack_node *n, const uint8_t ack[MU_ACK_LEN])
 static bool node_confined(const struct mu_ack_set *s,
                           const struct mu_ack_branch *b)
 {
-    return s->first >= b->index && s->first + s->named.len * 8 < b->end + 8u;
-}
-
-/* No member at or above the end; the bitmap's last byte may be longer. */
-static bool node_ends(const struct mu_ack_set *s, uint16_t end)
-{
     for (size_t i = 0; i < s->named.len * 8; i++) {
-        if (s->first + i >= end && mu_ack_names(s, (uint32_t)(s->first + i)))
+        if (s->first + i >= b->end && mu_ack_names(s, (uint32_t)(s->first + i)))
             return false;
     }
-    return true;
+    return s->first >= b->index;
 }
 
 int mu_ack_node_hear(struct mu_ack_node *n, uint16_t index,
@@ -57,7 +51,7 @@ int mu_ack_node_hear(struct mu_ack_node *n, uint16_t index,
         return rc;
     if (s.shift != n->shift)
         return MU_ERR_UNSUPPORTED;
-    if (!node_confined(&s, b) || !node_ends(&s, b->end))
+    if (!node_confined(&s, b))
         return MU_ERR_FORBIDDEN;
     if (message.len > b->cap)
         return MU_ERR_TOO_LARGE;

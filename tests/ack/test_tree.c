@@ -210,6 +210,80 @@ static void test_bad_answers(void **state)
     tree_del(t);
 }
 
+/* A part that names others than its own proves nothing at the root either,
+ * even if the acknowledgements are the true ones. */
+static void test_outside(void **state)
+{
+    struct tree *t = tree_new(100, 2, 0, 9);
+    uint8_t named[4], string[64], room[128];
+    struct mu_ack_link next;
+
+    (void)state;
+    for (uint16_t i = 20; i <= 30; i += 10) {
+        struct mu_writer w = mu_writer(room, sizeof room);
+        struct mu_ack_sum sum;
+        struct mu_ack_set set;
+
+        mu_ack_sum_init(&sum, i, 0, named, sizeof named, string,
+                        sizeof string);
+        assert_int_equal(mu_ack_sum_add(&sum, i, t->acks[i]), 0);
+        set = mu_ack_sum_set(&sum);
+        assert_int_equal(mu_ack_set_write(&set, &w), 0);
+        mu_ack_root_init(&t->root);
+        assert_int_equal(mu_ack_root_take(&t->root, 21, 21, 30,
+                                          mu_written(&w)), 0);
+        assert_false(mu_ack_root_proved(&t->root, i));
+        assert_true(mu_ack_root_next(&t->root, &next));
+        assert_int_equal(mu_ack_root_take(&t->root, 20, 20, 31,
+                                          mu_written(&w)), 0);
+        assert_true(mu_ack_root_proved(&t->root, i));
+    }
+    tree_del(t);
+}
+
+/* A branch of [10, 20) says who of it is there: each edge of its range. */
+static void test_range(void **state)
+{
+    static const struct {
+        uint16_t first;
+        uint8_t named;
+        int want;
+    } words[] = {
+        {10, 0x01, 0},  {9, 0x01, MU_ERR_FORBIDDEN}, {9, 0x02, MU_ERR_FORBIDDEN},
+        {12, 0x80, 0},  {12, 0x81, 0},               {13, 0x80, MU_ERR_FORBIDDEN},
+        {19, 0x01, 0},  {20, 0x01, MU_ERR_FORBIDDEN}, {19, 0x03, MU_ERR_FORBIDDEN},
+    };
+    uint8_t memory[64], string[64] = {0}, room[64];
+    struct mu_ack_branch branch = {10, 20, memory, 40, 0};
+    struct mu_ack_node node;
+
+    (void)state;
+    mu_ack_node_init(&node, 5, 30, 4, &branch, 1);
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct mu_writer w = mu_writer(room, sizeof room);
+        struct mu_ack_set s = {words[i].first, 4,
+                               mu_bytes(&words[i].named, 1),
+                               mu_bytes(string, 16)};
+
+        s.string.len = mu_ack_string_len(4, mu_ack_members(s.named));
+        assert_int_equal(mu_ack_set_write(&s, &w), 0);
+        branch.len = 0;
+        assert_int_equal(mu_ack_node_hear(&node, 10, mu_written(&w)),
+                         words[i].want);
+        assert_int_equal(branch.len, words[i].want == 0 ? w.len : 0);
+        assert_int_equal(mu_ack_node_hear(&node, 11, mu_written(&w)),
+                         MU_ERR_UNKNOWN_PEER);
+        room[2] = 2; /* another form than the one agreed upon */
+        assert_int_not_equal(mu_ack_node_hear(&node, 10, mu_written(&w)), 0);
+        room[2] = 4;
+        branch.cap = w.len - 1;
+        if (words[i].want == 0)
+            assert_int_equal(mu_ack_node_hear(&node, 10, mu_written(&w)),
+                             MU_ERR_TOO_LARGE);
+        branch.cap = 40;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +293,8 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_forged),
         cmocka_unit_test(test_bad_answers),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_range),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -513,6 +513,44 @@ static void test_false_acks(void **state)
     world_clear(&w);
 }
 
+/* Who was refused once goes apart from then on: his next states do not spoil
+ * anybody's. The next state is put in by hand. */
+static void test_false_ack_again(void **state)
+{
+    struct world w;
+    struct mu_gateway_session *s;
+    uint32_t conflicts, reports;
+
+    (void)state;
+    world_ready(&w, 8, 78);
+    w.script.false_ack = 4;
+    push(&w, 1);
+    world_run(&w, MU_SECONDS(60), NULL);
+    conflicts = w.script.conflicts;
+    reports = w.script.reports;
+    assert_true(conflicts <= 1);
+    s = &w.gateway.gateway->sessions[0];
+    for (size_t i = 0; i < 8; i++) {
+        struct mu_secret kack;
+
+        assert_int_equal(mu_kdf(w.script.crypto, &w.script.devices[i].kmr,
+                                "ack", mu_bytes(NULL, 0), 32, &kack), 0);
+        s->states[i].state = 0x1f;
+        assert_int_equal(
+            mu_ack_make(w.script.crypto, &kack, s->campaign,
+                        mu_bytes_str(w.script.devices[i].name), 0x1f, 0,
+                        w.script.campaign.m.digest, s->states[i].ack), 0);
+    }
+    s->report.at = w.now;
+    world_run(&w, MU_SECONDS(60), NULL);
+    assert_int_equal(w.script.conflicts, conflicts);
+    assert_int_equal(w.script.reports, reports + 2);
+    for (size_t i = 0; i < 8; i++)
+        assert_int_equal(w.script.devices[i].state, i == 3 ? 0 : 0x1f);
+    assert_int_equal(w.script.devices[3].refused, 2);
+    world_clear(&w);
+}
+
 /* ---- who asks too much -------------------------------------------------- */
 
 /* One device with a hundred requests under way holds up nobody. */
@@ -563,6 +601,7 @@ int main(void)
         cmocka_unit_test(test_epoch),
         cmocka_unit_test(test_false_ack),
         cmocka_unit_test(test_false_acks),
+        cmocka_unit_test(test_false_ack_again),
         cmocka_unit_test(test_hog),
     };
 

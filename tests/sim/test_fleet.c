@@ -73,6 +73,31 @@ static void test_same_seed_same_trace(void **state)
     assert_true(a.trace_hash != other.trace_hash);
 }
 
+/* Members that lie when they acknowledge: nobody is believed, nobody else is
+ * harmed, and each costs a few messages, once. */
+static void test_liars(void **state)
+{
+    (void)state;
+    for (int lie = 0; lie < SIM_LIES; lie++) {
+        struct sim_conf c = small(20 + (uint64_t)lie);
+        struct sim_result r;
+        c.devices = 150;
+        c.gateways = 2;
+        c.liars = 6;
+        c.lie = (enum sim_lie)lie;
+        r = run(&c);
+        assert_true(sim_result_good(&r));
+        assert_true(r.lies >= 6);
+        assert_int_equal(r.proved, 144);
+        assert_int_equal(r.liars_believed, 0);
+        assert_true(r.reports <= 40);
+        if (lie == SIM_LIE_POLLUTE || lie == SIM_LIE_REPLAY)
+            assert_true(r.reports_refused >= 6 && r.reports_refused <= 24);
+        else /* refused by the gateway, or never there */
+            assert_int_equal(r.reports_refused, 0);
+    }
+}
+
 static void test_no_loss_no_repair(void **state)
 {
     (void)state;
@@ -226,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everybody_runs_it),
         cmocka_unit_test(test_same_seed_same_trace),
+        cmocka_unit_test(test_liars),
         cmocka_unit_test(test_no_loss_no_repair),
         cmocka_unit_test(test_forger_and_replayer),
         cmocka_unit_test(test_revoked_cannot_open),
