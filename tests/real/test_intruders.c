@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "muster/cast.h"
+
 static struct lab_prog *device(struct lab *lab, const char *id,
                                const char *keys, const char *dir)
 {
@@ -136,27 +138,35 @@ static int listener(const struct lab *lab)
     return fd;
 }
 
-/* Takes what is there now. */
-static void listen_now(int fd)
+/* Takes what is there now, but for what we said. */
+static void listen_now(int fd, in_port_t ours)
 {
     struct pollfd wait = { .fd = fd, .events = POLLIN };
 
     while (heard_len < HEARD_MAX && poll(&wait, 1, 0) == 1) {
         struct heard *h = &heard[heard_len];
-        ssize_t n = recv(fd, h->bytes, sizeof(h->bytes), 0);
+        struct sockaddr_in from;
+        socklen_t from_len = sizeof(from);
+        ssize_t n = recvfrom(fd, h->bytes, sizeof(h->bytes), 0,
+                             (struct sockaddr *)&from, &from_len);
 
-        if (n > 0) {
+        if (n > 0 && from.sin_port != ours) {
             h->len = (size_t)n;
             heard_len++;
         }
     }
 }
 
-static int speaker(void)
+static int speaker(in_port_t *port)
 {
     struct ip_mreqn by = { .imr_address.s_addr = htonl(INADDR_LOOPBACK) };
+    struct sockaddr_in any = { .sin_family = AF_INET };
+    socklen_t len = sizeof(any);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
 
+    assert_int_equal(bind(fd, (struct sockaddr *)&any, sizeof(any)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&any, &len), 0);
+    *port = any.sin_port;
     assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MULTICAST_IF, &by,
                                 sizeof(by)), 0);
     return fd;
@@ -184,6 +194,42 @@ static void repeat(int fd, const struct sockaddr_in *to, unsigned first)
     }
 }
 
+/* The next symbols of the page that is on the air, before it says them: of the
+ * right session, page and length, and wrong. */
+static void foretell(int fd, const struct sockaddr_in *to)
+{
+    struct heard h = heard[heard_len - 1];
+
+    for (unsigned i = h.bytes[4] + 1u; i < 64; i++) {
+        h.bytes[4] = (uint8_t)i;
+        h.bytes[h.len - 1 - i] ^= 1;
+        sendto(fd, h.bytes, h.len, 0, (const struct sockaddr *)to,
+               sizeof(*to));
+    }
+}
+
+/* Until some data of a page is there, and more of it is to come: where that
+ * began. */
+static unsigned listen_page(int fd, in_port_t ours)
+{
+    struct pollfd wait = { .fd = fd, .events = POLLIN };
+    unsigned first = heard_len, k = heard_len;
+
+    while (heard_len < HEARD_MAX) {
+        for (; k < heard_len; k++) {
+            if (heard[k].bytes[0] == MU_CAST_DATA && heard[k].bytes[4] >= 8 &&
+                heard[k].bytes[4] < 30) {
+                heard_len = k + 1; /* the last one is of that page */
+                return first;
+            }
+        }
+        assert_int_equal(poll(&wait, 1, LAB_PATIENCE_MS), 1);
+        listen_now(fd, ours);
+    }
+    fail_msg("nothing of a page was heard");
+    return first;
+}
+
 static void test_repeated(void **state)
 {
     struct lab *lab = *state;
@@ -191,6 +237,7 @@ static void test_repeated(void **state)
     const json_t *line, *counts;
     struct sockaddr_in to;
     unsigned first;
+    in_port_t ours;
     char id[32];
     int in, out;
 
@@ -199,18 +246,19 @@ static void test_repeated(void **state)
     real_fleet(lab, 2);
     to = group_of(lab);
     in = listener(lab);
-    out = speaker();
+    out = speaker(&ours);
     lab_file(one, 100000, 3);
     real_push(lab, id, one, NULL);
     real_ends(lab, id, 0);
-    listen_now(in);
+    listen_now(in, ours);
     assert_true(heard_len > 100);
     lab_file(two, REAL_BYTES, 4);
     real_push(lab, id, two, NULL);
     for (unsigned page = 1; page < 5; page++) {
         real_page(lab, "dev-1", page);
-        first = heard_len;
-        listen_now(in);
+        listen_now(in, ours);
+        first = listen_page(in, ours);
+        foretell(out, &to);
         repeat(out, &to, first);       /* of this page, just heard */
         repeat(out, &to, heard_len / 2); /* and older */
         if (page == 1)
@@ -225,12 +273,13 @@ static void test_repeated(void **state)
     lab->dev->seen = 0;
     line = lab_wait(lab->dev, "{'event': 'counters', 'id': 'dev-1'}");
     counts = json_object_get(line, "heard");
-    /* All of it was heard; of the 299 packets that there are each was taken
+    /* Much of it was heard; of the 300 packets that there are each was taken
      * once. */
     assert_true(real_number(json_object_get(line, "area_group"),
-                            "rx_packets") > 10000);
+                            "rx_packets") > 2000);
     assert_in_range(real_number(counts, "accepted"), 290, 310);
     assert_true(real_number(counts, "duplicate") > 0);
+    assert_true(real_number(counts, "forged") > 0);
 }
 
 int main(void)
