@@ -24,6 +24,7 @@ const struct cli_verb cli_verbs[] = {
     { "cancel", verb_cancel, "call a campaign off" },
     { "key", verb_key, "key list: ids, kinds, generations, holders" },
     { "sim", verb_sim, "try a campaign on a simulated fleet" },
+    { "tree", verb_tree, "messages over many hops, acknowledged" },
     { "decode", verb_decode, "any message of the wire as text" },
     { "configfile", verb_configfile, "configfile serve|gateway|device|relay" },
     { "version", verb_version, "print the version" },

@@ -91,7 +91,7 @@ struct mu_tree_node {
     uint32_t random;
     bool joined;
     uint8_t nonce[MU_TREE_NONCE];
-    mu_time join_at;
+    mu_time join_at, rejoin_at; /* asks for keys; not again before */
     uint8_t join_tries;
     struct mu_hop_receiver hop;
     struct mu_ack_node acks;
@@ -168,6 +168,13 @@ struct mu_tree_root {
 MU_MUST int mu_tree_root_init(struct mu_tree_root *r,
                               const struct mu_tree_root_conf *conf);
 void mu_tree_root_clear(struct mu_tree_root *r);
+/* Chains and keys, with `ahead` places put aside: to be kept with one before a
+ * message is said, so that no place is used twice. Load: after init, with the
+ * same plan; MU_ERR_CORRUPT, MU_ERR_UNSUPPORTED for another plan. */
+#define MU_TREE_ROOT_SAVED (32 + MU_HOP_GROUPS_MAX * MU_HOP_KEY)
+MU_MUST int mu_tree_root_save(const struct mu_tree_root *r, uint32_t ahead,
+                              struct mu_writer *w);
+MU_MUST int mu_tree_root_load(struct mu_tree_root *r, struct mu_bytes saved);
 /* MU_ERR_BUSY while a message is under way, MU_ERR_TOO_LARGE,
  * MU_ERR_EXHAUSTED: a new root has to be made. */
 MU_MUST int mu_tree_root_say(struct mu_tree_root *r, mu_time now,

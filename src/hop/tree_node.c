@@ -9,6 +9,7 @@
 
 enum {
     JOIN_DOUBLINGS = 4,
+    REJOIN_WAITS = 16,
     PASS_TIMES = 2, /* nobody answers for one hop of the way: said twice */
 };
 
@@ -154,13 +155,18 @@ static int node_told(struct mu_tree_node *n, mu_time now, uint16_t from,
             node_again(n, now);
         return 0;
     }
-    if (place > n->hop.at + 1 && n->join_at == MU_TIME_NEVER)
-        return node_join_anew(n, now); /* one was missed: asks where they are */
     rc = mu_source_hop.packet(&n->hop, now, inner);
     if (rc == MU_ERR_AUTH)
         n->counts.forged++;
     if (rc == 0 && mu_source_hop.take(&n->hop, &m))
-        rc = node_new(n, now, packet);
+        return node_new(n, now, packet);
+    /* One was missed, or the root has other chains: asks where they are. Who
+     * forges makes it ask now and then, and the answer is what it has. */
+    if (rc != 0 && n->join_at == MU_TIME_NEVER && now >= n->rejoin_at) {
+        n->rejoin_at = now + REJOIN_WAITS * node_wait(n);
+        if (node_join_anew(n, now) != 0)
+            n->join_at = MU_TIME_NEVER; /* with a nonce that was used: later */
+    }
     return rc;
 }
 

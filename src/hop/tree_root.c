@@ -67,6 +67,47 @@ int mu_tree_root_init(struct mu_tree_root *r,
     return rc;
 }
 
+int mu_tree_root_save(const struct mu_tree_root *r, uint32_t ahead,
+                      struct mu_writer *w)
+{
+    mu_write_u8(w, r->conf.stream);
+    mu_write_u8(w, r->hop.groups);
+    mu_write_u32(w, r->hop.length);
+    mu_write_u32(w, r->hop.at + ahead);
+    mu_write_bytes(w, mu_secret_view(&r->kctl));
+    for (uint8_t i = 0; i < r->hop.groups; i++)
+        mu_write_bytes(w, MU_BYTES(r->hop.keys[i]));
+    return mu_writer_end(w);
+}
+
+int mu_tree_root_load(struct mu_tree_root *r, struct mu_bytes saved)
+{
+    struct mu_reader in = mu_reader(saved);
+    struct mu_hop_sender hop = r->hop;
+    bool same = mu_read_u8(&in) == r->conf.stream;
+    struct mu_secret kctl = {.len = 0};
+    int rc = MU_ERR_CORRUPT;
+
+    same = mu_read_u8(&in) == hop.groups && same;
+    if (in.failed || !same)
+        return in.failed ? MU_ERR_CORRUPT : MU_ERR_UNSUPPORTED;
+    hop.length = mu_read_u32(&in);
+    hop.at = mu_read_u32(&in);
+    if (mu_secret_set(&kctl, mu_read_bytes(&in, 16)) == 0) {
+        for (uint8_t i = 0; i < hop.groups; i++)
+            mu_read_copy(&in, hop.keys[i], MU_HOP_KEY);
+        rc = mu_reader_end(&in) != 0 || hop.at > hop.length ? MU_ERR_CORRUPT
+                                                            : 0;
+    }
+    if (rc == 0) {
+        r->hop = hop;
+        r->kctl = kctl;
+    }
+    mu_wipe(&hop, sizeof hop);
+    mu_secret_clear(&kctl);
+    return rc;
+}
+
 void mu_tree_root_clear(struct mu_tree_root *r)
 {
     mu_hop_sender_clear(&r->hop);

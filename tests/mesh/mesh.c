@@ -8,8 +8,7 @@
 
 #define PORT 7100
 
-/* Addresses of this test process alone: 127.P.P.n. */
-static void mesh_address(char to[32], unsigned n)
+void mesh_address(char to[32], unsigned n)
 {
     unsigned pid = (unsigned)getpid();
 
@@ -83,6 +82,16 @@ struct mesh_link *mesh_through(struct mesh *m, unsigned a, unsigned b)
 
     l->side[1] = link_socket(m, b, 101 + 2 * m->links_len);
     assert_int_equal(mu_addr_parse(m->at[b], &l->to[1]), 0);
+    return l;
+}
+
+struct mesh_link *mesh_between(struct mesh *m, unsigned a, char at_a[32],
+                               unsigned b, char at_b[32])
+{
+    struct mesh_link *l = mesh_through(m, a, b);
+
+    mesh_address(at_a, 100 + 2 * m->links_len);
+    mesh_address(at_b, 101 + 2 * m->links_len);
     return l;
 }
 

@@ -19,7 +19,7 @@ struct mesh_link { /* between two devices, or from an intruder to one */
     pthread_t thread;
     int side[2];              /* sockets: what `to` takes for its neighbour */
     struct mu_addr to[2];
-    unsigned modify, drop;    /* percent of what passes */
+    atomic_uint modify, drop; /* percent of what passes */
     void (*intrude)(struct mesh_link *l, const uint8_t *packet, size_t len);
     void *ctx;
     uint64_t random;
@@ -36,6 +36,12 @@ struct mesh {
     struct mesh_link links[2];
     unsigned links_len;
 };
+
+/* Addresses of this test process alone. */
+void mesh_address(char to[32], unsigned n);
+/* A link between a and b of m->at, and where each finds it. */
+struct mesh_link *mesh_between(struct mesh *m, unsigned a, char at_a[32],
+                               unsigned b, char at_b[32]);
 
 /* Keys, server, gateway; no device yet, nobody has neighbours. */
 void mesh_open(struct mesh *m, struct lab *lab, unsigned devices);
