@@ -156,6 +156,7 @@ static void tale(const char *name, uint64_t crash_at, uint64_t crash_commit,
     }
     band_check(t.b);
     rig_run(r, MU_SECONDS(100));
+    assert_false(rig_traced(r, "trees-damaged"));
     /* Changes that are done and parts of campaigns that ended are gone. */
     assert_int_equal(records_left(r, MU_TABLE_SCHEME, 4, 'o'), 0);
     assert_int_equal(records_left(r, MU_TABLE_SEEN, 8, 'o'), 0);

@@ -275,24 +275,34 @@ static void test_meanwhile(void **state)
 {
     (void)state;
     static const char *const names[] = {"sd", "lkh", "cluster"};
-    for (unsigned k = 0; k < 3 * 7 * 16; k++) {
-        const unsigned what = k / 3 % 7, when = k / 21;
+    bool seen[MU_REKEY_SWEEP + 1] = {false};
+    for (unsigned k = 0; k < 3 * 7 * 2 * 11; k++) {
+        const unsigned what = k / 3 % 7, when = k / 42;
         struct band *b = band_open(12);
         struct mu_group_scheme scheme = band_scheme(names[k % 3]);
         band_group(b, &scheme, 9);
         /* With the first key in the making, or with the second. */
-        if (when % 2 != 0)
+        if (k / 21 % 2 != 0)
             band_rekey(b);
         assert_int_equal(band_leave(b, 2), 0);
         assert_int_equal(band_join(b, 9), 0);
-        for (unsigned n = 0; n < when; n++)
+        /* Reports of writes would take it further. */
+        b->rig.hold = true;
+        for (unsigned n = 0; n < when + 2; n++)
             nudge(b);
+        seen[b->rig.server.rekey.c != NULL ? b->rig.server.rekey.step : 0] =
+            true;
         change(b, what);
+        b->rig.hold = false;
+        rig_drain(&b->rig);
         band_rekey(b);
         band_rekey(b);
         band_check(b);
         band_close(b);
     }
+    for (unsigned step = MU_REKEY_CLEAR; step <= MU_REKEY_SWEEP; step++)
+        if (!seen[step])
+            fail_msg("nothing came in step %u", step);
 }
 
 /* Writes fail: what was in the making begins again. */
