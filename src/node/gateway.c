@@ -386,10 +386,10 @@ bool mu_gateway_next(struct mu_gateway *g, struct mu_effect *out)
         return false;
     return gateway_next_reply(g, out) || mu_gateway_next_device(g, out) ||
            mu_gateway_next_forward(g, out) || mu_gateway_next_ask(g, out) ||
-           mu_gateway_next_report(g, out) || mu_gateway_next_push(g, out) ||
+           mu_gateway_next_tally(g, out) || mu_gateway_next_report(g, out) ||
+           mu_gateway_next_push(g, out) ||
            mu_gateway_next_wide_packet(g, out) ||
-           mu_gateway_next_area_packet(g, out) ||
-           mu_gateway_next_tally(g, out);
+           mu_gateway_next_area_packet(g, out);
 }
 
 mu_time mu_gateway_deadline(const struct mu_gateway *g)

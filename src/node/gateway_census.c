@@ -196,6 +196,9 @@ static void census_take(struct mu_gateway *g, struct mu_gateway_session *s,
     s->news = true;
     if (!was && census_final(m) && s->missing > 0)
         s->missing--;
+    /* The last report may end the campaign: what it cost goes before. */
+    if (s->missing == 0)
+        s->tally_at = g->now;
     mu_gateway_report_news(g, s);
     mu_gateway_trace(g, "status", in->receiver, in->state);
 }
