@@ -511,8 +511,20 @@ static int campaign_load_key(struct mu_server *s, uint64_t number,
         mu_srv_trace(s, "found", number, (uint64_t)r->phase);
         return rc;
     }
-    /* Another start looks at it again. */
-    return campaign_ended(r) ? 0 : MU_ERR_FULL;
+    /* Fewer slots than there were: another start looks at it again, or its time
+     * is over, and those without the key fetch it. */
+    if (!campaign_ended(r) && mu_srv_stores_room(s)) {
+        struct mu_campaign_record *ended = &s->loading;
+        struct mu_record_key k = mu_record_key_long(number);
+        uint8_t room[sizeof *ended + 64];
+        struct mu_writer w = mu_writer(room, sizeof room);
+
+        mu_assert(r == ended);
+        ended->phase = MU_CAMPAIGN_FAILED;
+        mu_campaign_record_write(&w, ended);
+        (void)mu_srv_put_lazy(s, MU_TABLE_CAMPAIGN, &k, &w);
+    }
+    return 0;
 }
 
 /* One record found at the start. */

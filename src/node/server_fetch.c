@@ -214,7 +214,7 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
     struct mu_group_record g;
     int rc = mu_srv_group_get(s, entry->number, &g);
 
-    if (rc != 0 || !mu_srv_group_schemed(&g))
+    if (rc != 0 || !mu_srv_group_schemed(&g) || s->conf.scheme_mem == 0)
         return rc;
     rc = mu_srv_scheme_get(s, entry->number, &sc);
     if (rc == 0)

@@ -205,7 +205,8 @@ static int group_work(struct mu_server *s, uint32_t number,
 {
     int rc = 0;
 
-    if (!mu_srv_group_schemed(g))
+    /* Without memory for trees it goes as in any group. */
+    if (!mu_srv_group_schemed(g) || s->conf.scheme_mem == 0)
         return group_due(s, number, g) ? group_rotate(s, number, g) : 0;
     /* What should have ended its sleep is gone. */
     if (g->dormant != 0 && mu_srv_rekey_of(s, number, g->dormant) == NULL)

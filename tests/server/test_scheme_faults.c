@@ -222,6 +222,103 @@ static void test_less_memory(void **state)
     band_close(b);
 }
 
+/* None at all: keys as in any group, and trees again when there is some. */
+static void test_no_trees(void **state)
+{
+    (void)state;
+    struct band *b = band_ready("sd", 10, 9);
+    b->rig.conf.scheme_mem = 0;
+    assert_int_equal(band_leave(b, 8), 0); /* in the making, then */
+    assert_int_equal(rig_restart(&b->rig), 0);
+    b->linked = false;
+    band_power(b);
+    assert_int_equal(band_leave(b, 2), 0);
+    assert_int_equal(band_join(b, 9), 0);
+    band_rekey(b);
+    band_check(b);
+    b->rig.conf.scheme_mem = 131072;
+    assert_int_equal(rig_restart(&b->rig), 0);
+    b->linked = false;
+    band_power(b);
+    assert_int_equal(band_leave(b, 3), 0);
+    band_rekey(b);
+    band_rekey(b);
+    band_check(b);
+    assert_true(b->souls[9].state_len != 0);
+    band_close(b);
+}
+
+/* More groups than rekeys are brought at once; then the clock for all. */
+static void test_many_groups(void **state)
+{
+    (void)state;
+    struct band *b = band_open(2);
+    struct mu_group_scheme scheme = band_scheme("sd");
+    struct mu_server *s = &b->rig.server;
+    struct mu_group_view v;
+    uint64_t first[8];
+    for (unsigned i = 0; i < 8; i++) {
+        char name[8] = {'g', (char)('0' + i), 0};
+        uint32_t n;
+        assert_int_equal(mu_server_group_create_as(s, rig_id(name), 0, &scheme,
+                                                   &n), 0);
+        rig_drain(&b->rig);
+        for (unsigned k = 0; k < 2; k++)
+            assert_int_equal(mu_server_group_add(s, rig_id(name),
+                                                 rig_id(k ? "m01" : "m00")),
+                             0);
+        rig_drain(&b->rig);
+    }
+    rig_run(&b->rig, MU_SECONDS(10));
+    for (uint32_t n = 0; n < 8; n++) {
+        assert_int_equal(mu_server_group_next(s, n, &v), 0);
+        first[n] = v.generation;
+        assert_true(v.generation != 0);
+    }
+    b->rig.conf.rekey_s = 300;
+    assert_int_equal(rig_restart(&b->rig), 0);
+    rig_run(&b->rig, MU_SECONDS(400));
+    for (uint32_t n = 0; n < 8; n++) {
+        assert_int_equal(mu_server_group_next(s, n, &v), 0);
+        assert_true(v.generation > first[n]);
+    }
+    band_close(b);
+}
+
+/* Nothing that opens anything stands in the clear in the store. */
+static void test_sealed(void **state)
+{
+    (void)state;
+    struct band *b = band_ready("sd", 6, 6);
+    struct copy *c = malloc(sizeof *c);
+    assert_non_null(c);
+    assert_int_equal(band_leave(b, 3), 0);
+    rig_run(&b->rig, MU_SECONDS(1));
+    copy_take(&b->rig, c);
+    assert_int_equal(b->rig.server.trees.group, b->group);
+    for (unsigned i = 0; i < c->len; i++) {
+        const struct mu_secret *master = &b->rig.server.trees.scheme.conf.master;
+        assert_int_equal(master->len, 32);
+        assert_null(memmem(c->rows[i].value, c->rows[i].value_len,
+                           master->bytes, 32));
+        for (unsigned k = 0; k < 6; k++) {
+            const struct soul *m = &b->souls[k];
+            /* its own key, and the first label */
+            assert_null(memmem(c->rows[i].value, c->rows[i].value_len,
+                               m->state + 26, 16));
+            assert_null(memmem(c->rows[i].value, c->rows[i].value_len,
+                               m->state + 43, 16));
+            for (unsigned n = 0; n < m->keys_len; n++)
+                assert_null(memmem(c->rows[i].value, c->rows[i].value_len,
+                                   m->keys[n], 32));
+        }
+    }
+    free(c);
+    band_rekey(b);
+    band_check(b);
+    band_close(b);
+}
+
 /* ---- while a rekey is made ---------------------------------------------------- */
 
 /* One event, and what comes of it. */
@@ -552,6 +649,9 @@ int main(void)
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_damaged_fetch),
         cmocka_unit_test(test_less_memory),
+        cmocka_unit_test(test_no_trees),
+        cmocka_unit_test(test_many_groups),
+        cmocka_unit_test(test_sealed),
         cmocka_unit_test(test_meanwhile),
         cmocka_unit_test(test_failing_store),
         cmocka_unit_test(test_no_memory),
