@@ -83,6 +83,7 @@ void api_devices_import(struct api_request *r);
 void api_devices_revoke(struct api_request *r);
 void api_gateways_list(struct api_request *r);
 void api_gateways_add(struct api_request *r);
+void api_gateways_remove(struct api_request *r);
 void api_groups_list(struct api_request *r);
 void api_groups_create(struct api_request *r);
 void api_groups_members(struct api_request *r);

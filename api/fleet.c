@@ -82,6 +82,18 @@ void api_gateways_add(struct api_request *r)
     json_decref(body);
 }
 
+void api_gateways_remove(struct api_request *r)
+{
+    int rc = mu_server_gateway_remove(api_server(r), mu_bytes_str(r->args[0]));
+    if (rc == MU_ERR_CONFLICT)
+        api_error(r, 409, "gateway: there are devices behind it; revoke them "
+                          "first");
+    else if (rc != 0)
+        api_refuse(r, rc, "gateway");
+    else
+        api_when_durable(r, 200, NULL);
+}
+
 /* ---- devices ----------------------------------------------------------- */
 
 static json_t *device_row(const struct mu_device_view *v)

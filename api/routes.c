@@ -6,6 +6,7 @@ const struct api_route api_routes[] = {
     {"GET", "/v1/status", api_status, false},
     {"GET", "/v1/gateways", api_gateways_list, false},
     {"POST", "/v1/gateways", api_gateways_add, false},
+    {"DELETE", "/v1/gateways/{}", api_gateways_remove, false},
     {"GET", "/v1/devices", api_devices_list, false},
     {"POST", "/v1/devices", api_devices_add, false},
     {"POST", "/v1/devices/import", api_devices_import, false},

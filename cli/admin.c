@@ -28,7 +28,12 @@ static const char GATEWAY_HELP[] =
     "muster gateway - the gateways of the fleet\n"
     "\n"
     "usage: muster gateway add --id ID --key-file FILE\n"
-    "       muster gateway list\n" CLI_OPTIONS_HELP;
+    "       muster gateway list\n"
+    "       muster gateway remove ID\n"
+    "\n"
+    "One with devices is not removed: revoke them first.\n"
+    "`muster gateway --help` without a word tells how to run one.\n"
+    CLI_OPTIONS_HELP;
 
 static const char GROUP_HELP[] =
     "muster group - the groups of the fleet\n"
@@ -276,6 +281,17 @@ static int device_revoke(struct admin *a)
     return code;
 }
 
+static int gateway_remove(struct admin *a)
+{
+    char *id = cli_escape(a->argv[0]);
+    char *path = cli_path("/v1/gateways/%s", id);
+    int code = admin_done(a, cli_send(&a->client, "DELETE", path, NULL),
+                          "removed");
+    free(path);
+    free(id);
+    return code;
+}
+
 int verb_admin_device(int argc, char **argv)
 {
     struct admin a;
@@ -312,6 +328,8 @@ int verb_admin_gateway(int argc, char **argv)
         code = admin_add(&a, "/v1/gateways");
     else if (strcmp(word, "list") == 0 && a.argc == 0)
         code = admin_list(&a, "/v1/gateways", "gateways", gateway_print);
+    else if (strcmp(word, "remove") == 0 && a.argc == 1)
+        code = gateway_remove(&a);
     else
         code = admin_usage(&a, GATEWAY_HELP);
     cli_client_clear(&a.client);

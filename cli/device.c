@@ -78,10 +78,12 @@ static struct cli_options device_options(struct cli_option *table)
 {
     return (struct cli_options){
         .verb = "device", .about = "runs a device, or many", .table = table,
+        .also = "muster device import|add|list|revoke; muster device import "
+                "--help",
     };
 }
 
-void cli_device_configfile(void)
+void cli_device_configfile(bool json)
 {
     struct device_args a;
     struct cli_option table[DEVICE_OPTIONS];
@@ -89,7 +91,7 @@ void cli_device_configfile(void)
 
     device_defaults(&a);
     device_table(&a, table);
-    cli_options_configfile(&o);
+    cli_options_configfile(&o, json);
 }
 
 int verb_device(int argc, char **argv)

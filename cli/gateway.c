@@ -80,10 +80,11 @@ static struct cli_options gateway_options(struct cli_option *table)
 {
     return (struct cli_options){
         .verb = "gateway", .about = "runs a gateway", .table = table,
+        .also = "muster gateway add|list|remove; muster gateway add --help",
     };
 }
 
-void cli_gateway_configfile(void)
+void cli_gateway_configfile(bool json)
 {
     struct gateway_args a;
     struct cli_option table[GATEWAY_OPTIONS];
@@ -91,7 +92,7 @@ void cli_gateway_configfile(void)
 
     gateway_defaults(&a);
     gateway_table(&a, table);
-    cli_options_configfile(&o);
+    cli_options_configfile(&o, json);
 }
 
 int verb_gateway(int argc, char **argv)

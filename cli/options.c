@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -192,10 +193,37 @@ static void options_help(const struct cli_options *o)
            "YAML, the same names without --", "--help", "this");
     printf("\nExit: 0 ended by SIGTERM or SIGINT; 1 could not start, or "
            "failed.\n");
+    if (o->also != NULL)
+        printf("\nSee also: %s\n", o->also);
 }
 
-void cli_options_configfile(const struct cli_options *o)
+static void options_json(const struct cli_options *o)
 {
+    json_t *v = json_object();
+
+    for (const struct cli_option *t = o->table; t->name != NULL; t++) {
+        char value[256];
+
+        option_value(t, value, sizeof(value));
+        json_object_set_new(v, t->name,
+                            t->kind == CLI_FLAG
+                                ? json_boolean(*(const bool *)t->to)
+                            : t->kind == CLI_NUMBER
+                                ? json_integer(*(const uint32_t *)t->to)
+                            : value[0] == '\0' ? json_null()
+                                               : json_string(value));
+    }
+    json_dumpf(v, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(v);
+}
+
+void cli_options_configfile(const struct cli_options *o, bool json)
+{
+    if (json) {
+        options_json(o);
+        return;
+    }
     printf("# muster %s --config FILE\n# %s\n", o->verb, o->about);
     for (const struct cli_option *t = o->table; t->name != NULL; t++) {
         char value[256];

@@ -26,6 +26,7 @@ struct cli_option {
 /* Text from the file, freed by cli_options_clear. */
 struct cli_options {
     const char *verb, *about;
+    const char *also; /* a line more for --help; NULL: none */
     struct cli_option *table; /* ends with name NULL */
     char **texts;
     size_t texts_len;
@@ -35,8 +36,8 @@ enum cli_parse { CLI_PARSE_RUN, CLI_PARSE_DONE, CLI_PARSE_WRONG };
 
 /* argv[0] is the verb. Says what is wrong on standard error. */
 enum cli_parse cli_options_parse(struct cli_options *o, int argc, char **argv);
-/* The table as a commented YAML file, with the values it holds. */
-void cli_options_configfile(const struct cli_options *o);
+/* The table as a commented YAML file, with the values it holds, or as JSON. */
+void cli_options_configfile(const struct cli_options *o, bool json);
 void cli_options_clear(struct cli_options *o);
 
 #endif

@@ -59,7 +59,7 @@ static struct cli_options relay_options(struct cli_option *table)
     };
 }
 
-void cli_relay_configfile(void)
+void cli_relay_configfile(bool json)
 {
     struct relay_args a;
     struct cli_option table[RELAY_OPTIONS];
@@ -67,7 +67,7 @@ void cli_relay_configfile(void)
 
     relay_defaults(&a);
     relay_table(&a, table);
-    cli_options_configfile(&o);
+    cli_options_configfile(&o, json);
 }
 
 int verb_relay(int argc, char **argv)

@@ -112,7 +112,7 @@ static struct cli_options serve_options(struct cli_option *table)
     };
 }
 
-void cli_serve_configfile(void)
+void cli_serve_configfile(bool json)
 {
     struct serve_args a;
     struct cli_option table[SERVE_OPTIONS];
@@ -120,7 +120,7 @@ void cli_serve_configfile(void)
 
     serve_defaults(&a);
     serve_table(&a, table);
-    cli_options_configfile(&o);
+    cli_options_configfile(&o, json);
 }
 
 int verb_serve(int argc, char **argv)

@@ -3,6 +3,8 @@
 #ifndef CLI_VERBS_H
 #define CLI_VERBS_H
 
+#include <stdbool.h>
+
 struct cli_verb {
     const char *name;
     int (*run)(int argc, char **argv); /* argv[0] is the verb */
@@ -19,10 +21,10 @@ int verb_tree(int argc, char **argv);
 int verb_configfile(int argc, char **argv);
 int verb_version(int argc, char **argv);
 
-/* The commented file of one of them. */
-void cli_serve_configfile(void);
-void cli_gateway_configfile(void);
-void cli_device_configfile(void);
-void cli_relay_configfile(void);
+/* The commented file of one of them, or its values as JSON. */
+void cli_serve_configfile(bool json);
+void cli_gateway_configfile(bool json);
+void cli_device_configfile(bool json);
+void cli_relay_configfile(bool json);
 
 #endif

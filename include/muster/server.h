@@ -81,6 +81,10 @@ MU_MUST int mu_server_gateway_add(struct mu_server *s, struct mu_bytes identity,
 MU_MUST int mu_server_device_add(struct mu_server *s, struct mu_bytes identity,
                                  struct mu_bytes root,
                                  struct mu_bytes gateway_identity);
+/* Its key and its link end, and Kw is made anew; the identity is free again, its
+ * number is not. MU_ERR_CONFLICT while it has devices that are not revoked. */
+MU_MUST int mu_server_gateway_remove(struct mu_server *s,
+                                     struct mu_bytes identity);
 /* Out of every group, off its gateway's list, and all its groups' keys made
  * anew. A campaign with rekey_on_revoke that it has not received yet is
  * encrypted anew under a fresh key (another edition), so that what it holds

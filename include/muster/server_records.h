@@ -170,6 +170,7 @@ struct mu_gateway_record {
     uint32_t devices;    /* not revoked */
     uint64_t page_memory; /* bytes, as it last said; 0: no bound known */
     struct mu_sealed kmr;
+    bool removed; /* its number and its name in old reports are left */
 };
 void mu_gateway_record_write(struct mu_writer *w,
                              const struct mu_gateway_record *r);

@@ -41,6 +41,8 @@ struct mu_server_gateway {
     uint8_t identity[MU_ID_MAX];
     uint8_t identity_len; /* 0: no such gateway */
     struct mu_secret kfb;
+    bool removed;         /* only its name is left */
+    bool close_due;       /* its link is to end */
     bool linked;
     bool greeted;         /* said hello on this link */
     bool channel_due;     /* tell the body where it takes copies */
@@ -177,7 +179,7 @@ struct mu_server {
     uint32_t barrier; /* last one given to a before_send STORE */
     uint32_t durable; /* last one reported */
     struct mu_traces traces;
-    bool channel_due, copies_due;
+    bool channel_due, copies_due, close_due;
     uint16_t burst;   /* packets still allowed before the next step */
 
     uint32_t epoch;

@@ -349,8 +349,8 @@ bool mu_server_next(struct mu_server *s, struct mu_effect *out)
 {
     if (s->failed != 0)
         return false;
-    return mu_srv_take(s, out) || channel_next(s, out) ||
-           mu_srv_cast_next(s, out);
+    return mu_srv_take(s, out) || mu_srv_close_next(s, out) ||
+           channel_next(s, out) || mu_srv_cast_next(s, out);
 }
 
 mu_time mu_server_deadline(const struct mu_server *s)

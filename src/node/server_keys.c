@@ -100,7 +100,7 @@ static int kw_load(struct mu_server *s)
     int rc = mu_srv_number_get(s, "wide key", &kid.generation);
 
     s->kw_kid = (struct mu_kid){.kind = MU_KEY_NONE};
-    if (rc == MU_ERR_NOT_FOUND)
+    if (rc == MU_ERR_NOT_FOUND || (rc == 0 && kid.generation == 0))
         return 0;
     if (rc == 0)
         rc = mu_srv_key_get(s, &kid, &s->kw);
@@ -145,6 +145,15 @@ static int kw_make(struct mu_server *s)
         mu_srv_notice(s, n);
     mu_srv_trace(s, "wide-key", kid.generation, 0);
     return 0;
+}
+
+void mu_srv_kw_void(struct mu_server *s)
+{
+    if (s->kw_kid.kind == MU_KEY_NONE)
+        return;
+    mu_srv_key_drop(s, &s->kw_kid);
+    (void)mu_srv_number_put(s, "wide key", 0);
+    s->kw_kid = (struct mu_kid){.kind = MU_KEY_NONE};
 }
 
 /* ---- all of them ----------------------------------------------------------- */

@@ -23,7 +23,7 @@ uint32_t mu_srv_gateway_find(const struct mu_server *s,
 {
     for (uint32_t n = 1; n <= s->gateways_len; n++) {
         const struct mu_server_gateway *g = &s->gateways[n - 1];
-        if (g->identity_len != 0 &&
+        if (g->identity_len != 0 && !g->removed &&
             mu_bytes_eq(mu_bytes(g->identity, g->identity_len), identity))
             return n;
     }
@@ -31,6 +31,14 @@ uint32_t mu_srv_gateway_find(const struct mu_server *s,
 }
 
 /* ---- set-up --------------------------------------------------------------- */
+
+static void gateway_name(struct mu_server_gateway *gw,
+                         const struct mu_gateway_record *g)
+{
+    gw->identity_len = g->identity_len;
+    mu_copy(gw->identity, g->identity, g->identity_len);
+    gw->removed = g->removed;
+}
 
 int mu_srv_gateway_enter(struct mu_server *s, uint32_t number,
                          const struct mu_gateway_record *g,
@@ -48,11 +56,58 @@ int mu_srv_gateway_enter(struct mu_server *s, uint32_t number,
     mu_secret_clear(&khop);
     if (rc != 0)
         return rc;
-    gw->identity_len = g->identity_len;
-    mu_copy(gw->identity, g->identity, g->identity_len);
+    gateway_name(gw, g);
     if (number > s->gateways_len)
         s->gateways_len = number;
     return 0;
+}
+
+/* One gateway of the store. */
+static int gateway_load(struct mu_server *s, uint32_t number)
+{
+    struct mu_record_key k = mu_record_key_number(number);
+    struct mu_gateway_record g;
+    struct mu_secret kmr;
+    int rc = mu_srv_gateway_get(s, number, &g);
+
+    if (rc == 0 && g.removed) {
+        gateway_name(&s->gateways[number - 1], &g);
+        return 0;
+    }
+    if (rc == 0)
+        rc = mu_seal_consume(s->conf.crypto, s->conf.master, MU_TABLE_GATEWAY,
+                             mu_record_key_view(&k), &g.kmr, &kmr);
+    if (rc == 0)
+        rc = mu_srv_gateway_enter(s, number, &g, &kmr);
+    mu_secret_clear(&kmr);
+    return rc;
+}
+
+/* Its key is forgotten by the caller; what it holds of ours ends here. */
+void mu_srv_gateway_leave(struct mu_server *s, uint32_t number)
+{
+    struct mu_server_gateway *gw = &s->gateways[number - 1];
+
+    gw->removed = true;
+    gw->close_due = gw->linked;
+    gw->channel_due = false;
+    mu_secret_clear(&gw->kfb);
+    s->close_due = s->close_due || gw->close_due;
+}
+
+bool mu_srv_close_next(struct mu_server *s, struct mu_effect *out)
+{
+    for (uint32_t n = 1; s->close_due && n <= s->gateways_len; n++) {
+        struct mu_server_gateway *gw = &s->gateways[n - 1];
+
+        if (!gw->close_due)
+            continue;
+        gw->close_due = false;
+        *out = (struct mu_effect){.kind = MU_DO_LINK_CLOSE, .link = n};
+        return true;
+    }
+    s->close_due = false;
+    return false;
 }
 
 int mu_srv_gateways_load(struct mu_server *s)
@@ -68,17 +123,7 @@ int mu_srv_gateways_load(struct mu_server *s)
     if (last > s->conf.gateways_max)
         return MU_ERR_FULL;
     for (uint32_t n = 1; n <= last; n++) {
-        struct mu_record_key k = mu_record_key_number(n);
-        struct mu_gateway_record g;
-        struct mu_secret kmr;
-        rc = mu_srv_gateway_get(s, n, &g);
-        if (rc == 0)
-            rc = mu_seal_consume(s->conf.crypto, s->conf.master,
-                                 MU_TABLE_GATEWAY, mu_record_key_view(&k),
-                                 &g.kmr, &kmr);
-        if (rc == 0)
-            rc = mu_srv_gateway_enter(s, n, &g, &kmr);
-        mu_secret_clear(&kmr);
+        rc = gateway_load(s, n);
         /* One damaged record keeps one gateway out, not the fleet. */
         if (rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND)
             mu_srv_trace(s, "gateway-damaged", n, 0);
@@ -305,7 +350,7 @@ void mu_srv_link_up(struct mu_server *s, const struct mu_event *ev)
 {
     struct mu_server_gateway *gw = mu_srv_gateway(s, ev->link);
 
-    if (gw == NULL ||
+    if (gw == NULL || gw->removed ||
         !mu_bytes_eq(mu_bytes(gw->identity, gw->identity_len), ev->identity))
         return;
     gw->linked = true;
@@ -508,10 +553,11 @@ static int link_dispatch(struct mu_server *s, const struct mu_event *ev)
 
 void mu_srv_link_request(struct mu_server *s, const struct mu_event *ev)
 {
+    const struct mu_server_gateway *gw = mu_srv_gateway(s, ev->link);
     int rc;
 
     /* Without room there is no answer: the request comes again. */
-    if (mu_srv_gateway(s, ev->link) == NULL || mu_srv_room(s) != 0)
+    if (gw == NULL || gw->removed || mu_srv_room(s) != 0)
         return;
     rc = link_dispatch(s, ev);
     if (rc == 0)

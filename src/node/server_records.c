@@ -515,6 +515,8 @@ struct mu_device_group *mu_device_record_group(struct mu_device_record *d,
     return NULL;
 }
 
+#define GATEWAY_REMOVED 0xff /* stands for its root key */
+
 void mu_gateway_record_write(struct mu_writer *w,
                              const struct mu_gateway_record *g)
 {
@@ -524,7 +526,10 @@ void mu_gateway_record_write(struct mu_writer *w,
     mu_write_u32(w, g->next_index);
     mu_write_u32(w, g->devices);
     mu_write_u64(w, g->page_memory);
-    sealed_write(w, &g->kmr);
+    if (g->removed)
+        mu_write_u8(w, GATEWAY_REMOVED);
+    else
+        sealed_write(w, &g->kmr);
 }
 
 int mu_gateway_record_read(struct mu_bytes in, struct mu_gateway_record *g)
@@ -537,7 +542,11 @@ int mu_gateway_record_read(struct mu_bytes in, struct mu_gateway_record *g)
     g->next_index = mu_read_u32(&r);
     g->devices = mu_read_u32(&r);
     g->page_memory = mu_read_u64(&r);
-    sealed_read(&r, &g->kmr);
+    g->removed = mu_reader_left(&r) == 1;
+    if (!g->removed)
+        sealed_read(&r, &g->kmr);
+    else if (mu_read_u8(&r) != GATEWAY_REMOVED)
+        mu_reader_fail(&r);
     return record_end(&r);
 }
 

@@ -44,6 +44,31 @@ int mu_server_gateway_add(struct mu_server *s, struct mu_bytes identity,
     return 0;
 }
 
+int mu_server_gateway_remove(struct mu_server *s, struct mu_bytes identity)
+{
+    struct mu_gateway_record g;
+    uint32_t number;
+    int rc = s->failed != 0 ? s->failed : mu_srv_room(s);
+
+    if (rc != 0)
+        return rc;
+    number = mu_srv_gateway_find(s, identity);
+    if (number == 0)
+        return MU_ERR_NOT_FOUND;
+    rc = mu_srv_gateway_get(s, number, &g);
+    if (rc != 0)
+        return rc;
+    if (g.devices > 0)
+        return MU_ERR_CONFLICT;
+    g.removed = true;
+    mu_wipe(&g.kmr, sizeof g.kmr);
+    mu_srv_gateway_put(s, number, &g);
+    mu_srv_gateway_leave(s, number);
+    mu_srv_kw_void(s);
+    mu_srv_trace(s, "gateway-removed", number, 0);
+    return 0;
+}
+
 static void area_put(struct mu_server *s, uint32_t gateway, uint16_t index,
                      struct mu_bytes identity, bool revoked)
 {

@@ -242,6 +242,8 @@ int mu_server_gateway_next(struct mu_server *s, uint32_t after,
             continue;
         if (rc != 0)
             return rc;
+        if (g.removed)
+            continue;
         *out = (struct mu_gateway_view){
             .number = n,
             .linked = s->gateways[n - 1].linked,
