@@ -482,6 +482,25 @@ static int group_remove(struct admin *a, const char *members)
     return code;
 }
 
+/* The campaign that brought its newest key. */
+static void group_rekey_print(struct admin *a)
+{
+    size_t i;
+    json_t *row, *last = NULL;
+    json_t *rows = admin_rows(a, "/v1/campaigns", "campaigns");
+    json_array_foreach(rows, i, row)
+        if (strcmp(cli_text(row, "what"), "key") == 0 &&
+            strcmp(cli_text(row, "group"), a->argv[0]) == 0)
+            last = row;
+    if (last != NULL)
+        printf("rekey  %s: %s, %lld of %lld said so, %lld messages for all\n",
+               cli_text(last, "id"), cli_text(last, "phase"),
+               cli_number(last, "running"),
+               cli_number(last, "members") - cli_number(last, "revoked"),
+               cli_number(last, "parts"));
+    json_decref(rows);
+}
+
 /* How its key changes, then its members. */
 static int group_show(struct admin *a, const char *members)
 {
@@ -513,6 +532,7 @@ static int group_show(struct admin *a, const char *members)
                 printf("       %lld.%lld dormant\n",
                        cli_number(found, "dormant") >> 32,
                        cli_number(found, "dormant") & 0xffffffff);
+            group_rekey_print(a);
         }
         json_decref(rows);
     }

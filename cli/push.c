@@ -170,9 +170,13 @@ static void report_text(const json_t *v, const json_t *targets,
     const json_t *wide = json_object_get(v, "wide");
     printf("campaign   %s (number %lld): %s\n", cli_text(v, "id"),
            cli_number(v, "number"), cli_text(v, "phase"));
-    printf("object     %s %s, %lld bytes, SHA-256 %s\n", cli_text(v, "name"),
-           cli_text(v, "version"), cli_number(v, "size"),
-           cli_text(v, "digest"));
+    if (strcmp(cli_text(v, "what"), "key") == 0)
+        printf("key        %s, in %lld messages for all\n",
+               cli_text(v, "version"), cli_number(v, "parts"));
+    else
+        printf("object     %s %s, %lld bytes, SHA-256 %s\n",
+               cli_text(v, "name"), cli_text(v, "version"),
+               cli_number(v, "size"), cli_text(v, "digest"));
     printf("group      %s: %lld members, %lld revoked on the way\n",
            cli_text(v, "group"), cli_number(v, "members"),
            cli_number(v, "revoked"));

@@ -44,7 +44,9 @@ static int campaign_view(struct mu_server *s, uint64_t number,
         .reports_refused = r->refused,
     };
     mu_copy(out->campaign, r->id, sizeof out->campaign);
-    mu_copy(out->digest, r->digest, sizeof out->digest);
+    /* That of a key is what its holders prove to know. */
+    if (r->what == MU_CAMPAIGN_OBJECT)
+        mu_copy(out->digest, r->digest, sizeof out->digest);
     view_text(out->name, r->name, r->name_len, MU_NAME_MAX);
     if (rc == 0)
         view_text(out->group_name, g.name, g.name_len, MU_NAME_MAX);
