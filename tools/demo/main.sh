@@ -13,75 +13,9 @@ devices=24
 lost=10        # percent of datagrams, in the area networks
 forged=1000    # packets shouted into each area network
 seed=${SEED:-7}
-began=$(date +%s)
 
-here=$(mktemp -d "${TMPDIR:-/tmp}/muster-demo.XXXXXX")
-pids=
-
-stop_all()
-{
-    # shellcheck disable=SC2086 # a list of numbers
-    [ -z "$pids" ] || kill $pids 2>/dev/null || :
-    for pid in $pids; do wait "$pid" 2>/dev/null || :; done
-    pids=
-}
-trap 'stop_all; rm -rf "$here"' EXIT
-trap 'exit 130' INT TERM
-
-say() { printf '%s\n' "$*"; }
-
-fail()
-{
-    say "demo: $*" >&2
-    for log in "$here"/*.log; do
-        [ -s "$log" ] && { say "--- $(basename "$log")"; tail -n 5 "$log"; } >&2
-    done
-    exit 1
-}
-
-new_key() { (umask 077; od -An -v -tx1 -N32 /dev/urandom | tr -d ' \n' >"$1"); }
-
-# start NAME ARGUMENT...: a program in the background; its first line of output
-# lands in NAME.ready.
-start()
-{
-    name=$1
-    shift
-    "$@" >"$here/$name.ready" 2>"$here/$name.log" &
-    pids="$pids $!"
-    eval "pid_$(printf %s "$name" | tr - _)=$!"
-}
-
-# ready NAME FIELD: waits for the line, prints a member of it.
-ready()
-{
-    tries=0
-    until grep -q '}' "$here/$1.ready"; do
-        tries=$((tries + 1))
-        [ $tries -lt 200 ] || fail "$1 did not come up"
-        sleep 0.05
-    done
-    [ $# = 1 ] || sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$here/$1.ready"
-}
-
-# number FILE NAME: a member of a JSON object, at its first place.
-number() { tr -d '\n ' <"$1" | sed -n "s/^[^\[]*\"$2\":\([0-9]*\).*/\1/p"; }
-
-api() { "$muster" "$@" --api "http://$http" --token-file "$here/server/token"; }
-
-# until_current: every device holds the group's key.
-until_current()
-{
-    tries=0
-    while api group list --json >"$here/groups.json"; do
-        current=$(tr -d '\n ' <"$here/groups.json" | sed -n 's/.*"current":\([0-9]*\).*/\1/p')
-        [ "${current:-0}" -lt $devices ] || return 0
-        tries=$((tries + 1))
-        [ $tries -lt 300 ] || break
-        sleep 0.1
-    done
-    fail "only ${current:-0} of $devices devices hold the group's key"
-}
+# shellcheck source=tools/demo/common
+. "$(dirname "$0")/common"
 
 [ -f "$file" ] || fail "$file: no such file"
 [ -x "$forger" ] || fail "the forger is not built"
@@ -125,7 +59,7 @@ while [ $i -le $devices ]; do
         --drop-in $lost --seed "$seed$i" --json --log warn
     i=$((i + 1))
 done
-until_current
+until_current fleet $devices
 say "keys       every device holds the key of its group, from the server, unread by its gateway"
 
 # ---- the push --------------------------------------------------------------
