@@ -2,9 +2,48 @@
 /* What serve, gateway and device have in common. */
 #include "cli/run.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "net/log.h"
+
+/* May this process lock as much as it likes? Else a lock that succeeds now
+ * makes some later allocation fail. */
+static bool run_lock_unbounded(void)
+{
+    struct __user_cap_header_struct head = {
+        .version = _LINUX_CAPABILITY_VERSION_3,
+    };
+    struct __user_cap_data_struct caps[2] = { { 0 } };
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0 &&
+        limit.rlim_cur == RLIM_INFINITY)
+        return true;
+    return syscall(SYS_capget, &head, caps) == 0 &&
+           (caps[0].effective >> CAP_IPC_LOCK & 1) != 0;
+}
+
+/* Keys must not get to the swap space. Pages are locked as they are first
+ * touched, so memory that is only reserved costs nothing. */
+static void run_lock_memory(void)
+{
+    const char *why = "RLIMIT_MEMLOCK";
+
+    if (run_lock_unbounded()) {
+        if (mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0)
+            return;
+        why = strerror(errno);
+    }
+    mu_log(MU_LOG_WARN, "memory", "locked=no why=\"%s\" note=\"keys may get to "
+           "the swap space\"", why);
+}
 
 bool cli_run_prepare(const char *verb, const char *log)
 {
@@ -17,6 +56,7 @@ bool cli_run_prepare(const char *verb, const char *log)
     }
     mu_log_set(level);
     mu_body_harden();
+    run_lock_memory();
     return true;
 }
 

@@ -5,7 +5,12 @@
  */
 #include "tests/real/real.h"
 
+#include <linux/capability.h>
+#include <pty.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static struct real_said said;
@@ -325,6 +330,86 @@ static void test_token_file(void **state)
     assert_true(says(said.err, "others may read it"));
 }
 
+/* ---- progress ----------------------------------------------------------------------- */
+
+/* push as in a terminal: what the screen got; *code is its exit code. */
+static size_t push_on_terminal(struct lab *lab, const char *file, char *screen,
+                               size_t cap, int *code)
+{
+    int screen_fd, status = -1;
+    size_t len = 0;
+    ssize_t n;
+    pid_t pid = forkpty(&screen_fd, NULL, NULL, NULL);
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        execl(MUSTER_PROGRAM, MUSTER_PROGRAM, "push", file, "--group", "all",
+              "--api", lab->api, "--token-file",
+              lab_path(lab, "server/token"), (char *)NULL);
+        _exit(126);
+    }
+    /* The end of a terminal is an error. */
+    while ((n = read(screen_fd, screen + len, cap - 1 - len)) > 0)
+        len += (size_t)n;
+    screen[len] = '\0';
+    close(screen_fd);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    *code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return len;
+}
+
+/* A bar that is drawn over itself on a terminal; elsewhere whole lines, each
+ * once, with nothing in them that a log would choke on. */
+static void test_progress(void **state)
+{
+    struct lab *lab = *state;
+    static char screen[65536];
+    const char *file = lab_path(lab, "firmware");
+    char *line, *rest, last[256] = "";
+    int code;
+
+    lab_fleet(lab, 1);
+    lab_file(file, 20000, 1);
+    push_on_terminal(lab, file, screen, sizeof screen, &code);
+    assert_int_equal(code, 0);
+    assert_true(says(screen, "\rupload"));
+    assert_true(says(screen, "\r[##############################] 1/1 running"));
+    assert_true(says(screen, "\033[K")); /* the rest of the line goes */
+    assert_true(says(screen, "missing    none"));
+
+    assert_int_equal(real_ask(lab, &said, "push", file, "--group", "all",
+                              NULL), 0);
+    assert_null(strpbrk(said.err, "\r\033"));
+    assert_null(strpbrk(said.out, "\r\033"));
+    assert_true(says(said.out, "missing    none"));
+    assert_true(says(said.err, "1/1 running"));
+    for (line = strtok_r(said.err, "\n", &rest); line != NULL;
+         line = strtok_r(NULL, "\n", &rest)) {
+        assert_string_not_equal(line, last);
+        snprintf(last, sizeof last, "%s", line);
+    }
+    /* For a script: JSON alone on standard output. */
+    assert_int_equal(real_ask(lab, &said, "watch", "--json", NULL), 0);
+    json_ok(json_loads(said.out, 0, NULL));
+}
+
+/* What may not lock its memory says so, once, and runs. */
+static void test_memory_unlocked(void **state)
+{
+    struct lab *lab = *state;
+    const struct rlimit little = {65536, 65536};
+    char *log;
+
+    (void)prctl(PR_CAPBSET_DROP, CAP_IPC_LOCK, 0, 0, 0);
+    assert_int_equal(setrlimit(RLIMIT_MEMLOCK, &little), 0);
+    lab_serve(lab, NULL);
+    assert_int_equal(lab_end(lab->serve, SIGTERM), 0);
+    log = real_read(lab_path(lab, "serve.log"), NULL);
+    assert_non_null(strstr(log, "event=memory locked=no"));
+    free(log);
+}
+
 /* Nobody is there: said in a line, code 1. */
 static void test_no_server(void **state)
 {
@@ -453,7 +538,8 @@ int main(void)
         REAL_TEST(test_help),       REAL_TEST(test_wrong_words),
         REAL_TEST(test_json),       REAL_TEST(test_sim_fields),
         REAL_TEST(test_token_file), REAL_TEST(test_no_server),
-        REAL_TEST(test_import),
+        REAL_TEST(test_import),     REAL_TEST(test_progress),
+        REAL_TEST(test_memory_unlocked), /* for all that come after it */
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
