@@ -221,6 +221,63 @@ static void test_depot_fails(void **state)
     world_clear(&w);
 }
 
+static bool all_asked(struct world *w)
+{
+    return w->script.rekey->asked == w->script.rekey->parts_len;
+}
+
+/* Complete, and nobody has heard a word of it when the depot loses all: it is
+ * fetched once more. */
+static void test_depot_forgets(void **state)
+{
+    struct world w;
+    size_t parts;
+
+    (void)state;
+    rekey_ready(&w, 3, 45, MU_SCHEME_CS);
+    w.loss_permille = 1000;
+    rekey_many(&w);
+    parts = w.script.rekey->parts_len;
+    assert_true(world_run(&w, MU_SECONDS(10), all_asked));
+    for (size_t i = 0; i < sizeof w.gateway.parts / sizeof *w.gateway.parts;
+         i++) {
+        if (w.gateway.parts[i].used)
+            memset(w.gateway.parts[i].data, 0, w.gateway.parts[i].len);
+    }
+    world_run(&w, MU_SECONDS(1), NULL);
+    w.loss_permille = 0;
+    assert_true(world_run(&w, MU_SECONDS(90), all_told));
+    assert_true(w.script.rekey->asked >= 2 * parts - 1);
+    world_clear(&w);
+}
+
+/* A server, or what is between, that answers with another part than the one that
+ * was asked for, or with one that nobody signed: not kept. */
+static void test_wrong_part(void **state)
+{
+    (void)state;
+    for (int unsigned_ = 0; unsigned_ < 2; unsigned_++) {
+        struct world w;
+        struct script_part last;
+        size_t at;
+
+        rekey_ready(&w, 2, 53 + (uint64_t)unsigned_, MU_SCHEME_CS);
+        rekey_many(&w);
+        at = w.script.rekey->parts_len - 1;
+        last = w.script.rekey->parts[at];
+        if (unsigned_)
+            w.script.rekey->parts[at].object[last.object_len - 1] ^= 1;
+        else
+            w.script.rekey->parts[at] = w.script.rekey->parts[0];
+        world_run(&w, MU_SECONDS(5), NULL);
+        assert_int_equal(w.gateway.gateway->sessions[0].parts_here, at);
+        assert_false(all_told(&w));
+        w.script.rekey->parts[at] = last;
+        assert_true(world_run(&w, MU_SECONDS(90), all_told));
+        world_clear(&w);
+    }
+}
+
 /* A device that comes when the parts are out: told to fetch when there are
  * several, else it asks for the one. */
 static void test_late(void **state)
@@ -260,6 +317,23 @@ static void test_push_waits(void **state)
     assert_all_run(&w, MU_SECONDS(60));
     assert_int_equal(all_fetches(&w), fetches);
     assert_true(world_run(&w, MU_SECONDS(20), all_told));
+    world_clear(&w);
+}
+
+/* A long push has the medium; the keys do not wait for its end. */
+static void test_goes_first(void **state)
+{
+    struct world w;
+
+    (void)state;
+    rekey_ready(&w, 3, 52, MU_SCHEME_SD);
+    w.gateway.gateway->conf.area_rate = 3000;
+    push(&w, 1);
+    world_run(&w, MU_SECONDS(3), NULL);
+    rekey_without(&w, 31);
+    assert_true(world_run(&w, MU_SECONDS(4), all_told));
+    assert_false(world_all_run(&w));
+    assert_all_run(&w, MU_SECONDS(90));
     world_clear(&w);
 }
 
@@ -334,6 +408,35 @@ static void test_cut_between(void **state)
             world_clear(&w);
         }
     }
+}
+
+/* What is stored is what is held: keys of a tree change with every rekey. */
+static void test_stored(void **state)
+{
+    struct world w;
+
+    (void)state;
+    rekey_ready(&w, 3, 78, MU_SCHEME_LKH);
+    for (uint32_t round = 0; round < 3; round++) {
+        rekey_without(&w, 30 + 7 * round);
+        assert_true(world_run(&w, MU_SECONDS(60), all_told));
+        script_rekey_end(&w.script);
+        world_run(&w, MU_SECONDS(3), NULL);
+        for (size_t i = 0; i < 3; i++) {
+            const struct mu_device *d = w.devices[i].device;
+            const struct mu_store *store = &w.devices[i].store;
+            uint8_t value[2048];
+            size_t len = sizeof value;
+
+            assert_int_equal(store->get(store->ctx, MU_TABLE_NODE,
+                                        mu_bytes("state\0\0\0\7", 9), value,
+                                        &len),
+                             0);
+            assert_int_equal(len, d->members[0].len);
+            assert_memory_equal(value, d->work + d->conf.page_memory, len);
+        }
+    }
+    world_clear(&w);
 }
 
 /* A record that is damaged: the state, then the keys. */
@@ -503,11 +606,15 @@ int main(void)
         cmocka_unit_test(test_parts),
         cmocka_unit_test(test_gateway_restarts),
         cmocka_unit_test(test_depot_fails),
+        cmocka_unit_test(test_depot_forgets),
+        cmocka_unit_test(test_wrong_part),
         cmocka_unit_test(test_late),
         cmocka_unit_test(test_push_waits),
+        cmocka_unit_test(test_goes_first),
         cmocka_unit_test(test_withheld),
         cmocka_unit_test(test_sleeper),
         cmocka_unit_test(test_cut_between),
+        cmocka_unit_test(test_stored),
         cmocka_unit_test(test_damaged_records),
         cmocka_unit_test(test_pieces_lost),
         cmocka_unit_test(test_pieces_change),

@@ -6,6 +6,7 @@
  * server's signature. And what he costs the others is bounded.
  */
 #include "tests/node/common.h"
+#include "node/device.h"
 #include "tests/node/script_rekey.h"
 
 #define MEMBERS 60u
@@ -278,6 +279,177 @@ static void test_elsewhere(void **state)
     world_clear(&w);
 }
 
+/* The server was restored since: what was signed before is void, however new the
+ * generation it speaks of. */
+static void test_given_up(void **state)
+{
+    struct world w;
+    struct script_part p;
+    struct mu_inline m;
+
+    (void)state;
+    hostile_ready(&w, 9);
+    m = next_part(&w, &p);
+    script_part_sign(&w.script, &w.script.signer, &m, &p);
+    w.devices[0].device->epoch = w.script.epoch + 1;
+    shout_part(&w, &p, 66);
+    world_run(&w, MU_SECONDS(2), NULL);
+    assert_int_equal(verified, 0);
+    assert_false(holds(&w, &w.script.kb_kid));
+    world_clear(&w);
+}
+
+/* The state has opened this generation, but the key is not there: a record was
+ * lost. It is fetched, and the part is not looked at twice. */
+static void test_key_lost(void **state)
+{
+    struct world w;
+    struct script_part p;
+    struct mu_inline m;
+    uint32_t fetches;
+
+    (void)state;
+    hostile_ready(&w, 10);
+    m = next_part(&w, &p);
+    script_part_sign(&w.script, &w.script.signer, &m, &p);
+    shout_part(&w, &p, 66);
+    world_run(&w, MU_SECONDS(2), NULL);
+    assert_true(holds(&w, &w.script.kb_kid));
+    mu_keyring_drop(&w.devices[0].device->keys, MU_KEY_KB, SCRIPT_GROUP);
+    memset(w.devices[0].device->reports, 0,
+           sizeof w.devices[0].device->reports);
+    fetches = w.script.devices[0].fetches;
+    verified = 0;
+    shout_part(&w, &p, 66);
+    world_run(&w, MU_SECONDS(10), NULL);
+    assert_int_equal(verified, 0);
+    assert_true(w.script.devices[0].fetches > fetches);
+    assert_true(holds(&w, &w.script.kb_kid));
+    world_clear(&w);
+}
+
+/* ---- states --------------------------------------------------------------- */
+
+/* One whole state as an answer of the key fetch has it. */
+static struct mu_keyfetch_response whole(struct mu_bytes state)
+{
+    return (struct mu_keyfetch_response){
+        .groups = {{SCRIPT_GROUP}, {0}, 1},
+        .piece_group = SCRIPT_GROUP,
+        .piece_total = (uint16_t)state.len,
+        .piece = state,
+    };
+}
+
+static int offer(struct world *w, const struct mu_keyfetch_response *in)
+{
+    bool more;
+
+    return mu_device_members_piece(w->devices[0].device, in, &more);
+}
+
+/* A server that was rolled back, or one who plays it. */
+static void test_states_go_forward(void **state)
+{
+    uint8_t held[2048], odd[2048];
+    struct mu_keyfetch_response in;
+    struct world w;
+    struct mu_device *d;
+    size_t len;
+
+    (void)state;
+    hostile_ready(&w, 11);
+    d = w.devices[0].device;
+    len = d->members[0].len;
+    memcpy(held, d->work + d->conf.page_memory, len);
+    in = whole(mu_bytes(odd, len));
+    memcpy(odd, held, len);
+    assert_int_equal(offer(&w, &in), 0); /* the same: no harm */
+    odd[21]--; /* an older base */
+    assert_int_equal(offer(&w, &in), MU_ERR_ROLLBACK);
+    memcpy(odd, held, len);
+    odd[13]--; /* an older generation */
+    assert_int_equal(offer(&w, &in), MU_ERR_ROLLBACK);
+    memcpy(odd, held, len);
+    odd[9]++; /* of an epoch that the server has not told */
+    assert_int_equal(offer(&w, &in), MU_ERR_FORBIDDEN);
+    memcpy(odd, held, len);
+    odd[5]++; /* of another group */
+    assert_int_equal(offer(&w, &in), MU_ERR_MALFORMED);
+    memcpy(odd, held, len);
+    odd[0] = 0x6f; /* no state at all */
+    assert_true(offer(&w, &in) < 0);
+    in.piece_total = 2049; /* more than there is memory for */
+    assert_int_equal(offer(&w, &in), MU_ERR_NO_SPACE);
+    assert_memory_equal(d->work + d->conf.page_memory, held, len);
+    assert_int_equal(d->members[0].len, len);
+    world_clear(&w);
+}
+
+/* Pieces that do not follow one another are of an answer that was given up. */
+static void test_pieces_in_order(void **state)
+{
+    uint8_t held[2048];
+    struct mu_keyfetch_response in;
+    struct world w;
+    struct mu_device *d;
+    size_t len;
+
+    (void)state;
+    hostile_ready(&w, 12);
+    d = w.devices[0].device;
+    len = d->members[0].len;
+    memcpy(held, d->work + d->conf.page_memory, len);
+    in = whole(mu_bytes(held, len));
+    in.piece_offset = 50;
+    in.piece.data += 50;
+    in.piece.len = 20;
+    assert_int_equal(offer(&w, &in), MU_ERR_UNEXPECTED); /* nothing begun */
+    in.piece_offset = 0;
+    in.piece = mu_bytes(held, 50);
+    assert_int_equal(offer(&w, &in), 0);
+    in.piece_offset = 60;
+    in.piece = mu_bytes(held + 60, 20);
+    assert_int_equal(offer(&w, &in), MU_ERR_UNEXPECTED); /* a gap */
+    in.piece_offset = 50;
+    in.piece_total++;
+    assert_int_equal(offer(&w, &in), MU_ERR_UNEXPECTED); /* of another one */
+    in.piece_total--;
+    in.piece_group++;
+    assert_int_equal(offer(&w, &in), MU_ERR_UNEXPECTED);
+    in.piece_group--;
+    in.piece = mu_bytes(held + 50, len - 50);
+    assert_int_equal(offer(&w, &in), 0);
+    assert_false(d->collect.on);
+    in.piece_offset = 0;
+    in.piece = mu_bytes(held, 41); /* less than says what it is */
+    assert_int_equal(offer(&w, &in), MU_ERR_MALFORMED);
+    world_clear(&w);
+}
+
+/* ---- the disk is full ------------------------------------------------------ */
+
+/* A key that is not durable is not acknowledged, and neither is a state. */
+static void test_nothing_unproved(void **state)
+{
+    struct world w;
+    uint32_t slot = 30;
+
+    (void)state;
+    hostile_ready(&w, 13);
+    w.devices[0].fail_table = MU_TABLE_NODE;
+    w.devices[0].status_packets = 0;
+    script_rekey(&w.script, &slot, 1);
+    world_run(&w, MU_SECONDS(20), NULL);
+    assert_true(holds(&w, &w.script.kb_kid));
+    assert_int_equal(w.devices[0].status_packets, 0);
+    assert_int_equal(w.script.rekey->told[1], 0x0f);
+    w.devices[0].fail_table = 0;
+    world_run(&w, MU_SECONDS(80), NULL);
+    assert_int_equal(w.script.rekey->told[0], 0x0f);
+    world_clear(&w);
+}
+
 /* ---- floods -------------------------------------------------------------- */
 
 /* Parts that look as if they were for it, each another: a signature check a
@@ -384,6 +556,11 @@ int main(void)
         cmocka_unit_test(test_truncated),
         cmocka_unit_test(test_replayed),
         cmocka_unit_test(test_elsewhere),
+        cmocka_unit_test(test_given_up),
+        cmocka_unit_test(test_key_lost),
+        cmocka_unit_test(test_states_go_forward),
+        cmocka_unit_test(test_pieces_in_order),
+        cmocka_unit_test(test_nothing_unproved),
         cmocka_unit_test(test_flood),
         cmocka_unit_test(test_flood_of_nothing),
         cmocka_unit_test(test_beside_a_push),
