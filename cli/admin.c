@@ -364,12 +364,16 @@ static void member_print(const json_t *row)
 
 static void key_print(const json_t *row)
 {
+    long long generation = cli_number(row, "generation");
+    char number[32];
+    snprintf(number, sizeof number, "%lld.%lld", generation >> 32,
+             generation & 0xffffffff);
     if (row == NULL)
-        printf("%-26s %-5s %6s %-8s %s\n", "kid", "kind", "scope", "phase",
-               "holders");
+        printf("%-26s %-5s %6s %-16s %-8s %s\n", "kid", "kind", "scope",
+               "generation", "phase", "holders");
     else
-        printf("%-26s %-5s %6lld %-8s %lld\n", cli_text(row, "kid"),
-               cli_text(row, "kind"), cli_number(row, "scope"),
+        printf("%-26s %-5s %6lld %-16s %-8s %lld\n", cli_text(row, "kid"),
+               cli_text(row, "kind"), cli_number(row, "scope"), number,
                cli_text(row, "phase"), cli_number(row, "holders"));
 }
 

@@ -213,6 +213,19 @@ static void test_json(void **state)
         assert_non_null(json_object_get(row, "holders"));
     }
     assert_true(json_array_size(v) > 0);
+    /* For a person: the same, with the generation as server epoch and count. */
+    assert_int_equal(real_ask(lab, &said, "key", "list", NULL), 0);
+    {
+        const json_t *row = json_array_get(v, 0);
+        long long generation = real_number(row, "generation");
+        char text[32];
+
+        snprintf(text, sizeof text, " %lld.%lld ", generation >> 32,
+                 generation & 0xffffffff);
+        assert_true(says(said.out, text));
+        assert_true(says(said.out, real_text(row, "kid")));
+        assert_true(says(said.out, "holders"));
+    }
     json_decref(v);
     json_ok(JSON_OF(lab, "key", "kinds"));
     v = JSON_OF(lab, "push", file, "--group", "all", "--no-wait");
