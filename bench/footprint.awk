@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Flash and RAM by part, from a GNU ld map. First file: src/core.txt, which
 # says to what layer an object of the core belongs; second: the map.
-# Variables: json (0 or 1), stack and heap (bytes, measured).
+# Variables: json (0 or 1), stack and heap (bytes, measured); flash_max and
+# ram_max, of the core and of the receiver beside its page buffer: exit code 1
+# beyond them (0: no bound).
 
 # The part that an input section is charged to.
 function part_of(file,    name)
@@ -94,18 +96,24 @@ END {
         if (name[i] ~ /^(base|crypto|wire|keys|oscore|cast|node)$/)
             core_flash += flash[name[i]]
     }
-    state = object["receive_cast"]
+    engine = object["receive_cast"]
+    keys = object["receive_state"]
+    packet = object["receive_packet"]
     page = object["receive_work"]
+    receiver = engine + keys + packet
+    over = flash_max > 0 && core_flash > flash_max || ram_max > 0 && receiver > ram_max
     if (json) {
         printf "},\"core_flash\":%d,\"flash\":%d,\"static_ram\":%d", core_flash, all_flash, all_ram
-        printf ",\"receiver_state\":%d,\"page_buffer\":%d,\"announce\":%d", state, page, object["receive_assembly"]
+        printf ",\"receiver_ram\":%d,\"receiver_engine\":%d,\"receiver_keys\":%d,\"receiver_packet\":%d,\"page_buffer\":%d",
+            receiver, engine, keys, packet, page
         printf ",\"stack\":%d,\"heap\":%d,\"ram\":%d}\n", stack, heap, all_ram + stack + heap
-        exit
+        exit over
     }
     printf "%-14s %8d %8d\n", "stack", 0, stack
     printf "%-14s %8d %8d   of Mbed TLS, at its peak\n", "heap", 0, heap
     printf "%-14s %8d %8d\n\n", "all", all_flash, all_ram + stack + heap
-    printf "our core: %d bytes of flash. Of the application's RAM: receiver %d, ", core_flash, state
-    printf "page buffer %d, announce object %d.\n", page, object["receive_assembly"]
+    printf "our core: %d bytes of flash. The receiver's RAM: %d (engine %d, keys and digest %d, packet %d), ", core_flash, receiver, engine, keys, packet
+    printf "page buffer %d.\n", page
     printf "The test board's own start-up and files (%d, %d) are not counted.\n", flash["board"], rig_ram - heap_static
+    exit over
 }

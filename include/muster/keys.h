@@ -37,6 +37,8 @@ struct mu_key_info {
 };
 
 const struct mu_key_info *mu_key_info(enum mu_key_kind kind); /* NULL: none */
+/* Whether there is such a row; without the table, which a device leaves out. */
+bool mu_key_kind_known(unsigned kind);
 
 struct mu_kid {
     uint8_t kind;        /* enum mu_key_kind */

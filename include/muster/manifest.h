@@ -101,6 +101,13 @@ MU_MUST int mu_announce_consume(const struct mu_crypto *c,
                                 struct mu_bytes object,
                                 enum mu_announce_kind *kind,
                                 struct mu_manifest *m);
+/* The same where no relay manifest is expected at all: what a device needs that
+ * is in no group of option 1. MU_ERR_UNSUPPORTED for any but a signed one. */
+MU_MUST int mu_manifest_consume_signed(const struct mu_crypto *c,
+                                       const struct mu_signer *server,
+                                       struct mu_bytes object,
+                                       enum mu_announce_kind *kind,
+                                       struct mu_manifest *m);
 /* What a signed object says of itself, for a look at whether it is worth a
  * signature check. Nothing is verified but the form. */
 MU_MUST int mu_announce_peek(struct mu_bytes object,

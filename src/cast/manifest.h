@@ -13,12 +13,6 @@ void mu_manifest_get_kid(struct mu_reader *r, struct mu_kid *kid);
 /* Shape and size go together, and the roots are those of page 0. */
 MU_MUST int mu_manifest_check_roots(const struct mu_manifest *m);
 
-/* A COSE_Sign1 by the server: manifest or cancel. */
-MU_MUST int mu_manifest_consume_signed(const struct mu_crypto *c,
-                                       const struct mu_signer *server,
-                                       struct mu_bytes object,
-                                       enum mu_announce_kind *kind,
-                                       struct mu_manifest *m);
 /* A COSE_Mac0 by the gateway: relay manifest. */
 MU_MUST int mu_relay_consume(const struct mu_crypto *c,
                              const struct mu_signer *server,

@@ -149,8 +149,7 @@ int mu_keyring_put(struct mu_keyring *k, const struct mu_kid *kid,
     struct mu_key_slot *s;
     int rc;
 
-    if (mu_key_info((enum mu_key_kind)kid->kind) == NULL ||
-        !mu_secret_is_set(key))
+    if (!mu_key_kind_known(kid->kind) || !mu_secret_is_set(key))
         return MU_ERR_USAGE;
     s = keyring_slot(k, kid);
     if (s != NULL)

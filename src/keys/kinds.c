@@ -40,7 +40,5 @@ static const struct mu_key_info key_infos[MU_KEY_KIND_COUNT] = {
 
 const struct mu_key_info *mu_key_info(enum mu_key_kind kind)
 {
-    if ((int)kind <= MU_KEY_NONE || (int)kind >= MU_KEY_KIND_COUNT)
-        return NULL;
-    return &key_infos[kind];
+    return mu_key_kind_known((unsigned)kind) ? &key_infos[kind] : NULL;
 }
