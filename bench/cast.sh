@@ -154,7 +154,7 @@ muster_run()
     rm -f "$work"/m/dev-*.sum
     a=$(traffic); t0=$(now)
     bounded ip netns exec "$LAB-0" "$muster" push "$work/file" --group fleet --deadline "${limit}s" \
-        --payload "$payload" --page 180 --parity 75 --json --api "http://$http" --token-file "$work/m/server/token" \
+        --payload "$payload" --page 255 --parity 64 --json --api "http://$http" --token-file "$work/m/server/token" \
         >"$work/report" 2>"$work/push.err"
     rc=$?
     t1=$(now); b=$(traffic)

@@ -327,7 +327,9 @@ static void node_arm(struct mu_node *n)
     mu_time at = n->engine.deadline(n->engine.state);
     struct itimerspec spec = { 0 };
 
-    if (at == n->armed)
+    /* Deadlines move away with every packet; a timer that fires early costs
+     * less than to set it anew each time. */
+    if (at >= n->armed)
         return;
     if (at != MU_TIME_NEVER) {
         uint64_t ns = n->born + at * 1000;

@@ -314,7 +314,8 @@ static void receiver_answer_in(struct mu_cast_receiver *r, mu_time now,
             wait -= wait * need / (2 * (uint64_t)data);
     }
     r->answer = true;
-    r->repeats = REPEATS_MAX;
+    /* Of those who are called the sender knows who has not answered. */
+    r->repeats = all ? 0 : REPEATS_MAX;
     r->answer_at = now + wait;
 }
 

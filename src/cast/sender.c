@@ -210,6 +210,15 @@ static void sender_queue_data(struct mu_cast_sender *s)
         mu_set_add(s->job.queue, i);
 }
 
+/* Parity that goes out before anybody asks. What is too much is lost, and what is
+ * missing costs a round: less than the unluckiest of all will need. */
+static unsigned sender_plan(const struct mu_cast_sender *s)
+{
+    uint32_t members = s->members < 4 ? s->members : s->members / 4u;
+
+    return mu_loss_parity(s->page.data, s->page.parity, members, s->loss);
+}
+
 /* Begins a page that was never sent. */
 static void sender_begin_front(struct mu_cast_sender *s)
 {
@@ -225,9 +234,7 @@ static void sender_begin_front(struct mu_cast_sender *s)
     s->preempts = 0;
     s->behind_turns = 0;
     sender_queue_data(s);
-    (void)sender_queue_parity(
-        s, mu_loss_parity(s->page.data, s->page.parity, s->members, s->loss),
-        false);
+    (void)sender_queue_parity(s, sender_plan(s), false);
     s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
 }
 
