@@ -9,6 +9,7 @@
 #define REPEAT_AFTER MU_SECONDS(3) /* the same state is not told more often */
 #define LINGER MU_SECONDS(2) /* a state that lasts is told before the next */
 #define SPREAD_MS_MIN 250
+#define REPEATS_MAX 5 /* 3, 6, ... 48 s after the first, until it is counted */
 
 static bool status_final(uint8_t state)
 {
@@ -60,6 +61,7 @@ int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
         return rc;
     r->state = state;
     r->reason = why;
+    r->repeats = 0;
     mu_device_dirty(d, MU_DEVICE_REC_CAMPAIGN);
     spread = MU_MS(d->window_ms > SPREAD_MS_MIN ? d->window_ms
                                                 : SPREAD_MS_MIN);
@@ -141,11 +143,11 @@ int mu_device_census(struct mu_device *d, struct mu_bytes packet)
 
 /* ---- STATUS ------------------------------------------------------------- */
 
-/* A state is told only when it would survive a restart. */
+/* A state is told only when it would survive a restart. The record of reports
+ * comes after those of keys and of states of schemes. */
 static bool status_allowed(const struct mu_device *d)
 {
-    return d->welcome && mu_record_durable(&d->records[MU_DEVICE_REC_KEYS]) &&
-           mu_record_durable(&d->records[MU_DEVICE_REC_MEMBER]) &&
+    return d->welcome &&
            mu_record_durable(&d->records[MU_DEVICE_REC_SEEN]) &&
            mu_record_durable(&d->records[MU_DEVICE_REC_CAMPAIGN]);
 }
@@ -167,6 +169,10 @@ static bool status_write(struct mu_device *d, struct mu_device_report *r,
         return false;
     r->sent_state = r->state;
     r->sent_at = d->now;
+    /* Who has its object from neighbours may hear no census that asks again. */
+    if (d->conf.tap != NULL && status_final(r->state) &&
+        r->repeats < REPEATS_MAX)
+        r->due_at = d->now + (REPEAT_AFTER << r->repeats++);
     out->kind = MU_DO_PACKET;
     out->channel = MU_CHANNEL_AREA;
     out->up = true;

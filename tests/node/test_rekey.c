@@ -410,6 +410,20 @@ static void test_cut_between(void **state)
     }
 }
 
+static void assert_stored(const struct world *w, size_t i)
+{
+    const struct mu_device *d = w->devices[i].device;
+    const struct mu_store *store = &w->devices[i].store;
+    uint8_t value[2048];
+    size_t len = sizeof value;
+
+    assert_int_equal(store->get(store->ctx, MU_TABLE_NODE,
+                                mu_bytes("state\0\0\0\7", 9), value, &len),
+                     0);
+    assert_int_equal(len, d->members[0].len);
+    assert_memory_equal(value, d->work + d->conf.page_memory, len);
+}
+
 /* What is stored is what is held: keys of a tree change with every rekey. */
 static void test_stored(void **state)
 {
@@ -422,20 +436,28 @@ static void test_stored(void **state)
         assert_true(world_run(&w, MU_SECONDS(60), all_told));
         script_rekey_end(&w.script);
         world_run(&w, MU_SECONDS(3), NULL);
-        for (size_t i = 0; i < 3; i++) {
-            const struct mu_device *d = w.devices[i].device;
-            const struct mu_store *store = &w.devices[i].store;
-            uint8_t value[2048];
-            size_t len = sizeof value;
-
-            assert_int_equal(store->get(store->ctx, MU_TABLE_NODE,
-                                        mu_bytes("state\0\0\0\7", 9), value,
-                                        &len),
-                             0);
-            assert_int_equal(len, d->members[0].len);
-            assert_memory_equal(value, d->work + d->conf.page_memory, len);
-        }
+        for (size_t i = 0; i < 3; i++)
+            assert_stored(&w, i);
     }
+    world_clear(&w);
+}
+
+/* The key is durable and the state is not: no acknowledgement before it is. */
+static void test_state_not_stored(void **state)
+{
+    struct world w;
+
+    (void)state;
+    rekey_ready(&w, 2, 79, MU_SCHEME_LKH);
+    w.devices[0].fail_key = "state";
+    rekey_without(&w, 30);
+    world_run(&w, MU_SECONDS(20), NULL);
+    assert_true(all_hold(&w));
+    assert_int_equal(w.script.rekey->told[0], 0);
+    assert_int_equal(w.script.rekey->told[1], 0x0f);
+    w.devices[0].fail_key = NULL;
+    assert_true(world_run(&w, MU_SECONDS(90), all_told));
+    assert_stored(&w, 0);
     world_clear(&w);
 }
 
@@ -615,6 +637,7 @@ int main(void)
         cmocka_unit_test(test_sleeper),
         cmocka_unit_test(test_cut_between),
         cmocka_unit_test(test_stored),
+        cmocka_unit_test(test_state_not_stored),
         cmocka_unit_test(test_damaged_records),
         cmocka_unit_test(test_pieces_lost),
         cmocka_unit_test(test_pieces_change),

@@ -237,6 +237,9 @@ static int node_put(void *ctx, uint8_t table, struct mu_bytes key,
 {
     struct world_node *n = ctx;
 
+    if (n->fail_key != NULL && key.len >= strlen(n->fail_key) &&
+        memcmp(key.data, n->fail_key, strlen(n->fail_key)) == 0)
+        return MU_ERR_IO;
     if (n->store_full || (n->fail_table != 0 && n->fail_table == table))
         return MU_ERR_IO;
     return n->memory_store.put(n->memory_store.ctx, table, key, value);

@@ -45,6 +45,7 @@ struct world_node {
     struct mu_store memory_store; /* behind it */
     bool store_full; /* every write fails */
     uint8_t fail_table; /* writes to this one fail */
+    const char *fail_key; /* writes to keys that begin so fail */
     const char *corrupt; /* the record of this key reads as damaged */
     struct {
         uint32_t tickets[16];

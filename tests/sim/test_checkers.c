@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "muster/device_state.h"
 #include "muster/gateway_state.h"
 #include "sim/checker.h"
 #include "sim/fleet.h"
@@ -83,6 +84,34 @@ static void test_forged_and_twice(void **state)
     assert_int_equal(sim_checker_twice(&world), 1);
 }
 
+/* A leaver who gets hold of a later key, and a member who never does. */
+static void test_keys_after_leaving(void **state)
+{
+    static struct sim_rekey_story s;
+    struct sim_node *d = &world.nodes[world.first_device];
+    struct mu_device *engine = d->engine;
+    struct mu_secret key = {.bytes = {7}, .len = 32};
+    struct mu_kid kid = {MU_KEY_KB, 1, 0};
+    (void)state;
+    assert_non_null(engine); /* booted by a test before */
+    d->revoked = true;
+    d->left_generation = kid.generation = (uint64_t)1 << 32 | 100;
+    assert_int_equal(mu_keyring_put(&engine->keys, &kid, &key,
+                                    MU_PHASE_ACTIVE), 0);
+    sim_rekey_result(&world, &s);
+    assert_int_equal(s.result.late_keys, 0); /* it had that one */
+    assert_int_equal(s.result.lacking, 3);   /* nobody has any */
+    assert_int_equal(s.result.holding, 0);
+    kid.generation++;
+    assert_int_equal(mu_keyring_put(&engine->keys, &kid, &key,
+                                    MU_PHASE_ACTIVE), 0);
+    s = (struct sim_rekey_story){.generation = 0};
+    sim_rekey_result(&world, &s);
+    assert_int_equal(s.result.late_keys, 1);
+    mu_keyring_drop(&engine->keys, MU_KEY_KB, 1);
+    d->revoked = false;
+}
+
 static void test_result_rules(void **state)
 {
     (void)state;
@@ -104,6 +133,13 @@ static void test_result_rules(void **state)
     r = good;
     r.gateway_leaks = 1;
     assert_false(sim_result_lawful(&r));
+    r = good;
+    r.rekey.late_keys = 1;
+    assert_false(sim_result_lawful(&r));
+    r = good;
+    r.rekey.lacking = 1;
+    assert_true(sim_result_lawful(&r));
+    assert_false(sim_result_good(&r));
 }
 
 int main(void)
@@ -112,6 +148,7 @@ int main(void)
         cmocka_unit_test(test_nonce_twice),
         cmocka_unit_test(test_gateway_holds_a_root_key),
         cmocka_unit_test(test_forged_and_twice),
+        cmocka_unit_test(test_keys_after_leaving),
         cmocka_unit_test(test_result_rules),
     };
     return cmocka_run_group_tests(tests, open_world, close_world);
