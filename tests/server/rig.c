@@ -154,7 +154,7 @@ void rig_open(struct rig *r)
         .wide_up_port = 5601,
         .wide_window_ms = 20,
         .shape = {256, 16, 4, 8},
-        .scheme_mem = 131072,
+        .scheme_mem = 32768,
         .seed = 7,
     };
     assert_int_equal(rig_init(r), 0);

@@ -228,7 +228,8 @@ static void test_campaign(void **state)
     static struct mu_target_record t, t2;
     struct mu_writer w = writer();
     c = (struct mu_campaign_record){
-        .id = "campaign", .what = MU_CAMPAIGN_KEY, .parts = 77, .group = 1, .mode = 2, .phase = MU_CAMPAIGN_PAUSED,
+        .id = "campaign", .what = MU_CAMPAIGN_KEY, .parts = 77, .group = 1,
+        .mode = 2, .phase = MU_CAMPAIGN_PAUSED,
         .downgrade = true, .rekey = true, .cut = true, .swept = true,
         .paused = true, .name = "lamp", .name_len = 4, .version = 5,
         .size = 6, .shape = {256, 16, 4, 8}, .session = 7, .edition = 8,

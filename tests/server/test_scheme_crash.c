@@ -190,13 +190,13 @@ static void test_sd(void **state)
 static void test_lkh(void **state)
 {
     (void)state;
-    tales("lkh", 5);
+    tales("lkh", 7);
 }
 
 static void test_cluster(void **state)
 {
     (void)state;
-    tales("cluster", 5);
+    tales("cluster", 7);
 }
 
 int main(void)

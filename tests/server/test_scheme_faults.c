@@ -211,7 +211,7 @@ static void test_less_memory(void **state)
     band_check(b);
     assert_int_equal(band_view(b).scheme, MU_SCHEME_UNICAST);
     assert_true(rig_traced(&b->rig, "trees-too-large"));
-    b->rig.conf.scheme_mem = 131072;
+    b->rig.conf.scheme_mem = 32768;
     assert_int_equal(rig_restart(&b->rig), 0);
     b->linked = false;
     band_power(b);
@@ -236,7 +236,7 @@ static void test_no_trees(void **state)
     assert_int_equal(band_join(b, 9), 0);
     band_rekey(b);
     band_check(b);
-    b->rig.conf.scheme_mem = 131072;
+    b->rig.conf.scheme_mem = 32768;
     assert_int_equal(rig_restart(&b->rig), 0);
     b->linked = false;
     band_power(b);
