@@ -43,9 +43,11 @@ static int fetch_forgotten(struct mu_server *s, uint32_t group,
     int rc = mu_srv_generation_seen(s, generation);
 
     mu_srv_group_want(s, group, g, MU_GROUP_NOW);
-    /* Places that were given to others in that time are given no more. */
+    /* Places that were given to others in that time are given no more: new
+     * trees, unless these were made in this run. So a member that lies costs
+     * the others one state each, once. */
     if (mu_srv_group_schemed(g) && mu_srv_scheme_get(s, group, &sc) == 0 &&
-        !sc.rebuild) {
+        !sc.rebuild && (uint32_t)sc.base < s->generations_base) {
         sc.rebuild = true;
         mu_srv_scheme_put(s, group, &sc);
     }

@@ -478,6 +478,39 @@ static void test_forged_ack(void **state)
     band_close(b);
 }
 
+/* A member that claims what nobody ever gave it: a new key for all, but not new
+ * trees over and over. */
+static void test_liar(void **state)
+{
+    (void)state;
+    struct band *b = band_ready("sd", 6, 6);
+    struct soul *liar = &b->souls[4];
+    struct mu_group_view before, v;
+    assert_int_equal(rig_restart(&b->rig), 0);
+    b->linked = false;
+    band_power(b);
+    before = band_view(b);
+    for (unsigned n = 0; n < 6; n++) {
+        struct mu_keyfetch_request req = {.held_len = 0};
+        v = band_view(b);
+        req.states[0] = (struct mu_keyfetch_state){
+            .group = b->group, .base = v.base + 1, .newest = v.generation};
+        req.states_len = 1;
+        liar->linked = peer_connect(&b->rig, &liar->d) == MU_COAP_CHANGED;
+        assert_int_equal(peer_fetch_as(&b->rig, &liar->d, &req),
+                         MU_COAP_CONTENT);
+        band_rekey(b);
+        soul_fetch(b, liar);
+        band_rekey(b);
+        band_check(b);
+        assert_true(band_view(b).generation > v.generation);
+        if (n > 0)
+            assert_true(band_view(b).base == v.base);
+    }
+    assert_true(band_view(b).base != before.base);
+    band_close(b);
+}
+
 /* Stolen in the middle of a campaign: another edition, under a key that it has
  * not got. */
 static void test_edition(void **state)
@@ -656,6 +689,7 @@ int main(void)
         cmocka_unit_test(test_failing_store),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_forged_ack),
+        cmocka_unit_test(test_liar),
         cmocka_unit_test(test_edition),
         cmocka_unit_test(test_auto),
         cmocka_unit_test(test_trace),
