@@ -17,7 +17,8 @@
 # its session; NORM has no keys at all. bytes: Ethernet bytes that the sender
 # and all receivers put on the medium meanwhile. complete: receivers that hold
 # the very file when the sender has ended; a session is failed when one does
-# not, when the sender says so, or after --limit seconds.
+# not, when the sender says so, or after --limit seconds. load: the machine's
+# load average at the end of the run; seconds of a busy machine mean little.
 #
 # uftp encrypts with AES-128-GCM for a closed group, each client with a key of
 # its own. NORM codes 64 + 32 packets by Reed-Solomon and sends parity when it
@@ -91,10 +92,10 @@ traffic() { "$here/lab.sh" stat | awk '{ if ($1 == "p0") s = $2; else b += $2 } 
 # row PROGRAM N LOSS RUN T0 T1 "S0 B0" "S1 B1" COMPLETE EXIT_CODE
 row()
 {
-    rows+=("$(awk -v p="$1" -v n="$2" -v l="$3" -v r="$4" -v t0="$5" -v t1="$6" -v a="$7" -v b="$8" -v ok="$9" -v rc="${10}" -v size="$size" 'BEGIN {
+    rows+=("$(awk -v p="$1" -v n="$2" -v l="$3" -v r="$4" -v t0="$5" -v t1="$6" -v a="$7" -v b="$8" -v ok="$9" -v rc="${10}" -v size="$size" -v load="$(cut -d' ' -f1 /proc/loadavg)" 'BEGIN {
         split(a, x, " "); split(b, y, " ")
-        printf "{\"program\":\"%s\",\"receivers\":%d,\"loss_percent\":%d,\"run\":%d,\"seconds\":%.3f,\"sent_bytes\":%d,\"back_bytes\":%d,\"medium_ratio\":%.4f,\"complete\":%d,\"failed\":%s}",
-            p, n, l, r, t1 - t0, y[1] - x[1], y[2] - x[2], (y[1] - x[1] + y[2] - x[2]) / size, ok, ok == n && rc == 0 ? "false" : "true" }')")
+        printf "{\"program\":\"%s\",\"receivers\":%d,\"loss_percent\":%d,\"run\":%d,\"seconds\":%.3f,\"sent_bytes\":%d,\"back_bytes\":%d,\"medium_ratio\":%.4f,\"complete\":%d,\"failed\":%s,\"load\":%.1f}",
+            p, n, l, r, t1 - t0, y[1] - x[1], y[2] - x[2], (y[1] - x[1] + y[2] - x[2]) / size, ok, ok == n && rc == 0 ? "false" : "true", load }')")
     [ "$json" ] || echo "${rows[-1]}" | tr -d '{}"' | tr ',' ' '
 }
 
@@ -105,7 +106,7 @@ arrived()
     for i in $(seq "$1"); do
         # shellcheck disable=SC2059 # the pattern is ours
         path=$(printf "$2" "$i")
-        [ "$(sha256sum <"$path" 2>/dev/null)" != "$sum" ] || ok=$((ok + 1))
+        [ "$({ sha256sum <"$path"; } 2>/dev/null)" != "$sum" ] || ok=$((ok + 1))
     done
     echo $ok
 }

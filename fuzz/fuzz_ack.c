@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sets of acknowledgements and answers of nodes that were asked to open. The
- * first byte says which. Nothing that an attacker writes proves anybody: the
- * acknowledgements expected here are never given to it.
+ * Sets of acknowledgements, answers of nodes that were asked to open, reports
+ * of gateways and the answers to them. The first byte says which. Nothing that
+ * an attacker writes proves anybody: the acknowledgements expected here are
+ * never given to it.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "muster/ack_tree.h"
+#include "muster/wide_msg.h"
 
 #define NODES 64
 
@@ -92,14 +94,51 @@ static void fuzz_answer(struct mu_bytes in)
         must(!mu_ack_root_proved(&root, i) || i % 13 != 12);
 }
 
+/* What is taken means the same when it is written and read again. */
+static void fuzz_report(struct mu_bytes in)
+{
+    static uint8_t room[4096], rest[MU_ACK_STRING_MAX];
+    static uint8_t left[MU_AREA_DEVICES_MAX / 8];
+    const struct mu_ack_expect expect = {NULL, expected};
+    struct mu_writer w = mu_writer(room, sizeof room);
+    struct mu_wide_report m, again;
+    struct mu_ack_set set;
+
+    if (mu_wide_report_consume(in, &m) != 0)
+        return;
+    set = mu_wide_report_set(&m);
+    must(mu_ack_check(&set, &expect, rest, left) >= 0);
+    must(mu_wide_report_create(&m, &w) == 0);
+    must(mu_wide_report_consume(mu_written(&w), &again) == 0);
+    must(again.first == m.first && again.shift == m.shift &&
+         mu_bytes_eq(again.bitmap, m.bitmap) && mu_bytes_eq(again.acks, m.acks));
+}
+
+static void fuzz_left(struct mu_bytes in)
+{
+    struct mu_bytes left;
+
+    if (mu_wide_left_consume(in, &left) == 0)
+        must(left.len > 0 && left.len <= MU_AREA_DEVICES_MAX / 8);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     if (len < 1)
         return 0;
-    if (data[0] % 2 == 0)
+    switch (data[0] % 4) {
+    case 0:
         fuzz_set(mu_bytes(data + 1, len - 1));
-    else
+        break;
+    case 1:
         fuzz_answer(mu_bytes(data + 1, len - 1));
+        break;
+    case 2:
+        fuzz_report(mu_bytes(data + 1, len - 1));
+        break;
+    default:
+        fuzz_left(mu_bytes(data + 1, len - 1));
+    }
     return 0;
 }
