@@ -90,6 +90,7 @@ struct mu_device_report {
     uint8_t state, reason;
     uint8_t ack[MU_ACK_LEN];
     uint8_t sent_state; /* of the last STATUS */
+    uint8_t repeats;    /* of it, where no census is heard */
     mu_time sent_at;    /* 0: never */
     mu_time due_at;     /* MU_TIME_NEVER: not due */
 };

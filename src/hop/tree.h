@@ -7,7 +7,7 @@
 
 enum {
     TREE_TRIES = 6,        /* times a message is sent for one round */
-    TREE_OPEN_TRIES = 3,
+    TREE_OPEN_TRIES = 8,
     TREE_ADDRESS = 4,      /* kind, stream, index */
     TREE_ACK_HEAD = 8,     /* and place; then the set, then the tag */
     TREE_WELCOME_PLAIN = 38, /* groups, group, place, K_place, Kctl */

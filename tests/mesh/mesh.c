@@ -18,6 +18,12 @@ void mesh_address(char to[32], unsigned n)
 
 void mesh_open(struct mesh *m, struct lab *lab, unsigned devices)
 {
+    mesh_open_with(m, lab, devices, NULL);
+}
+
+void mesh_open_with(struct mesh *m, struct lab *lab, unsigned devices,
+                    const char *const gateway[])
+{
     memset(m, 0, sizeof(*m));
     m->lab = lab;
     m->len = devices;
@@ -27,7 +33,7 @@ void mesh_open(struct mesh *m, struct lab *lab, unsigned devices)
     lab_keys(lab, devices);
     lab_serve(lab, NULL);
     lab_register(lab);
-    lab_gateway(lab, NULL);
+    lab_gateway(lab, gateway);
 }
 
 static void mesh_add(char *list, size_t room, const char *neighbour)

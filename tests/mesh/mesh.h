@@ -11,7 +11,7 @@
 #include <stdatomic.h>
 
 #include "net/addr.h"
-#include "real/real.h"
+#include "tests/real/real.h"
 
 #define MESH_MAX 10
 
@@ -45,6 +45,9 @@ struct mesh_link *mesh_between(struct mesh *m, unsigned a, char at_a[32],
 
 /* Keys, server, gateway; no device yet, nobody has neighbours. */
 void mesh_open(struct mesh *m, struct lab *lab, unsigned devices);
+/* The same, with words for the gateway. */
+void mesh_open_with(struct mesh *m, struct lab *lab, unsigned devices,
+                    const char *const gateway[]);
 /* They hear each other. */
 void mesh_near(struct mesh *m, unsigned a, unsigned b);
 /* They hear each other through a link of the test's. */

@@ -156,6 +156,27 @@ static void test_dropping_relay(void **state)
     mesh_close(&m);
 }
 
+/* What a device out of reach says of itself is lost three times in ten: it says
+ * it again, because no census reaches it. */
+static void test_word_lost(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    struct mesh m;
+    char id[32];
+
+    mesh_open_with(&m, lab, 3, (const char *const[]){ "--drop-in", "30", NULL });
+    mesh_near(&m, 1, 2);
+    mesh_near(&m, 2, 3);
+    start_all(&m, NULL);
+    lab_file(file, 30000, 12);
+    real_push(lab, id, file, NULL);
+    for (unsigned i = 1; i <= 3; i++)
+        mesh_runs(&m, i, file);
+    real_ends(lab, id, 0);
+    mesh_close(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -164,6 +185,7 @@ int main(void)
         REAL_TEST(test_gateway_gone),
         REAL_TEST(test_modifying_relay),
         REAL_TEST(test_dropping_relay),
+        REAL_TEST(test_word_lost),
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
