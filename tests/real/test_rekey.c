@@ -358,6 +358,49 @@ static void test_lkh(void **state)
     leave(*state, "lkh", "--degree", "3");
 }
 
+/* Killed right after each wish was answered, and again while it makes up for
+ * it: nothing is lost, and nobody is left behind. */
+static void test_killed(void **state)
+{
+    struct lab *lab = *state;
+    static struct club club;
+    const char *file = lab_path(lab, "picture");
+    unsigned members = 12;
+    long long last;
+    club_open(&club, lab, "sd", "--key-deadline", "20");
+    devices(&club, "ones", 0, 1, 6);
+    devices(&club, "others", 1, 7, 12);
+    last = club_keyed(&club, 12, 0);
+    for (unsigned n = 1; n <= 4; n++) {
+        char id[16];
+        snprintf(id, sizeof id, "dev-%u", n == 4 ? 2 : n + 1);
+        assert_int_equal(lab_verb(lab, NULL, "group",
+                                  n == 4 ? "add" : "remove", "all", id, NULL),
+                         0);
+        members += n == 4 ? 1u : (unsigned)-1;
+        lab_end(lab->serve, SIGKILL);
+        lab_serve(lab, NULL);
+        if (n % 2 == 0) {
+            real_logged(lab, "serve", "rekey");
+            lab_end(lab->serve, SIGKILL);
+            lab_serve(lab, NULL);
+        }
+        last = club_keyed(&club, members, last);
+    }
+    lab_file(file, 5000, 3);
+    assert_int_equal(lab_verb(lab, NULL, "push", file, "--group", "all",
+                              "--deadline", "60s", NULL), 0);
+    for (unsigned i = 1; i <= 12; i++) {
+        char got[32];
+        snprintf(got, sizeof got, "got-dev-%u", i);
+        if (i == 3 || i == 4)
+            assert_int_equal(access(lab_path(lab, got), F_OK), -1);
+        else
+            assert_true(lab_same(lab_path(lab, got), file));
+    }
+    close(club.ear);
+}
+
 /* explain and trace as a person calls them. */
 static void test_words(void **state)
 {
@@ -408,6 +451,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_sd),
         REAL_TEST(test_lkh),
+        REAL_TEST(test_killed),
         REAL_TEST(test_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
