@@ -3,7 +3,7 @@
  * What the files of the server engine share. One file a noun: records and
  * effects (server_store.c), keys and epoch (server_keys.c), devices and
  * gateways (server_registry.c), groups (server_groups.c) and how their keys
- * change (server_scheme.c, server_rekey.c), the links of gateways
+ * change (server_scheme.c, server_rekey.c, server_rekey_cast.c), the links of gateways
  * (server_link.c), connections of devices (server_connect.c) and what they
  * fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
@@ -238,7 +238,10 @@ void mu_srv_state_wipe(struct mu_server *s);
  * yet, another one is. */
 MU_MUST int mu_srv_rekey_begin(struct mu_server *s, uint32_t number);
 MU_MUST int mu_srv_rekey_step(struct mu_server_campaign *c);
-/* On its way to the members. */
+/* Changes that a rekey has covered go, some a step. */
+void mu_srv_rekey_sweep(struct mu_server *s);
+
+/* On its way to the members: server_rekey_cast.c. */
 void mu_srv_rekey_cast(struct mu_server_campaign *c);
 /* Its campaign has ended: the key is active in any case. */
 void mu_srv_rekey_ended(struct mu_server_campaign *c);

@@ -834,7 +834,7 @@ static int step_flip(struct mu_server *s)
     return 0;
 }
 
-static void step_sweep(struct mu_server *s)
+void mu_srv_rekey_sweep(struct mu_server *s)
 {
     struct mu_server_rekey *r = &s->rekey;
     struct mu_record_key prefix = mu_record_key_op(r->group, 0);
@@ -900,81 +900,4 @@ int mu_srv_rekey_step(struct mu_server_campaign *c)
         break;
     }
     return step_flip(s);
-}
-
-/* ---- on its way ------------------------------------------------------------ */
-
-static void rekey_activate(struct mu_server_campaign *c)
-{
-    struct mu_server *s = c->server;
-    struct mu_group_record g;
-
-    if (mu_srv_group_get(s, c->rec.group, &g) == 0 &&
-        g.dormant == c->rec.generation && mu_srv_stores_room(s) &&
-        mu_srv_group_activate(s, c->rec.group, &g) != 0)
-        mu_srv_groups_mark(s, false); /* which tries again */
-}
-
-void mu_srv_rekey_cast(struct mu_server_campaign *c)
-{
-    struct mu_server *s = c->server;
-
-    if (s->rekey.c == c)
-        step_sweep(s);
-    if (mu_srv_campaign_quorum(&c->rec))
-        rekey_activate(c);
-}
-
-void mu_srv_rekey_ended(struct mu_server_campaign *c)
-{
-    struct mu_server *s = c->server;
-    struct mu_bytes gateways =
-        mu_bytes(c->gateways, s->conf.gateways_max / 8u + 1);
-
-    if (s->rekey.c == c)
-        s->rekey.c = NULL;
-    rekey_activate(c);
-    /* Whoever has not said that it has the key is told to fetch it. */
-    for (uint32_t n = 1; n <= s->gateways_len; n++)
-        if (mu_bit_get(gateways, n - 1))
-            mu_srv_poke(s, n);
-}
-
-struct mu_server_campaign *mu_srv_rekey_of(struct mu_server *s, uint32_t group,
-                                           uint64_t generation)
-{
-    for (uint16_t i = 0; i < s->campaigns_len; i++) {
-        struct mu_server_campaign *c = &s->campaigns[i];
-        if (mu_srv_campaign_at_work(c) && mu_srv_campaign_is_key(c) &&
-            c->rec.cut && c->rec.group == group &&
-            c->rec.generation == generation)
-            return c;
-    }
-    return NULL;
-}
-
-int mu_srv_rekey_held(struct mu_server *s, uint32_t group, uint32_t gateway,
-                      uint16_t index, uint64_t generation)
-{
-    const uint8_t all = MU_STATE_RECEIVED | MU_STATE_VERIFIED |
-                        MU_STATE_INSTALLED | MU_STATE_RUNNING;
-    struct mu_server_campaign *c = mu_srv_rekey_of(s, group, generation);
-    struct mu_target_record t;
-    uint8_t *state = &t.state[index % MU_TARGETS];
-    int rc;
-
-    if (c == NULL)
-        return 0;
-    rc = mu_srv_target_get(s, c->rec.id, gateway, index, &t);
-    if (rc != 0)
-        return rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT ? 0 : rc;
-    if ((*state & MU_TARGET_MEMBER) == 0 ||
-        (*state & (MU_TARGET_REVOKED | MU_STATE_RUNNING)) != 0)
-        return 0;
-    mu_srv_campaign_count(&c->rec, *state, -1);
-    *state = (uint8_t)((*state & ~MU_STATE_FAILED) | all);
-    mu_srv_campaign_count(&c->rec, *state, 1);
-    mu_srv_target_put(s, c->rec.id, gateway, index, &t);
-    mu_srv_campaign_settle(c);
-    return 0;
 }
