@@ -13,7 +13,7 @@
  * Index 0 is the root; a subtree is one range of indexes. No clock, no socket:
  * the owner says what was heard, and asks what is to be sent, up or down. Keys
  * of the tree come to each node under its own root key, asked for with JOIN, so
- * a node that restarts is in again after two messages. docs/wire-format.md 6.6.
+ * a node that restarts is in again after two messages. docs/wire-format.md 6.7.
  */
 #ifndef MUSTER_TREE_H
 #define MUSTER_TREE_H
