@@ -90,6 +90,7 @@ void api_groups_members(struct api_request *r);
 void api_groups_add(struct api_request *r);
 void api_groups_remove(struct api_request *r);
 void api_groups_rotate(struct api_request *r);
+void api_groups_tell(struct api_request *r);
 void api_groups_explain(struct api_request *r);
 void api_groups_trace(struct api_request *r);
 void api_keys_list(struct api_request *r);

@@ -4,12 +4,18 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "muster/mikey_service.h"
 
 static const char *const phases[MU_CAMPAIGN_PHASE_COUNT] = {
     [MU_CAMPAIGN_PREPARING] = "preparing", [MU_CAMPAIGN_RUNNING] = "running",
     [MU_CAMPAIGN_PAUSED] = "paused",       [MU_CAMPAIGN_DONE] = "done",
     [MU_CAMPAIGN_QUORUM] = "quorum",       [MU_CAMPAIGN_FAILED] = "failed",
     [MU_CAMPAIGN_CANCELLED] = "cancelled",
+};
+
+static const char *const whats[MU_CAMPAIGN_WHAT_COUNT] = {
+    [MU_CAMPAIGN_OBJECT] = "object", [MU_CAMPAIGN_KEY] = "key",
+    [MU_CAMPAIGN_COMMAND] = "command",
 };
 
 static void hex_text(const uint8_t *bytes, size_t len, char *out)
@@ -50,8 +56,7 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
         "page", (json_int_t)v->page, "pages", (json_int_t)v->pages,
         "reports_refused", (json_int_t)v->reports_refused, "edition",
         (json_int_t)v->edition);
-    json_object_set_new(out, "what", json_string(v->what == MU_CAMPAIGN_KEY
-                                                     ? "key" : "object"));
+    json_object_set_new(out, "what", json_string(whats[v->what]));
     json_object_set_new(out, "parts", json_integer(v->parts));
     json_object_update(out, more);
     json_decref(more);
@@ -301,6 +306,59 @@ void api_campaigns_push(struct api_request *r)
     api_version_text(push.version, version);
     api_when_durable(r, 201, json_pack("{s:s,s:s}", "id", id, "version",
                                        version));
+}
+
+/* ---- tell --------------------------------------------------------------- */
+
+static bool tell_read(struct api_request *r, struct mu_tell *tell)
+{
+    uint64_t quorum, deadline;
+    if (!api_query_number(r, "quorum_permille", 1000, 1000, &quorum) ||
+        !api_query_number(r, "deadline_s", 31536000, 300, &deadline))
+        return false;
+    if (quorum == 0 || deadline == 0) {
+        api_error(r, 400, "%s: at least 1 is wanted",
+                  quorum == 0 ? "quorum_permille" : "deadline_s");
+        return false;
+    }
+    if (r->body_len == 0) {
+        api_error(r, 400, "the command is empty");
+        return false;
+    }
+    *tell = (struct mu_tell){
+        .group = mu_bytes_str(r->args[0]),
+        .text = mu_bytes(r->body, r->body_len),
+        .quorum_permille = (uint32_t)quorum,
+        .deadline_s = (uint32_t)deadline,
+    };
+    return true;
+}
+
+void api_groups_tell(struct api_request *r)
+{
+    const struct mu_crypto *crypto = api_serve(r)->crypto;
+    struct mu_group_view group;
+    struct mu_tell tell;
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    char id[2 * MU_CAMPAIGN_ID + 1];
+    if (!api_group_find(r, r->args[0], &group) || !tell_read(r, &tell))
+        return;
+    int rc = crypto->random(crypto->ctx, campaign, sizeof campaign);
+    if (rc == 0)
+        rc = mu_server_tell(api_server(r), campaign, &tell);
+    if (rc == MU_ERR_UNSUPPORTED)
+        api_error(r, 409, "group '%s' has no command channel: it was not "
+                          "created with mikey", group.name);
+    else if (rc == MU_ERR_TOO_LARGE)
+        api_error(r, 413, "a command has at most %d bytes", MU_COMMAND_MAX);
+    else if (rc == MU_ERR_USAGE)
+        api_error(r, 400, "group '%s' is empty", group.name);
+    else if (rc != 0)
+        push_refuse(r, rc);
+    if (rc != 0)
+        return;
+    hex_text(campaign, sizeof campaign, id);
+    api_when_durable(r, 201, json_pack("{s:s}", "id", id));
 }
 
 static void campaign_command(struct api_request *r,

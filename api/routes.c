@@ -17,6 +17,7 @@ const struct api_route api_routes[] = {
     {"POST", "/v1/groups/{}/members", api_groups_add, false},
     {"DELETE", "/v1/groups/{}/members/{}", api_groups_remove, false},
     {"POST", "/v1/groups/{}/rotate", api_groups_rotate, false},
+    {"POST", "/v1/groups/{}/tell", api_groups_tell, false},
     {"GET", "/v1/groups/{}/explain", api_groups_explain, false},
     {"POST", "/v1/groups/{}/trace", api_groups_trace, false},
     {"GET", "/v1/keys", api_keys_list, false},

@@ -82,6 +82,12 @@ bool api_scheme_read(struct api_request *r, const json_t *body,
         !number_read(r, body, "sleepers_permille", 1000, 0,
                      &out->sleepers_permille))
         return false;
+    out->mikey = json_is_true(json_object_get(body, "mikey"));
+    if (out->mikey && out->kind != MU_SCHEME_UNICAST) {
+        api_error(r, 400, "mikey: MSKs go to each device by itself, so no "
+                          "scheme but unicast");
+        return false;
+    }
     out->degree = (uint8_t)degree;
     out->levels = (uint8_t)levels;
     return shape_check(r, out);
@@ -91,6 +97,7 @@ void api_scheme_write(json_t *group, const struct mu_group_view *v)
 {
     json_object_set_new(group, "scheme", json_string(kind_name(v->scheme)));
     json_object_set_new(group, "auto", json_boolean(v->automatic));
+    json_object_set_new(group, "mikey", json_boolean(v->mikey));
     json_object_set_new(group, "dormant", json_integer((json_int_t)v->dormant));
     if (v->base == 0)
         return;

@@ -52,6 +52,8 @@ static const char GROUP_HELP[] =
     "its area's key. option-2: it hands the group's key to its devices.\n"
     "  --scheme S          how the key changes: unicast (each member fetches\n"
     "                      it), cluster, ladder, lkh, cs, sd, or auto\n"
+    "  --mbms              keys as in MBMS: each member is told an MSK in a\n"
+    "                      MIKEY message, and `muster tell` reaches the group\n"
     "  --members-max N     no more than that join\n"
     "  --clusters C        of a cluster group; --levels L of a ladder;\n"
     "                      --degree D of lkh (4)\n"
@@ -80,7 +82,7 @@ struct admin {
         const char *name, *text;
     } numbers[ADMIN_NUMBERS];
     const char *quorum; /* of group create */
-    bool all, help, bad;
+    bool all, help, bad, mbms;
     const char *word; /* "list" */
     int argc;         /* words after it */
     char **argv;
@@ -107,6 +109,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         {"cluster", required_argument, NULL, '8'},
         {"level", required_argument, NULL, '9'},
         {"key-quorum", required_argument, NULL, 'q'},
+        {"mbms", no_argument, NULL, 'M'},
         CLI_OPTIONS,
         {NULL, 0, NULL, 0},
     };
@@ -129,6 +132,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         case 'a': a->all = true; break;
         case 's': a->scheme = optarg; break;
         case 'q': a->quorum = optarg; break;
+        case 'M': a->mbms = true; break;
         case '0': case '1': case '2': case '3': case '4':
         case '5': case '6': case '7': case '8': case '9':
             a->numbers[o - '0'].text = optarg;
@@ -447,6 +451,8 @@ static int group_create(struct admin *a)
                              a->mode == NULL ? "end-to-end" : a->mode);
     if (a->scheme != NULL)
         json_object_set_new(body, "scheme", json_string(a->scheme));
+    if (a->mbms)
+        json_object_set_new(body, "mikey", json_true());
     if (!numbers_put(a, body) || !quorum_put(a, body)) {
         json_decref(body);
         return CLI_FAILED;

@@ -76,6 +76,7 @@ int verb_admin_gateway(int argc, char **argv); /* gateway add|list */
 int verb_group(int argc, char **argv);
 int verb_key(int argc, char **argv);
 int verb_push(int argc, char **argv);
+int verb_tell(int argc, char **argv);
 int verb_watch(int argc, char **argv);
 int verb_report(int argc, char **argv);
 int verb_pause(int argc, char **argv);

@@ -11,7 +11,7 @@ struct device_args {
     uint32_t seed;
 };
 
-#define DEVICE_OPTIONS 32
+#define DEVICE_OPTIONS 48
 
 static void device_table(struct device_args *a,
                          struct cli_option table[DEVICE_OPTIONS])
@@ -41,6 +41,8 @@ static void device_table(struct device_args *a,
           "installs: $1 the file, $2 its name, $3 the version", false },
         { "confirm-hook", CLI_TEXT, &c->body.confirm_hook, 0, 0, "CMD",
           "exits 0 when the new version runs", false },
+        { "command-hook", CLI_TEXT, &c->body.command_hook, 0, 0, "CMD",
+          "runs what its group is told: $1 a file with it", false },
         { "hook-timeout-ms", CLI_NUMBER, &c->body.hook_timeout_ms, 10, 86400000,
           "MS", "time for a hook before it is killed", false },
         { "mesh", CLI_TEXT, &c->mesh.listen, 0, 0, "HOST:PORT",

@@ -3,7 +3,9 @@
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "cli/client.h"
 
@@ -389,6 +391,118 @@ int verb_push(int argc, char **argv)
     }
     free(a.query);
     cli_client_clear(&a.client);
+    return code;
+}
+
+/* ---- tell -------------------------------------------------------------- */
+
+static const char TELL_HELP[] =
+    "muster tell - a short command to every device of a group\n"
+    "\n"
+    "usage: muster tell TEXT --group G [options]\n"
+    "       muster tell --file FILE --group G [options]\n"
+    "The group was created with --mbms; each device runs its --command-hook\n"
+    "on the command, at most once, and says what came of it.\n"
+    "  --group G          the group (required)\n"
+    "  --file FILE        with the command, 900 bytes at most\n"
+    "  --ttl T            30s, 15m, 12h: who has not run it then, has not (5m)\n"
+    "  --quorum PERCENT   of the members, for success at that time (100)\n"
+    "  --no-wait          do not watch it to its end\n" CLI_OPTIONS_HELP
+    "\nexit code: 0 every member has run it, 2 the quorum has, 1 failed\n";
+
+struct tell_args {
+    struct push_args push;
+    const char *group, *file;
+};
+
+static void tell_options(struct tell_args *t, int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"group", required_argument, NULL, 'g'},
+        {"file", required_argument, NULL, 'f'},
+        {"ttl", required_argument, NULL, 't'},
+        {"quorum", required_argument, NULL, 'q'},
+        {"no-wait", no_argument, NULL, 'w'},
+        CLI_OPTIONS,
+        {NULL, 0, NULL, 0},
+    };
+    int o;
+    optind = 1;
+    while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+        if (o == 'g')
+            t->group = optarg;
+        else if (o == 'f')
+            t->file = optarg;
+        else
+            push_option(&t->push, o);
+    }
+}
+
+/* The text as a file that cli_upload can open. */
+static json_t *tell_send(struct tell_args *t, const char *text,
+                         const char *path)
+{
+    char name[32];
+    json_t *made = NULL;
+    int fd;
+    if (t->file != NULL)
+        return cli_upload(&t->push.client, path, t->file);
+    fd = memfd_create("command", MFD_CLOEXEC);
+    snprintf(name, sizeof name, "/proc/self/fd/%d", fd);
+    if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text))
+        cli_error(&t->push.client, "the command cannot be put into memory");
+    else
+        made = cli_upload(&t->push.client, path, name);
+    if (fd >= 0)
+        close(fd);
+    return made;
+}
+
+static int tell_run(struct tell_args *t, const char *text)
+{
+    struct cli_client *c = &t->push.client;
+    char *group = cli_escape(t->group);
+    char *path = cli_path("/v1/groups/%s/tell%s", group, t->push.query);
+    json_t *made = tell_send(t, text, path);
+    int code = CLI_ALL;
+    free(path);
+    free(group);
+    if (made == NULL)
+        return CLI_FAILED;
+    if (t->push.wait) {
+        json_t *v = campaign_watch(c, cli_text(made, "id"));
+        code = v == NULL ? CLI_FAILED : report_print(c, v);
+        json_decref(v);
+    } else if (c->json) {
+        cli_print_json(made);
+    } else {
+        printf("command %s\n", cli_text(made, "id"));
+    }
+    json_decref(made);
+    return code;
+}
+
+int verb_tell(int argc, char **argv)
+{
+    struct tell_args t = {.push = {.wait = true, .query = strdup("")}};
+    struct cli_client *c = &t.push.client;
+    int code = CLI_FAILED;
+    cli_client_init(c, "tell");
+    tell_options(&t, argc, argv);
+    if (t.push.help) {
+        fputs(TELL_HELP, stdout);
+        code = CLI_ALL;
+    } else if (t.push.bad || t.group == NULL ||
+               argc - optind != (t.file == NULL ? 1 : 0)) {
+        if (!t.push.bad)
+            cli_error(c, t.group == NULL ? "--group is missing"
+                                         : "one TEXT, or --file");
+        cli_usage("tell");
+    } else {
+        code = tell_run(&t, t.file == NULL ? argv[optind] : "");
+    }
+    free(t.push.query);
+    cli_client_clear(c);
     return code;
 }
 

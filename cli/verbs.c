@@ -18,6 +18,7 @@ const struct cli_verb cli_verbs[] = {
     { "group", verb_group,
       "group create|add|remove|list|show|rotate|explain|trace" },
     { "push", verb_push, "send a file to a group and watch it arrive" },
+    { "tell", verb_tell, "send a short command to a group, run by its hooks" },
     { "watch", verb_watch, "watch a campaign" },
     { "report", verb_report, "who has it, who has not, and why" },
     { "pause", verb_pause, "halt a campaign" },

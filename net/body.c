@@ -3,6 +3,7 @@
 #include "net/body.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <jansson.h>
 #include <signal.h>
@@ -329,6 +330,52 @@ static void body_hook(struct mu_body *b, const struct mu_effect *e)
         body_hook_over(b, MU_HOOK_NOT_RUN);
 }
 
+static void body_command_over(void *ctx, int result)
+{
+    struct mu_body *b = ctx;
+
+    b->command_done = true;
+    b->command_result = result;
+    mu_log(result == 0 ? MU_LOG_INFO : MU_LOG_WARN, "hook",
+           "id=%s kind=command result=%d", b->identity, result);
+    mu_node_touch(&b->node);
+}
+
+static int body_command_file(const struct mu_body *b, struct mu_bytes text)
+{
+    int fd = open(b->command_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+                  0600);
+    int rc = fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len
+        ? MU_ERR_IO : 0;
+
+    if (fd >= 0 && close(fd) != 0)
+        rc = MU_ERR_IO;
+    return rc;
+}
+
+/* A device without a hook for them does not do what it is told, and says so. */
+static void body_command(struct mu_body *b, const struct mu_effect *e)
+{
+    char name[2 * MU_CAMPAIGN_ID + 1];
+    struct mu_hook_job job = {
+        .command = b->conf.command_hook, .file = b->command_file,
+        .name = name, .version = "0", .identity = b->identity,
+        .timeout_ms = b->conf.hook_timeout_ms,
+    };
+    int rc = b->conf.command_hook == NULL || b->command_file == NULL
+        ? MU_ERR_UNSUPPORTED : body_command_file(b, e->value);
+
+    for (size_t i = 0; i < MU_CAMPAIGN_ID; i++)
+        snprintf(name + 2 * i, 3, "%02x", e->name.data[i]);
+    mu_hook_stop(&b->command);
+    b->command_done = false;
+    if (rc == 0)
+        rc = mu_hook_start(&b->command, &b->loop->uv, &job, body_command_over,
+                           b);
+    if (rc != 0)
+        body_command_over(b, MU_HOOK_NOT_RUN);
+}
+
 /* ---- the node's view --------------------------------------------------- */
 
 static void body_link_open(struct mu_body *b, uint32_t link)
@@ -394,7 +441,10 @@ static void body_effect(void *ctx, const struct mu_effect *e)
             side_receiver_channel(side, e);
         break;
     case MU_DO_HOOK:
-        body_hook(b, e);
+        if (e->hook == MU_HOOK_COMMAND)
+            body_command(b, e);
+        else
+            body_hook(b, e);
         break;
     case MU_DO_TRACE:
         body_trace(b, e);
@@ -429,6 +479,16 @@ static bool body_poll(void *ctx)
         };
 
         b->hook_done = false;
+        mu_node_event(&b->node, &ev);
+        any = true;
+    }
+    if (b->command_done) {
+        struct mu_event ev = {
+            .kind = MU_EV_HOOK, .hook = MU_HOOK_COMMAND,
+            .result = b->command_result,
+        };
+
+        b->command_done = false;
         mu_node_event(&b->node, &ev);
         any = true;
     }
@@ -526,6 +586,7 @@ int mu_body_listen(struct mu_body *b, const struct mu_addr *at,
 void mu_body_close(struct mu_body *b)
 {
     mu_hook_stop(&b->hook);
+    mu_hook_stop(&b->command);
     mu_coap_free(b->coap);
     b->coap = NULL;
     side_close(&b->wide);

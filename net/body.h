@@ -25,6 +25,7 @@ struct mu_body_conf {
     unsigned drop_in, drop_coap;
     uint64_t seed;
     const char *hook, *confirm_hook; /* device: for /bin/sh -c; NULL: none */
+    const char *command_hook;        /* the same, for what a group is told */
     uint32_t hook_timeout_ms;
     bool json;               /* a line of JSON on standard output per event */
 };
@@ -55,12 +56,16 @@ struct mu_body {
     const char *iface;       /* multicast; NULL: as routed */
     const char *upper;       /* HOST:PORT of the server or gateway above */
     const char *hook_file;   /* device: where the verified object lies */
+    const char *command_file; /* device: where a command is put */
     struct mu_coap *coap;
     struct mu_cast_side wide, area;
     struct mu_hook_run *hook;
     enum mu_hook hook_kind;
     int hook_result;         /* to be told in the next poll ... */
     bool hook_done;          /* ... if this is set */
+    struct mu_hook_run *command; /* the same, of commands */
+    int command_result;
+    bool command_done;
     bool beyond;             /* device: out of reach of the area's cast, which
                                 is not joined, and no repair of it asked for */
     int (*psk)(void *engine, bool client, struct mu_bytes identity,

@@ -23,7 +23,7 @@ struct device_unit {
     struct mu_body body;
     struct mu_device engine;
     char identity[MU_ID_MAX + 1];
-    char slot_path[MU_PATH_MAX];
+    char slot_path[MU_PATH_MAX], command_path[MU_PATH_MAX];
     struct mu_journal *journal;
     struct mu_store store;
     struct mu_file_object *slot_file;
@@ -135,6 +135,8 @@ static int unit_state(struct device_unit *u, const char *dir,
         rc = mu_state_journal(&u->journal, dir, u->identity, &u->store);
     if (rc == 0)
         rc = mu_state_path(u->slot_path, dir, "slot");
+    if (rc == 0)
+        rc = mu_state_path(u->command_path, dir, "command");
     if (rc != 0)
         return rc;
     rc = mu_file_object_open(&u->slot_file, u->slot_path, object_max,
@@ -214,6 +216,7 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
         .loop = &f->loop, .conf = f->conf->body, .role = MU_ROLE_DEVICE,
         .identity = u->identity, .iface = f->conf->iface,
         .upper = f->conf->gateway, .hook_file = u->slot_path,
+        .command_file = u->command_path,
         .psk = device_psk, .turned = device_turned, .turned_ctx = u,
     };
     rc = mu_body_init(&u->body, engine, &u->store);

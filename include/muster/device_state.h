@@ -11,8 +11,10 @@
 #include "muster/connect.h"
 #include "muster/device.h"
 #include "muster/keyfetch.h"
+#include "muster/mikey_service.h"
 #include "muster/oscore.h"
 #include "muster/parts.h"
+#include "muster/window.h"
 
 /* Campaigns whose outcome a device can still prove. */
 #define MU_DEVICE_REPORTS_MAX MU_SESSIONS_MAX
@@ -30,6 +32,7 @@ enum mu_device_asks {
 /* Its records, in the order in which they are stored: one is taken only when
  * those before it are durable, so no record speaks of what is not there. */
 enum mu_device_records {
+    MU_DEVICE_REC_MBMS,     /* MSKs, MTKs, the command under way */
     MU_DEVICE_REC_KEYS,     /* server, epoch, groups, keyring */
     MU_DEVICE_REC_MEMBER,   /* group -> state of its rekeying scheme */
     MU_DEVICE_REC_OBJECT,   /* what the accepted manifest said */
@@ -150,6 +153,27 @@ struct mu_device_collect {
     uint16_t total, have;
 };
 
+/* The MTK in use of a group, and which commands came under it. */
+struct mu_device_mtk {
+    uint16_t group, number, id; /* number 0: none */
+    struct mu_secret key;
+    struct mu_window window;
+};
+
+#define MU_DEVICE_MTKS_MAX (MU_MBMS_MSKS_MAX / MU_MBMS_PER_GROUP)
+
+/* A command from when it was opened until it has been run. */
+struct mu_device_command {
+    bool on;
+    bool flying; /* the hook runs */
+    uint8_t campaign[MU_CAMPAIGN_ID];
+    uint8_t object[MU_OBJECT_ID_LEN];
+    uint8_t session;
+    uint8_t digest[32];
+    uint16_t len;
+    uint8_t text[MU_COMMAND_MAX];
+};
+
 struct mu_device_area {
     struct mu_kid kid; /* kind 0: none */
     struct mu_secret kg, kctl;
@@ -197,6 +221,9 @@ struct mu_device {
     struct mu_device_member members[MU_DEVICE_GROUPS_MAX];
     uint8_t member_flying; /* 1 + the one whose record is being stored */
     struct mu_device_collect collect;
+    struct mu_mbms_device mbms;
+    struct mu_device_mtk mtks[MU_DEVICE_MTKS_MAX];
+    struct mu_device_command command;
 
     /* announce objects */
     struct mu_assembly assembly;

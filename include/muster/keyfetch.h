@@ -40,10 +40,23 @@ struct mu_keyfetch_key {
     uint32_t valid_s;     /* seconds from now; 0: no end */
 };
 
+/* An MSK of a group whose keys go the way of MBMS, in a MIKEY message under the
+ * MUK of the connection; its Kb follows from it. */
+struct mu_keyfetch_msk {
+    struct mu_kid kid;
+    struct mu_bytes message; /* view */
+    uint32_t valid_s;
+};
+
+#define MU_KEYFETCH_MSKS_MAX 2 /* in one response; then it asks again */
+#define MU_KEYFETCH_MSK_MAX 320 /* bytes of a message */
+
 /* Holds keys: mu_keyfetch_response_clear at every exit. */
 struct mu_keyfetch_response {
     struct mu_keyfetch_key keys[MU_DEVICE_GROUPS_MAX];
     uint8_t keys_len;
+    struct mu_keyfetch_msk msks[MU_KEYFETCH_MSKS_MAX];
+    uint8_t msks_len;
     struct mu_groups groups; /* of the node */
     uint32_t epoch; /* of the server */
     /* A piece of a member state; piece.len 0: none is due. With offset 0 it is

@@ -46,6 +46,7 @@ struct mu_manifest {
 
 enum mu_content_kind {
     MU_CONTENT_REKEY = 1, /* a rekey part (s.9.1) */
+    MU_CONTENT_COMMAND = 2, /* an MTK message and a command under it (s.5.6) */
 };
 
 /* Bytes of content: with its frame it fits MU_ANNOUNCE_MAX. */

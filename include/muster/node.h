@@ -66,6 +66,7 @@ enum mu_event_kind {
 enum mu_hook {
     MU_HOOK_INSTALL, /* run the operator's command on the verified object */
     MU_HOOK_CONFIRM, /* is the new version running? (second command) */
+    MU_HOOK_COMMAND, /* run what was told to the group: value */
 };
 
 struct mu_event {
@@ -88,7 +89,7 @@ enum mu_effect_kind {
     MU_DO_LINK_OPEN,  /* link: connect (device, gateway: to the node above) */
     MU_DO_LINK_CLOSE, /* link: end the session, its key is void */
     MU_DO_CHANNEL,    /* channel, address, port, up_port: (re)join or (re)open */
-    MU_DO_HOOK,       /* hook, name, version */
+    MU_DO_HOOK,       /* hook, name, version; COMMAND: value */
     MU_DO_TRACE,      /* event name and two numbers, for logs and golden traces */
     MU_DO_COUNT
 };

@@ -109,6 +109,7 @@ struct mu_group_scheme {
                                      before it is used; 0: all of them */
     uint32_t key_deadline_s; /* it is used after that in any case; 0: at once */
     uint32_t leaves_per_day, joins_per_day, sleepers_permille; /* to choose */
+    bool mikey; /* keys go the way of MBMS, in MIKEY messages; kind UNICAST */
 };
 
 /* MU_ERR_USAGE for a shape that cannot be, and for a mode that is not end to
@@ -140,6 +141,14 @@ struct mu_push {
     struct mu_cast_shape shape; /* payload 0: the default of conf */
 };
 
+/* A command to a group with mikey: run by the hook of each device. */
+struct mu_tell {
+    struct mu_bytes group; /* name */
+    struct mu_bytes text;  /* 1..MU_COMMAND_MAX bytes */
+    uint32_t quorum_permille;
+    uint32_t deadline_s;   /* 0: five minutes */
+};
+
 enum mu_campaign_phase {
     MU_CAMPAIGN_PREPARING,
     MU_CAMPAIGN_RUNNING,
@@ -158,6 +167,11 @@ enum mu_campaign_phase {
 MU_MUST int mu_server_push(struct mu_server *s,
                            const uint8_t campaign[MU_CAMPAIGN_ID],
                            const struct mu_push *push);
+/* MU_ERR_UNSUPPORTED for a group without mikey, MU_ERR_TOO_LARGE; else as
+ * mu_server_push. */
+MU_MUST int mu_server_tell(struct mu_server *s,
+                           const uint8_t campaign[MU_CAMPAIGN_ID],
+                           const struct mu_tell *tell);
 MU_MUST int mu_server_pause(struct mu_server *s, const uint8_t campaign[8]);
 MU_MUST int mu_server_resume(struct mu_server *s, const uint8_t campaign[8]);
 MU_MUST int mu_server_cancel(struct mu_server *s, const uint8_t campaign[8]);
@@ -165,6 +179,7 @@ MU_MUST int mu_server_cancel(struct mu_server *s, const uint8_t campaign[8]);
 enum mu_campaign_what {
     MU_CAMPAIGN_OBJECT, /* a file, in pages */
     MU_CAMPAIGN_KEY,    /* the next key of a group; version is its generation */
+    MU_CAMPAIGN_COMMAND, /* what mu_server_tell says */
     MU_CAMPAIGN_WHAT_COUNT
 };
 
@@ -247,6 +262,7 @@ struct mu_group_view {
     uint64_t base;        /* of its trees; 0: none */
     uint32_t gone;        /* left since they were made */
     uint8_t reason;       /* automatic: enum mu_scheme_reason */
+    bool mikey;
     struct mu_group_scheme wish;
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,

@@ -65,8 +65,9 @@ struct mu_record_key mu_record_key_part(const uint8_t id[MU_CAMPAIGN_ID],
 /* MU_TABLE_NODE: "group/NAME" -> number. */
 struct mu_record_key mu_record_key_group_name(struct mu_bytes name);
 /* MU_TABLE_SCHEME: group, 's': the scheme; group, 'o', number: a change of its
- * members; group, 'c', copy, chunk: its trees. */
+ * members; group, 'c', copy, chunk: its trees; group, 'm': its MTK. */
 struct mu_record_key mu_record_key_scheme(uint32_t group);
+struct mu_record_key mu_record_key_mtk(uint32_t group);
 struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op);
 struct mu_record_key mu_record_key_chunk(uint32_t group, uint8_t copy,
                                          uint32_t chunk);
@@ -197,6 +198,7 @@ struct mu_group_record {
                             itself; MU_SCHEME_UNICAST: no record of one */
     bool cut;            /* somebody left whom the newest key lets in */
     uint64_t dormant;    /* Kb that is given out but not used yet; 0: none */
+    bool mikey;          /* its MSKs are kept; each Kb follows from one */
 };
 void mu_group_record_write(struct mu_writer *w,
                            const struct mu_group_record *r);
@@ -233,6 +235,21 @@ void mu_scheme_record_write(struct mu_writer *w,
                             const struct mu_scheme_record *r);
 MU_MUST int mu_scheme_record_read(struct mu_bytes in,
                                   struct mu_scheme_record *r);
+
+/* The MTK in use of a group with mikey, and what was counted under its MSK. */
+#define MU_MTK_MESSAGE_MAX 160
+struct mu_mtk_record {
+    uint64_t generation; /* of the MSK */
+    uint32_t next;       /* MTK id */
+    uint32_t counter;    /* of MTK messages */
+    uint16_t id;         /* 0: none yet */
+    uint32_t seq;        /* of the last command under it */
+    struct mu_sealed key;
+    uint8_t message[MU_MTK_MESSAGE_MAX];
+    uint8_t message_len;
+};
+void mu_mtk_record_write(struct mu_writer *w, const struct mu_mtk_record *r);
+MU_MUST int mu_mtk_record_read(struct mu_bytes in, struct mu_mtk_record *r);
 
 /* A change of a group's members that a rekey is to cover. */
 struct mu_op_record {

@@ -62,6 +62,8 @@ struct mu_server_connection {
     uint32_t id_next, identity_next; /* chains of the two hash tables */
     struct mu_capability capability;
     struct mu_oscore oscore;
+    struct mu_secret muk; /* MBMS user key, and what was made under it */
+    uint32_t muk_counter;
 };
 
 struct mu_server_connections {

@@ -60,6 +60,15 @@ static bool response_valid(const struct mu_keyfetch_response *m)
                 return false;
         }
     }
+    if (m->msks_len > MU_KEYFETCH_MSKS_MAX)
+        return false;
+    for (size_t i = 0; i < m->msks_len; i++) {
+        const struct mu_keyfetch_msk *msk = &m->msks[i];
+        if (msk->kid.kind != MU_KEY_KB || msk->message.len == 0 ||
+            msk->message.len > MU_KEYFETCH_MSK_MAX ||
+            mu_groups_find(&m->groups, msk->kid.scope) < 0)
+            return false;
+    }
     return response_piece_valid(m);
 }
 
@@ -182,7 +191,8 @@ int mu_keyfetch_request_consume(struct mu_bytes in,
 static void response_write(const struct mu_keyfetch_response *m,
                            struct mu_writer *w)
 {
-    mu_cbor_put_map(w, m->piece.len > 0 ? 4 : 3);
+    mu_cbor_put_map(w, 3u + (m->piece.len > 0 ? 1 : 0) +
+                           (m->msks_len > 0 ? 1 : 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_array(w, m->keys_len);
     for (size_t i = 0; i < m->keys_len; i++) {
@@ -195,14 +205,24 @@ static void response_write(const struct mu_keyfetch_response *m,
     mu_groups_write(w, &m->groups);
     mu_cbor_put_uint(w, 3);
     mu_cbor_put_uint(w, m->epoch);
-    if (m->piece.len == 0)
+    if (m->piece.len > 0) {
+        mu_cbor_put_uint(w, 4);
+        mu_cbor_put_array(w, 4);
+        mu_cbor_put_uint(w, m->piece_group);
+        mu_cbor_put_uint(w, m->piece_total);
+        mu_cbor_put_uint(w, m->piece_offset);
+        mu_cbor_put_bstr(w, m->piece);
+    }
+    if (m->msks_len == 0)
         return;
-    mu_cbor_put_uint(w, 4);
-    mu_cbor_put_array(w, 4);
-    mu_cbor_put_uint(w, m->piece_group);
-    mu_cbor_put_uint(w, m->piece_total);
-    mu_cbor_put_uint(w, m->piece_offset);
-    mu_cbor_put_bstr(w, m->piece);
+    mu_cbor_put_uint(w, 5);
+    mu_cbor_put_array(w, m->msks_len);
+    for (size_t i = 0; i < m->msks_len; i++) {
+        mu_cbor_put_array(w, 3);
+        kid_put(w, &m->msks[i].kid);
+        mu_cbor_put_bstr(w, m->msks[i].message);
+        mu_cbor_put_uint(w, m->msks[i].valid_s);
+    }
 }
 
 size_t mu_keyfetch_piece_room(const struct mu_keyfetch_response *m)
@@ -256,6 +276,21 @@ static void response_piece(struct mu_reader *r, struct mu_keyfetch_response *m)
         mu_reader_fail(r);
 }
 
+static void response_msks(struct mu_reader *r, struct mu_keyfetch_response *m)
+{
+    size_t count = mu_cbor_get_array(r);
+
+    if (count == 0 || count > MU_KEYFETCH_MSKS_MAX)
+        mu_reader_fail(r);
+    m->msks_len = r->failed ? 0 : (uint8_t)count;
+    for (size_t i = 0; i < m->msks_len; i++) {
+        mu_cbor_expect_array(r, 3);
+        m->msks[i].kid = kid_get(r);
+        m->msks[i].message = mu_cbor_get_bstr(r);
+        m->msks[i].valid_s = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+    }
+}
+
 int mu_keyfetch_response_consume(struct mu_bytes in,
                                  struct mu_keyfetch_response *m)
 {
@@ -281,6 +316,9 @@ int mu_keyfetch_response_consume(struct mu_bytes in,
             break;
         case 4:
             response_piece(&r, m);
+            break;
+        case 5:
+            response_msks(&r, m);
             break;
         default:
             mu_cbor_skip(&r);

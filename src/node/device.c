@@ -131,7 +131,9 @@ static int device_event(struct mu_device *d, const struct mu_event *ev)
         device_stored(d, ev);
         return 0;
     case MU_EV_HOOK:
-        return mu_device_campaign_hook(d, ev->hook, ev->result);
+        return ev->hook == MU_HOOK_COMMAND
+                   ? mu_device_command_hook(d, ev->result)
+                   : mu_device_campaign_hook(d, ev->hook, ev->result);
     case MU_EV_COUNT:
         break;
     }
@@ -219,7 +221,7 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out)
     *out = (struct mu_effect){.kind = MU_DO_COUNT};
     if (device_next_trace(d, out) || mu_device_next_store(d, out) ||
         device_next_channel(d, out) || device_next_link(d, out) ||
-        mu_device_next_hook(d, out))
+        mu_device_next_hook(d, out) || mu_device_next_command(d, out))
         return true;
     if (mu_device_barrier(d))
         return false;

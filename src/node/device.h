@@ -81,6 +81,28 @@ bool mu_device_inline_idle(struct mu_device *d, struct mu_bytes object);
 int mu_device_inline_take(struct mu_device *d, const struct mu_manifest *m,
                           const uint8_t object[MU_SHA256_LEN]);
 
+/* device_mbms.c: keys the way of MBMS, and the commands under them */
+int mu_device_mbms_connected(struct mu_device *d,
+                             const struct mu_connection *conn,
+                             struct mu_bytes server);
+/* An MSK message of a key fetch; its Kb is put into the ring. *fresh: it was
+ * not held. */
+int mu_device_mbms_msk(struct mu_device *d, const struct mu_keyfetch_msk *in,
+                       bool *fresh);
+void mu_device_mbms_drop(struct mu_device *d, uint32_t group);
+/* 0: worth a signature check. MU_ERR_UNKNOWN_KEY: keys are to be asked for. */
+int mu_device_command_worth(struct mu_device *d, const struct mu_manifest *m);
+int mu_device_command_take(struct mu_device *d, const struct mu_manifest *m,
+                           const uint8_t object[MU_SHA256_LEN]);
+bool mu_device_next_command(struct mu_device *d, struct mu_effect *out);
+int mu_device_command_hook(struct mu_device *d, int result);
+void mu_device_mbms_write(const struct mu_device *d, struct mu_writer *w);
+/* MU_ERR_CORRUPT: all keys are to be fetched anew. */
+int mu_device_mbms_read(struct mu_device *d, struct mu_bytes in);
+/* After all records were read: a command that a crash interrupted has
+ * failed. */
+int mu_device_command_resume(struct mu_device *d);
+
 /* device_announce.c: announce packets and objects */
 /* Option 1: the gateway says over the hop which relay manifest is its own. */
 void mu_device_vouched(struct mu_device *d,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inline objects at the device: rekey parts (docs/wire-format.md s.5.5). A part
- * is looked at before it costs a signature check: most are for others. What it
+ * Inline objects at the device: rekey parts (docs/wire-format.md s.5.5), and
+ * commands, which device_mbms.c opens. A part is looked at before it costs a signature check: most are for others. What it
  * brings is durable before the acknowledgement, which proves the key itself.
  */
 #include "node/device.h"
@@ -18,12 +18,14 @@ static int inline_check(const struct mu_device *d, const struct mu_manifest *m,
 {
     int rc;
 
-    if (m->content_kind != MU_CONTENT_REKEY)
-        return MU_ERR_UNSUPPORTED;
     if (!mu_device_in_group(d, m->group))
         return MU_ERR_FORBIDDEN;
     if (m->epoch < d->epoch)
         return MU_ERR_ROLLBACK; /* of a server state that was given up */
+    if (m->content_kind == MU_CONTENT_COMMAND)
+        return m->parts == 1 ? 0 : MU_ERR_MALFORMED;
+    if (m->content_kind != MU_CONTENT_REKEY)
+        return MU_ERR_UNSUPPORTED;
     rc = mu_rekey_info(m->content, info);
     if (rc != 0)
         return rc;
@@ -47,6 +49,8 @@ static int inline_worth(struct mu_device *d, const struct mu_manifest *m)
         return rc;
     if (r != NULL && r->session == m->session)
         return MU_ERR_REPLAY; /* acknowledged: the rest is for others */
+    if (m->content_kind == MU_CONTENT_COMMAND)
+        return mu_device_command_worth(d, m);
     if (mu_keyring_find(&d->keys, &info.kid) != NULL)
         return 0; /* fetched; it is proved all the same */
     active = mu_keyring_active(&d->keys, MU_KEY_KB, m->group);
@@ -143,15 +147,19 @@ int mu_device_inline_take(struct mu_device *d, const struct mu_manifest *m,
     struct mu_rekey_info info;
     int rc = inline_check(d, m, &info);
 
-    if (rc == 0 && mu_keyring_find(&d->keys, &info.kid) == NULL)
-        rc = inline_open(d, m);
-    if (rc == 0)
-        rc = inline_report(d, m, &info.kid, object);
+    if (rc == 0 && m->content_kind == MU_CONTENT_COMMAND) {
+        rc = mu_device_command_take(d, m, object);
+    } else {
+        if (rc == 0 && mu_keyring_find(&d->keys, &info.kid) == NULL)
+            rc = inline_open(d, m);
+        if (rc == 0)
+            rc = inline_report(d, m, &info.kid, object);
+    }
     if (rc == 0)
         mu_backoff_reset(&d->fetch_wait);
-    else if (rc == MU_ERR_UNKNOWN_KEY)
+    else if (rc == MU_ERR_UNKNOWN_KEY || rc == MU_ERR_EXPIRED)
         mu_device_fetch_spread(d);
-    else
+    else if (rc != MU_ERR_BUSY)
         mu_device_ignore(d, object);
     return rc;
 }

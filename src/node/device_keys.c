@@ -90,6 +90,7 @@ static void keys_set_groups(struct mu_device *d, const struct mu_groups *groups)
             continue;
         mu_keyring_drop(&d->keys, MU_KEY_KB, d->groups.number[i]);
         mu_device_member_drop(d, d->groups.number[i]);
+        mu_device_mbms_drop(d, d->groups.number[i]);
     }
     d->groups = *groups;
     d->kann_stale = true;
@@ -106,6 +107,8 @@ static int keys_connected(struct mu_device *d, const struct mu_connect2 *m,
     mu_device_disconnect(d);
     rc = mu_connection_oscore(d->conf.crypto, conn, MU_CONNECT_NODE,
                               &d->oscore);
+    if (rc == 0)
+        rc = mu_device_mbms_connected(d, conn, m->server);
     if (rc != 0)
         return rc;
     d->connected = true;
@@ -232,7 +235,16 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
             mu_device_trace(d, "key-refused", (uint64_t)-rc,
                             m->keys[i].kid.generation);
     }
-    mu_device_trace(d, "keys", m->keys_len, m->groups.len);
+    for (size_t i = 0; i < m->msks_len; i++) {
+        bool new = false;
+        int rc = mu_device_mbms_msk(d, &m->msks[i], &new);
+
+        fresh = fresh || new;
+        if (rc != 0 && rc != MU_ERR_ROLLBACK)
+            mu_device_trace(d, "key-refused", (uint64_t)-rc,
+                            m->msks[i].kid.generation);
+    }
+    mu_device_trace(d, "keys", m->keys_len + m->msks_len, m->groups.len);
     mu_device_keys_arrived(d);
     if (fresh)
         keys_confirm(d);

@@ -17,6 +17,7 @@ static const struct device_record_info {
     const char *key; /* NULL: the name of the object, or with the group */
     bool before_send;
 } device_records[MU_DEVICE_REC_COUNT] = {
+    [MU_DEVICE_REC_MBMS] = {MU_TABLE_NODE, "mbms", true},
     [MU_DEVICE_REC_KEYS] = {MU_TABLE_NODE, "keys", true},
     [MU_DEVICE_REC_MEMBER] = {MU_TABLE_NODE, NULL, true},
     [MU_DEVICE_REC_OBJECT] = {MU_TABLE_NODE, "object", true},
@@ -122,6 +123,9 @@ static struct mu_writer device_record_write(struct mu_device *d,
     struct mu_writer w = mu_writer(d->out, sizeof d->out);
 
     switch (rec) {
+    case MU_DEVICE_REC_MBMS:
+        mu_device_mbms_write(d, &w);
+        break;
     case MU_DEVICE_REC_KEYS:
         record_keys_write(d, &w);
         break;
@@ -175,7 +179,8 @@ bool mu_device_next_store(struct mu_device *d, struct mu_effect *out)
         out->value = mu_written(&w);
     }
     mu_record_taken(&d->records[i], ++d->ticket);
-    d->out_secret = i == MU_DEVICE_REC_KEYS || i == MU_DEVICE_REC_OBJECT;
+    d->out_secret = i == MU_DEVICE_REC_KEYS || i == MU_DEVICE_REC_MBMS ||
+                    i == MU_DEVICE_REC_OBJECT;
     out->kind = MU_DO_STORE;
     out->table = device_records[i].table;
     out->ticket = d->ticket;
@@ -243,6 +248,24 @@ static int device_load_keys(struct mu_device *d)
         mu_keyring_init(&d->keys);
         d->server = (struct mu_signer){.pub_len = 0};
         d->groups.len = 0;
+    }
+    mu_wipe(d->out, sizeof d->out);
+    return 0;
+}
+
+/* Without it no MSK is held, so no key counts as held either: the next fetch
+ * brings both. */
+static int device_load_mbms(struct mu_device *d)
+{
+    struct mu_reader r;
+    int rc = record_read(d, MU_DEVICE_REC_MBMS, d->out, sizeof d->out, &r);
+
+    if (rc != 0)
+        return rc == MU_ERR_NOT_FOUND ? 0 : rc;
+    if (mu_device_mbms_read(d, mu_reader_rest(&r)) != 0) {
+        mu_device_trace(d, "record-damaged", MU_DEVICE_REC_MBMS, 1);
+        mu_keyring_clear(&d->keys);
+        mu_keyring_init(&d->keys);
     }
     mu_wipe(d->out, sizeof d->out);
     return 0;
@@ -370,8 +393,12 @@ int mu_device_load(struct mu_device *d)
         d->reports[i].due_at = MU_TIME_NEVER;
     rc = device_load_keys(d);
     if (rc == 0)
+        rc = device_load_mbms(d);
+    if (rc == 0)
         rc = mu_device_members_load(d);
-    return rc != 0 ? rc : device_load_campaign(d);
+    if (rc == 0)
+        rc = device_load_campaign(d);
+    return rc != 0 ? rc : mu_device_command_resume(d);
 }
 
 int mu_device_seen(const struct mu_device *d, struct mu_bytes name,

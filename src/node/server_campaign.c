@@ -274,6 +274,8 @@ static void campaign_sweep(struct mu_server *s, struct mu_campaign_record *r,
     if (r->what == MU_CAMPAIGN_OBJECT) {
         s->conf.depot->remove(s->conf.depot->ctx, r->id, 0);
         s->conf.depot->remove(s->conf.depot->ctx, r->id, 1);
+    } else if (r->what == MU_CAMPAIGN_COMMAND) {
+        mu_srv_command_sweep(s, r->id);
     }
     r->swept = true;
     mu_campaign_record_write(&w, r);
@@ -356,6 +358,8 @@ static int campaign_prepare(struct mu_server_campaign *c)
 {
     if (mu_srv_campaign_is_key(c))
         return mu_srv_rekey_step(c);
+    if (mu_srv_campaign_is_command(c))
+        return mu_srv_command_step(c);
     return c->rekey_due && c->stage == MU_STAGE_CAST
                ? mu_srv_prepare_again(c)
                : mu_srv_prepare_step(c);
@@ -381,7 +385,7 @@ static void campaign_work(struct mu_server_campaign *c)
     if (c->stage == MU_STAGE_CAST && !c->rekey_due) {
         if (mu_srv_campaign_is_key(c))
             mu_srv_rekey_cast(c);
-        else
+        else if (!mu_srv_campaign_is_command(c))
             mu_srv_cast_work(c);
         return;
     }
@@ -425,6 +429,8 @@ static mu_time campaign_deadline(const struct mu_server_campaign *c)
     case MU_STAGE_CAST:
         if (mu_srv_campaign_is_key(c))
             return s->rekey.c == c ? s->now : end;
+        if (!c->rekey_due && mu_srv_campaign_is_command(c))
+            return end;
         if (!c->rekey_due)
             return mu_time_min(end, mu_srv_cast_deadline(c));
         break;
@@ -651,29 +657,26 @@ static void push_fill(struct mu_campaign_record *r, const uint8_t *campaign,
     mu_copy(r->name, push->name.data, push->name.len);
 }
 
-int mu_server_push(struct mu_server *s, const uint8_t campaign[MU_CAMPAIGN_ID],
-                   const struct mu_push *push)
+static void campaign_number_put(struct mu_server_campaign *c)
 {
-    struct mu_record_key k = mu_record_key_campaign(campaign);
-    struct mu_server_campaign *c;
-    struct mu_group_record g;
-    struct mu_cast_shape shape;
-    struct mu_bytes value;
+    struct mu_record_key k = mu_record_key_campaign(c->rec.id);
     uint8_t room[16];
     struct mu_writer w = mu_writer(room, sizeof room);
-    uint32_t group;
-    uint64_t number;
-    int rc = s->failed != 0 ? s->failed : mu_srv_room(s);
 
-    if (rc == 0)
-        rc = mu_srv_group_find(s, push->group, &group, &g);
-    if (rc == 0)
-        rc = g.members == 0 ? MU_ERR_USAGE : push_check(s, push, &shape);
-    if (rc == 0)
-        rc = push_fits(s, group, push->size);
-    if (rc != 0)
-        return rc;
-    rc = mu_srv_get(s, MU_TABLE_SEEN, &k, &value);
+    (void)mu_srv_campaign_put(c);
+    mu_number_record_write(&w, c->number);
+    (void)mu_srv_put_written(c->server, MU_TABLE_SEEN, &k, &w);
+}
+
+int mu_srv_campaign_new(struct mu_server *s,
+                        const struct mu_campaign_record *r)
+{
+    struct mu_record_key k = mu_record_key_campaign(r->id);
+    struct mu_server_campaign *c;
+    struct mu_bytes value;
+    uint64_t number;
+    int rc = mu_srv_get(s, MU_TABLE_SEEN, &k, &value);
+
     if (rc != MU_ERR_NOT_FOUND)
         return rc == 0 ? MU_ERR_CONFLICT : rc;
     c = slot_take(s);
@@ -684,24 +687,32 @@ int mu_server_push(struct mu_server *s, const uint8_t campaign[MU_CAMPAIGN_ID],
         return rc;
     slot_reset(s, c);
     c->number = number;
-    c->after = mu_record_key_number(group);
-    push_fill(&c->rec, campaign, push, group, g.mode, &shape);
-    (void)mu_srv_campaign_put(c);
-    mu_number_record_write(&w, number);
-    (void)mu_srv_put_written(s, MU_TABLE_SEEN, &k, &w);
-    mu_srv_trace(s, "push", number, push->size);
+    c->after = mu_record_key_number(r->group);
+    c->rec = *r;
+    campaign_number_put(c);
+    mu_srv_trace(s, "push", number, r->size);
     return 0;
 }
 
-static void campaign_number_put(struct mu_server_campaign *c)
+int mu_server_push(struct mu_server *s, const uint8_t campaign[MU_CAMPAIGN_ID],
+                   const struct mu_push *push)
 {
-    struct mu_record_key k = mu_record_key_campaign(c->rec.id);
-    uint8_t room[16];
-    struct mu_writer w = mu_writer(room, sizeof room);
+    struct mu_campaign_record r;
+    struct mu_group_record g;
+    struct mu_cast_shape shape;
+    uint32_t group;
+    int rc = s->failed != 0 ? s->failed : mu_srv_room(s);
 
-    (void)mu_srv_campaign_put(c);
-    mu_number_record_write(&w, c->number);
-    (void)mu_srv_put_written(c->server, MU_TABLE_SEEN, &k, &w);
+    if (rc == 0)
+        rc = mu_srv_group_find(s, push->group, &group, &g);
+    if (rc == 0)
+        rc = g.members == 0 ? MU_ERR_USAGE : push_check(s, push, &shape);
+    if (rc == 0)
+        rc = push_fits(s, group, push->size);
+    if (rc != 0)
+        return rc;
+    push_fill(&r, campaign, push, group, g.mode, &shape);
+    return mu_srv_campaign_new(s, &r);
 }
 
 struct mu_server_campaign *mu_srv_campaign_key(struct mu_server *s,

@@ -236,6 +236,8 @@ static int connect_request(struct mu_server *s, const struct mu_event *ev,
         c->capability = m.capability;
         rc = mu_connection_oscore(s->conf.crypto, &conn, MU_CONNECT_SERVER,
                                   &c->oscore);
+        if (rc == 0)
+            rc = mu_mbms_muk_make(s->conf.crypto, &conn.kmc, &c->muk);
         if (rc != 0)
             connection_drop_of(s, identity, true);
     }
@@ -280,15 +282,22 @@ static void connection_enter(struct mu_server *s,
 /* The answer to what was inside: code and payload. */
 static int inner_answer(struct mu_server *s, struct mu_bytes identity,
                         struct mu_device_record *d,
+                        struct mu_server_connection *c,
                         const struct mu_coap_msg *in, struct mu_writer *body,
                         struct mu_coap_msg *out)
 {
-    int rc = MU_ERR_NOT_FOUND;
+    struct mu_mbms_muk muk = {.key = c->muk, .counter = c->muk_counter};
+    int rc = mu_mbms_muk_names(s->conf.identity, c->id, &muk);
 
-    if (mu_coap_path_is(in->options, "k"))
+    if (rc == 0 && !mu_coap_path_is(in->options, "k"))
+        rc = MU_ERR_NOT_FOUND;
+    else if (rc == 0)
         rc = in->code == MU_COAP_POST
-                 ? mu_srv_fetch_answer(s, identity, d, in->payload, body)
+                 ? mu_srv_fetch_answer(s, identity, d, &muk, in->payload, body)
                  : MU_ERR_UNSUPPORTED;
+    /* It lives as long as the connection does: both in memory alone. */
+    c->muk_counter = muk.counter;
+    mu_wipe(&muk, sizeof muk);
     /* A store that failed says nothing about the request: no answer. */
     if (mu_err_class(rc) == MU_CLASS_FATAL || rc == MU_ERR_IO)
         return rc;
@@ -325,7 +334,7 @@ static int protected_request(struct mu_server *s, const struct mu_event *ev,
         return rc;
     if (c->pending)
         connection_enter(s, c, d);
-    rc = inner_answer(s, identity, d, &plain, &body, &answer);
+    rc = inner_answer(s, identity, d, c, &plain, &body, &answer);
     if (rc == 0)
         rc = mu_oscore_protect_response(&c->oscore, s->conf.crypto, &answer,
                                         false, &req, &w, &out);

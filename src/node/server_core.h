@@ -14,6 +14,7 @@
 
 #include "muster/assert.h"
 #include "muster/coap.h"
+#include "muster/mikey_service.h"
 #include "muster/server_state.h"
 #include "muster/wide_msg.h"
 
@@ -124,6 +125,10 @@ MU_MUST int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
                                struct mu_record_key *key, uint32_t *gateway,
                                uint16_t *first, struct mu_target_record *t);
 MU_MUST int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
+                           struct mu_secret *key);
+/* As it is stored: of a group with mikey the MSK, from which mu_srv_key_get
+ * makes Kb. */
+MU_MUST int mu_srv_key_raw(struct mu_server *s, const struct mu_kid *kid,
                            struct mu_secret *key);
 MU_MUST int mu_srv_key_put(struct mu_server *s, const struct mu_kid *kid,
                            enum mu_key_phase phase,
@@ -295,6 +300,7 @@ void mu_srv_connections_drop(struct mu_server *s, struct mu_bytes identity);
 /* The answer to a key fetch, from server_fetch.c. */
 MU_MUST int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
                                 struct mu_device_record *d,
+                                struct mu_mbms_muk *muk,
                                 struct mu_bytes payload, struct mu_writer *w);
 bool mu_srv_connected(const struct mu_server *s, struct mu_bytes identity);
 
@@ -311,6 +317,18 @@ static inline bool mu_srv_campaign_is_key(const struct mu_server_campaign *c)
 {
     return c->rec.what == MU_CAMPAIGN_KEY;
 }
+static inline bool mu_srv_campaign_is_command(const struct mu_server_campaign *c)
+{
+    return c->rec.what == MU_CAMPAIGN_COMMAND;
+}
+/* Inline objects, and nothing in pages. */
+static inline bool mu_srv_campaign_is_inline(const struct mu_server_campaign *c)
+{
+    return c->rec.what != MU_CAMPAIGN_OBJECT;
+}
+/* A new one, in the slot of a file. */
+MU_MUST int mu_srv_campaign_new(struct mu_server *s,
+                                const struct mu_campaign_record *r);
 /* A slot for a key, with its records put; NULL with *rc. */
 struct mu_server_campaign *mu_srv_campaign_key(struct mu_server *s,
                                                uint32_t group, uint8_t mode,
@@ -346,6 +364,12 @@ void mu_srv_campaign_count(struct mu_campaign_record *r, uint8_t state,
 
 /* Whether the running members of a campaign make its quorum. */
 bool mu_srv_campaign_quorum(const struct mu_campaign_record *r);
+
+/* Stage TARGETS, of any but a key. */
+MU_MUST int mu_srv_targets_step(struct mu_server_campaign *c);
+/* server_command.c */
+MU_MUST int mu_srv_command_step(struct mu_server_campaign *c);
+void mu_srv_command_sweep(struct mu_server *s, const uint8_t *id);
 
 /* One bounded piece of preparing. MU_ERR_BUSY: not now. */
 MU_MUST int mu_srv_prepare_step(struct mu_server_campaign *c);

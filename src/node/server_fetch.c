@@ -15,6 +15,8 @@ struct fetch {
     bool changed; /* its record is to be put */
     struct mu_keyfetch_request req;
     struct mu_keyfetch_response res;
+    struct mu_mbms_muk *muk;
+    uint8_t msks[MU_KEYFETCH_MSKS_MAX][MU_KEYFETCH_MSK_MAX];
 };
 
 static uint64_t fetch_held(const struct mu_keyfetch_request *req,
@@ -87,6 +89,38 @@ static uint64_t fetch_due(const struct mu_group_record *g,
     return 0;
 }
 
+/* An MSK under the MUK of the connection, if there is room for it; the device
+ * asks again after each answer that brought it something. */
+static int fetch_msk(struct fetch *f, const struct mu_kid *kid)
+{
+    const struct mu_crypto *c = f->s->conf.crypto;
+    struct mu_keyfetch_msk *m = &f->res.msks[f->res.msks_len];
+    struct mu_secret key = {.len = 0};
+    struct mu_mbms_msk msk = {.number = 0};
+    struct mu_mikey_session session;
+    struct mu_writer w;
+    int rc;
+
+    if (f->res.msks_len == MU_KEYFETCH_MSKS_MAX)
+        return 1;
+    w = mu_writer(f->msks[f->res.msks_len], MU_KEYFETCH_MSK_MAX);
+    rc = mu_srv_key_raw(f->s, kid, &key);
+    if (rc == 0)
+        rc = mu_mbms_msk_make(c, kid, &key, &msk);
+    if (rc == 0)
+        rc = mu_mbms_msk_create(c, f->muk, &msk, false, &session, &w);
+    if (rc == 0) {
+        mu_mikey_session_clear(&session);
+        *m = (struct mu_keyfetch_msk){
+            *kid, mu_written(&w), mu_srv_key_valid_s(f->s),
+        };
+        f->res.msks_len++;
+    }
+    mu_secret_clear(&key);
+    mu_wipe(&msk, sizeof msk);
+    return rc;
+}
+
 /* Adds what the device lacks of one group. */
 static int fetch_group(struct fetch *f, struct mu_device_group *entry)
 {
@@ -110,10 +144,19 @@ static int fetch_group(struct fetch *f, struct mu_device_group *entry)
         return rc;
     k->kid = mu_srv_kb_kid(entry->number, due);
     k->valid_s = mu_srv_key_valid_s(s);
-    rc = mu_srv_key_get(s, &k->kid, &k->key);
-    if (rc != 0)
-        return rc;
-    f->res.keys_len++;
+    if (g.mikey) {
+        struct mu_kid kid = k->kid;
+
+        *k = (struct mu_keyfetch_key){.valid_s = 0};
+        rc = fetch_msk(f, &kid);
+        if (rc != 0)
+            return rc == 1 ? 0 : rc; /* the next time */
+    } else {
+        rc = mu_srv_key_get(s, &k->kid, &k->key);
+        if (rc != 0)
+            return rc;
+        f->res.keys_len++;
+    }
     if (entry->sent != due) {
         entry->sent = due;
         f->changed = true;
@@ -258,10 +301,10 @@ static int fetch_states(struct fetch *f)
 /* ---- the answer ------------------------------------------------------------- */
 
 int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
-                        struct mu_device_record *d, struct mu_bytes payload,
-                        struct mu_writer *w)
+                        struct mu_device_record *d, struct mu_mbms_muk *muk,
+                        struct mu_bytes payload, struct mu_writer *w)
 {
-    struct fetch f = {.s = s, .identity = identity, .d = d};
+    struct fetch f = {.s = s, .identity = identity, .d = d, .muk = muk};
     int rc = mu_keyfetch_request_consume(payload, &f.req);
 
     for (uint8_t i = 0; rc == 0 && i < d->groups_len; i++)

@@ -86,7 +86,7 @@ int mu_srv_group_retire(struct mu_server *s, uint32_t number,
 
     if (g->generation == 0)
         return 0;
-    rc = mu_srv_key_get(s, &kid, &kb);
+    rc = mu_srv_key_raw(s, &kid, &kb);
     if (rc == 0)
         rc = mu_srv_key_put(s, &kid, MU_PHASE_RETIRED, &kb);
     mu_secret_clear(&kb);
@@ -106,7 +106,7 @@ int mu_srv_group_activate(struct mu_server *s, uint32_t number,
 {
     struct mu_kid kid = mu_srv_kb_kid(number, g->dormant);
     struct mu_secret kb;
-    int rc = mu_srv_key_get(s, &kid, &kb);
+    int rc = mu_srv_key_raw(s, &kid, &kb);
 
     if (rc == 0)
         rc = mu_srv_group_retire(s, number, g);
@@ -132,6 +132,20 @@ int mu_srv_group_activate(struct mu_server *s, uint32_t number,
     return 0;
 }
 
+/* MSK ids have 16 bits for the number: devices tell the last two by it. */
+static bool group_number_taken(uint32_t number,
+                               const struct mu_group_record *g,
+                               uint64_t generation)
+{
+    struct mu_kid kid = mu_srv_kb_kid(number, generation);
+    struct mu_kid active = mu_srv_kb_kid(number, g->generation);
+    struct mu_kid before = mu_srv_kb_kid(number, g->previous);
+    uint16_t msk = mu_mbms_number(&kid);
+
+    return (g->generation != 0 && msk == mu_mbms_number(&active)) ||
+           (g->previous != 0 && msk == mu_mbms_number(&before));
+}
+
 static int group_rotate(struct mu_server *s, uint32_t number,
                         struct mu_group_record *g)
 {
@@ -142,11 +156,14 @@ static int group_rotate(struct mu_server *s, uint32_t number,
     uint8_t fresh[32];
     int rc = mu_srv_generation_take(s, &generation);
 
+    if (rc == 0 && g->mikey && group_number_taken(number, g, generation))
+        rc = MU_ERR_BUSY; /* the next one has another */
     if (rc == 0)
         rc = c->random(c->ctx, fresh, sizeof fresh);
     if (rc != 0)
         return rc;
-    rc = mu_secret_set(&kb, MU_BYTES(fresh));
+    rc = mu_secret_set(&kb, mu_bytes(fresh, g->mikey ? MU_MBMS_KEY_LEN
+                                                     : sizeof fresh));
     mu_wipe(fresh, sizeof fresh);
     if (rc == 0)
         rc = mu_srv_group_retire(s, number, g);
@@ -280,8 +297,11 @@ static int create_check(const struct mu_server *s, struct mu_bytes name,
         return MU_ERR_USAGE;
     if (scheme->kind != MU_SCHEME_UNICAST && s->conf.scheme_mem == 0)
         return MU_ERR_UNSUPPORTED;
+    /* MSKs are told to each device by itself, as in MBMS. */
+    if (scheme->mikey && scheme->kind != MU_SCHEME_UNICAST)
+        return MU_ERR_USAGE;
     /* Gateways with a part in the content have one in its key. */
-    if (scheme->kind != MU_SCHEME_UNICAST && mode != MU_MODE_END_TO_END)
+    if ((scheme->kind != MU_SCHEME_UNICAST || scheme->mikey) && mode != MU_MODE_END_TO_END)
         return MU_ERR_USAGE;
     return mu_srv_room(s);
 }
@@ -301,7 +321,8 @@ int mu_server_group_create_as(struct mu_server *s, struct mu_bytes name,
 {
     struct mu_group_record g = {.mode = mode,
                                 .name_len = (uint8_t)name.len,
-                                .scheme = scheme->kind};
+                                .scheme = scheme->kind,
+                                .mikey = scheme->mikey};
     const struct mu_scheme_record sc = {
         .wish = *scheme, .op_first = 1, .op_next = 1};
     struct mu_record_key k;
@@ -320,6 +341,8 @@ int mu_server_group_create_as(struct mu_server *s, struct mu_bytes name,
         return rc;
     if (last >= UINT32_MAX - 1)
         return MU_ERR_EXHAUSTED;
+    if (scheme->mikey && last >= MU_MBMS_GROUP_MAX)
+        return MU_ERR_FULL;
     *number = (uint32_t)last + 1;
     mu_copy(g.name, name.data, name.len);
     mu_srv_group_put(s, *number, &g);

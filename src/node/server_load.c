@@ -253,7 +253,7 @@ int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
 
 /* ---- keys ----------------------------------------------------------------- */
 
-int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
+int mu_srv_key_raw(struct mu_server *s, const struct mu_kid *kid,
                    struct mu_secret *key)
 {
     struct mu_record_key k = mu_record_key_kid(kid);
@@ -267,6 +267,20 @@ int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
     if (rc == 0)
         rc = mu_seal_consume(s->conf.crypto, s->conf.master, MU_TABLE_KEY,
                              mu_record_key_view(&k), &r.key, key);
+    return rc;
+}
+
+int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
+                   struct mu_secret *key)
+{
+    struct mu_secret msk;
+    int rc = mu_srv_key_raw(s, kid, key);
+
+    if (rc != 0 || kid->kind != MU_KEY_KB || key->len != MU_MBMS_KEY_LEN)
+        return rc;
+    msk = *key;
+    rc = mu_mbms_kb(s->conf.crypto, kid, &msk, key);
+    mu_secret_clear(&msk);
     return rc;
 }
 

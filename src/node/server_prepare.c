@@ -72,7 +72,7 @@ static int target_obstacle(const struct mu_server *s,
 {
     struct mu_cast_shape least = shape_least(&r->shape);
 
-    if (!d->capable)
+    if (!d->capable || r->what != MU_CAMPAIGN_OBJECT)
         return 0; /* it never connected: it will say so itself */
     if (d->capability.object_max < r->size ||
         d->capability.page_memory < mu_device_shape_memory(&least))
@@ -171,7 +171,7 @@ static int shape_cut(struct mu_server_campaign *c)
     return mu_cast_page_first(shape, c->rec.size, &(struct mu_cast_page){0});
 }
 
-static int targets_step(struct mu_server_campaign *c)
+int mu_srv_targets_step(struct mu_server_campaign *c)
 {
     struct mu_server *s = c->server;
     struct mu_bytes identity;
@@ -194,6 +194,11 @@ static int targets_step(struct mu_server_campaign *c)
     if (!c->listed || !mu_srv_taken(s))
         return 0;
     rc = mu_srv_targets_count(c);
+    if (rc == 0 && mu_srv_campaign_is_inline(c)) {
+        c->rec.cut = true;
+        c->stage = MU_STAGE_SIGN;
+        return 0;
+    }
     if (rc == 0)
         rc = shape_cut(c);
     if (rc != 0)
@@ -490,7 +495,7 @@ int mu_srv_prepare_step(struct mu_server_campaign *c)
     case MU_STAGE_RESUME:
         return resume_step(c);
     case MU_STAGE_TARGETS:
-        return targets_step(c);
+        return mu_srv_targets_step(c);
     case MU_STAGE_DIGEST:
         return digest_step(c);
     case MU_STAGE_PAGES:

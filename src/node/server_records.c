@@ -206,6 +206,16 @@ struct mu_record_key mu_record_key_scheme(uint32_t group)
     return record_key(&k, &w);
 }
 
+struct mu_record_key mu_record_key_mtk(uint32_t group)
+{
+    struct mu_record_key k;
+    struct mu_writer w = mu_writer(k.bytes, sizeof k.bytes);
+
+    mu_write_u32(&w, group);
+    mu_write_u8(&w, 'm');
+    return record_key(&k, &w);
+}
+
 struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op)
 {
     struct mu_record_key k;
@@ -563,6 +573,7 @@ void mu_group_record_write(struct mu_writer *w, const struct mu_group_record *g)
     mu_write_u8(w, g->scheme);
     mu_write_u8(w, g->cut);
     mu_write_u64(w, g->dormant);
+    mu_write_u8(w, g->mikey);
 }
 
 int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
@@ -580,10 +591,43 @@ int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
     g->scheme = small_read(&r, MU_SCHEME_COUNT);
     g->cut = small_read(&r, 2) != 0;
     g->dormant = mu_read_u64(&r);
+    g->mikey = small_read(&r, 2) != 0;
     return record_end(&r);
 }
 
 /* ---- schemes --------------------------------------------------------------- */
+
+void mu_mtk_record_write(struct mu_writer *w, const struct mu_mtk_record *r)
+{
+    mu_write_u8(w, RECORD_VERSION);
+    mu_write_u64(w, r->generation);
+    mu_write_u32(w, r->next);
+    mu_write_u32(w, r->counter);
+    mu_write_u16(w, r->id);
+    mu_write_u32(w, r->seq);
+    sealed_write(w, &r->key);
+    mu_write_u8(w, r->message_len);
+    mu_write_bytes(w, mu_bytes(r->message, r->message_len));
+}
+
+int mu_mtk_record_read(struct mu_bytes in, struct mu_mtk_record *r)
+{
+    struct mu_reader rd = record_begin(in);
+
+    *r = (struct mu_mtk_record){0};
+    r->generation = mu_read_u64(&rd);
+    r->next = mu_read_u32(&rd);
+    r->counter = mu_read_u32(&rd);
+    r->id = mu_read_u16(&rd);
+    r->seq = mu_read_u32(&rd);
+    sealed_read(&rd, &r->key);
+    r->message_len = mu_read_u8(&rd);
+    if (r->message_len > MU_MTK_MESSAGE_MAX)
+        mu_reader_fail(&rd);
+    else
+        mu_read_copy(&rd, r->message, r->message_len);
+    return record_end(&rd);
+}
 
 static void wish_write(struct mu_writer *w, const struct mu_group_scheme *g)
 {

@@ -25,7 +25,7 @@ static bool report_of_gateway(const struct mu_server_campaign *c,
 static bool camp_listed(const struct mu_server_campaign *c, uint32_t gateway,
                         enum mu_wide_command *command)
 {
-    bool announced = mu_srv_campaign_is_key(c)
+    bool announced = mu_srv_campaign_is_inline(c)
                          ? c->rec.cut && c->rec.parts != 0
                          : c->rec.announce_len != 0;
 
@@ -241,7 +241,7 @@ int mu_srv_camp_m_request(struct mu_server *s, const struct mu_event *ev)
         return MU_ERR_NOT_FOUND;
     if (c->rec.phase == MU_CAMPAIGN_PREPARING)
         return MU_ERR_BUSY; /* what there is has just been superseded */
-    if (mu_srv_campaign_is_key(c))
+    if (mu_srv_campaign_is_inline(c))
         rc = part_answer(c, ev->link, part, &w);
     else
         rc = part == 0 ? campaign_answer(c, ev->link, &w) : MU_ERR_NOT_FOUND;

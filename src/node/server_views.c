@@ -36,7 +36,7 @@ static int campaign_view(struct mu_server *s, uint64_t number,
         .quorum_permille = r->quorum_permille,
         .deadline_s = r->deadline_s,
         .elapsed_s = r->elapsed_s,
-        .pages = r->what == MU_CAMPAIGN_KEY
+        .pages = r->what != MU_CAMPAIGN_OBJECT
                      ? 0
                      : mu_cast_pages(&r->shape, r->size),
         .shape = r->shape,
@@ -65,7 +65,7 @@ static int slot_view(const struct mu_server_campaign *c,
         (c->stage == MU_STAGE_RESUME && !c->rec.cut))
         out->members = out->received = out->verified = out->installed =
             out->running = out->failed = out->revoked = 0;
-    if (!mu_srv_campaign_is_key(c))
+    if (!mu_srv_campaign_is_inline(c))
         out->page = c->stored_page;
     if (c->sending) {
         out->page = mu_cast_sender_page(&c->sender);
@@ -302,6 +302,7 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
     out->generation = g.generation;
     out->members = g.members;
     out->dormant = g.dormant;
+    out->mikey = g.mikey;
     out->scheme = MU_SCHEME_UNICAST;
     if (g.generation != 0)
         out->current =
