@@ -166,6 +166,7 @@ struct mu_device_mtk {
 struct mu_device_command {
     bool on;
     bool flying; /* the hook runs */
+    bool over;   /* it has run: done with, once that is durable */
     uint8_t campaign[MU_CAMPAIGN_ID];
     uint8_t object[MU_OBJECT_ID_LEN];
     uint8_t session;

@@ -156,6 +156,7 @@ int mu_device_step(struct mu_device *d, const struct mu_event *ev)
         d->now = ev->now;
     mu_device_area_expire(d);
     rc = device_event(d, ev);
+    mu_device_command_run(d);
     run = mu_device_announce_run(d);
     if (rc == 0)
         rc = run;

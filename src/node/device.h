@@ -94,6 +94,8 @@ void mu_device_mbms_drop(struct mu_device *d, uint32_t group);
 int mu_device_command_worth(struct mu_device *d, const struct mu_manifest *m);
 int mu_device_command_take(struct mu_device *d, const struct mu_manifest *m,
                            const uint8_t object[MU_SHA256_LEN]);
+/* What goes on by itself. */
+void mu_device_command_run(struct mu_device *d);
 bool mu_device_next_command(struct mu_device *d, struct mu_effect *out);
 int mu_device_command_hook(struct mu_device *d, int result);
 void mu_device_mbms_write(const struct mu_device *d, struct mu_writer *w);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Inline objects at the device: rekey parts (docs/wire-format.md s.5.5), and
- * commands, which device_mbms.c opens. A part is looked at before it costs a signature check: most are for others. What it
- * brings is durable before the acknowledgement, which proves the key itself.
+ * commands, which device_mbms.c opens. A part is looked at before it costs a
+ * signature check: most are for others. What it brings is durable before the
+ * acknowledgement, which proves the key itself.
  */
 #include "node/device.h"
 

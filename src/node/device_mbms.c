@@ -184,7 +184,6 @@ static struct mu_device_report *command_report(struct mu_device *d)
 
 static int command_state(struct mu_device *d, uint8_t state, int reason)
 {
-    mu_device_dirty(d, MU_DEVICE_REC_MBMS);
     return mu_device_report_state(d, command_report(d), state, reason,
                                   d->command.digest);
 }
@@ -216,6 +215,7 @@ int mu_device_command_take(struct mu_device *d, const struct mu_manifest *m,
     if (rc != 0)
         return rc;
     d->command.on = true;
+    mu_device_dirty(d, MU_DEVICE_REC_MBMS);
     d->command.session = m->session;
     mu_copy(d->command.campaign, m->campaign, MU_CAMPAIGN_ID);
     mu_copy(d->command.object, object, MU_OBJECT_ID_LEN);
@@ -226,7 +226,7 @@ bool mu_device_next_command(struct mu_device *d, struct mu_effect *out)
 {
     struct mu_device_command *c = &d->command;
 
-    if (!c->on || c->flying ||
+    if (!c->on || c->flying || c->over ||
         !mu_record_durable(&d->records[MU_DEVICE_REC_MBMS]) ||
         !mu_record_durable(&d->records[MU_DEVICE_REC_CAMPAIGN]))
         return false;
@@ -239,13 +239,26 @@ bool mu_device_next_command(struct mu_device *d, struct mu_effect *out)
     return true;
 }
 
+/* Its record stays until the report of it is durable: a power cut in between
+ * leaves one of them to say what became of it. */
 static int command_over(struct mu_device *d, uint8_t state, int reason)
 {
     int rc = command_state(d, state, reason);
 
-    if (rc == 0)
-        mu_wipe(&d->command, sizeof d->command);
+    if (rc == 0) {
+        d->command.flying = false;
+        d->command.over = true;
+    }
     return rc;
+}
+
+void mu_device_command_run(struct mu_device *d)
+{
+    if (!d->command.over ||
+        !mu_record_durable(&d->records[MU_DEVICE_REC_CAMPAIGN]))
+        return;
+    mu_wipe(&d->command, sizeof d->command);
+    mu_device_dirty(d, MU_DEVICE_REC_MBMS);
 }
 
 int mu_device_command_hook(struct mu_device *d, int result)
@@ -332,7 +345,15 @@ int mu_device_mbms_read(struct mu_device *d, struct mu_bytes in)
 
 int mu_device_command_resume(struct mu_device *d)
 {
-    return d->command.on ? command_over(d, TAKEN | MU_STATE_FAILED,
-                                        MU_ERR_HOOK)
-                         : 0;
+    const struct mu_device_report *r =
+        mu_device_report_of(d, d->command.campaign);
+
+    if (!d->command.on)
+        return 0;
+    if (r != NULL && (r->state & (MU_STATE_RUNNING | MU_STATE_FAILED)) != 0) {
+        d->command.over = true; /* that was all it lacked */
+        mu_device_command_run(d);
+        return 0;
+    }
+    return command_over(d, TAKEN | MU_STATE_FAILED, MU_ERR_HOOK);
 }

@@ -17,7 +17,7 @@
 
 #include <cmocka.h>
 
-#include "muster/mikey_mbms.h"
+#include "muster/mikey_service.h"
 #include "tests/mikey/lab.h"
 
 #define LINKTYPE_RAW 101
@@ -595,6 +595,35 @@ static void add_mbms(void)
     send_message("MTK", "", mu_written(&w));
 }
 
+/* As server and devices make them: names, ids, RAND and CSB of the programs. */
+static void add_service(void)
+{
+    static const uint8_t connection[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+    const struct mu_kid kid = {MU_KEY_KB, 7, 0x0000000300000005u};
+    struct mu_mbms_muk muk = {.counter = 0};
+    struct mu_mbms_mtk mtk = {.salt_len = 0};
+    struct mu_mbms_msk msk;
+    struct mu_mikey_session s;
+    struct mu_secret kmc, key;
+    uint8_t buf[512];
+    struct mu_writer w = mu_writer(buf, sizeof buf);
+
+    assert_int_equal(
+        mu_secret_set(&kmc, mu_bytes_str("0123456789abcdef0123456789abcdef")),
+        0);
+    assert_int_equal(mu_secret_set(&key, mu_bytes_str("fedcba9876543210")), 0);
+    assert_int_equal(mu_mbms_muk_make(crypto, &kmc, &muk.key), 0);
+    assert_int_equal(mu_mbms_muk_names(mu_bytes_str("muster.example"),
+                                       connection, &muk), 0);
+    assert_int_equal(mu_mbms_msk_make(crypto, &kid, &key, &msk), 0);
+    assert_int_equal(mu_mbms_msk_create(crypto, &muk, &msk, false, &s, &w), 0);
+    send_message("MSK", "of a group", mu_written(&w));
+    mtk.key = key;
+    w = mu_writer(buf, sizeof buf);
+    assert_int_equal(mu_mbms_mtk_create(crypto, &msk, &mtk, &w), 0);
+    send_message("MTK", "of a group", mu_written(&w));
+}
+
 static void fields(void **state)
 {
     char folder[] = "/tmp/muster-mikey-XXXXXX";
@@ -611,6 +640,7 @@ static void fields(void **state)
     add_plain_keys();
     add_others();
     add_mbms();
+    add_service();
     assert_non_null(mkdtemp(folder));
     snprintf(path, sizeof path, "%s/m.pcap", folder);
     write_capture(path);
