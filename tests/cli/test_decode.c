@@ -389,6 +389,46 @@ static void test_refused(void **state)
     assert_non_null(strstr(said.err, "cannot be read"));
 }
 
+#define NESTED 15000
+
+/* A relay manifest in a relay manifest, thousands deep: no more stack than one. */
+static void test_nested(void **state)
+{
+    struct lab *lab = *state;
+    static uint8_t bytes[NESTED * 80];
+    static const uint8_t mac[32];
+    static const struct mu_kid kg = {MU_KEY_KG, 1, 1};
+    struct mu_writer all = mu_writer(bytes, sizeof bytes);
+    size_t len[NESTED + 1] = {1}; /* the innermost: an empty map */
+
+    for (unsigned i = 1; i <= NESTED; i++) {
+        size_t head = len[i - 1] < 24 ? 1 : len[i - 1] < 256 ? 2
+                      : len[i - 1] < 65536 ? 3 : 5;
+        size_t payload = 2 + head + len[i - 1];
+
+        head = payload < 24 ? 1 : payload < 256 ? 2 : payload < 65536 ? 3 : 5;
+        len[i] = 2 + 4 + 3 + MU_KID_LEN + head + payload + 2 + sizeof mac;
+    }
+    for (unsigned i = NESTED; i > 0; i--) {
+        size_t inner = len[i - 1];
+        size_t head = inner < 24 ? 1 : inner < 256 ? 2 : inner < 65536 ? 3 : 5;
+
+        mu_write_bytes(&all, mu_bytes("\xd1\x84\x43\xa1\x01\x05\xa1\x04\x4d",
+                                      9));
+        mu_kid_write(&all, &kg);
+        mu_cbor_put_bstr_head(&all, 2 + head + inner);
+        mu_write_bytes(&all, mu_bytes("\xa1\x01", 2));
+        mu_cbor_put_bstr_head(&all, inner);
+    }
+    mu_write_u8(&all, 0xa0);
+    for (unsigned i = 0; i < NESTED; i++)
+        mu_cbor_put_bstr(&all, MU_BYTES(mac));
+    assert_int_equal(mu_writer_end(&all), 0);
+    assert_int_equal(all.len, len[NESTED]);
+    assert_int_equal(decode(lab, mu_written(&all), NULL, false), 0);
+    assert_non_null(strstr(said.out, "relay manifest"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -396,7 +436,7 @@ int main(void)
         REAL_TEST(test_rekey),         REAL_TEST(test_source),
         REAL_TEST(test_objects),       REAL_TEST(test_area_payloads),
         REAL_TEST(test_wide_payloads), REAL_TEST(test_coap),
-        REAL_TEST(test_refused),
+        REAL_TEST(test_refused),       REAL_TEST(test_nested),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
