@@ -128,6 +128,7 @@ int mu_srv_group_activate(struct mu_server *s, uint32_t number,
     g->used = false;
     mu_srv_group_put(s, number, g);
     mu_srv_campaigns_follow(s, number, g->generation);
+    mu_srv_groups_mark(s, false); /* what waited for it */
     mu_srv_trace(s, "key-active", number, g->generation);
     return 0;
 }

@@ -144,7 +144,7 @@ static void test_dormant_deadline(void **state)
 static void test_quorum(void **state)
 {
     (void)state;
-    struct band *b = band_open(8);
+    struct band *b = band_open(9);
     struct mu_group_scheme scheme = band_scheme("sd");
     struct mu_push push = rig_push("all", 3000);
     static uint8_t plain[3000];
@@ -167,10 +167,16 @@ static void test_quorum(void **state)
         soul_fetch(b, &b->souls[i]); /* and says that it has it */
     rig_run(&b->rig, MU_SECONDS(2));
     assert_true(band_view(b).dormant == dormant);
-    soul_fetch(b, &b->souls[3]);
+    /* Who comes meanwhile waits for that, and no longer. */
+    assert_int_equal(band_join(b, 8), 0);
     rig_run(&b->rig, MU_SECONDS(2));
+    assert_true(band_view(b).dormant == dormant);
+    soul_fetch(b, &b->souls[3]);
+    rig_run(&b->rig, MU_MS(20));
     assert_true(band_view(b).dormant == 0);
     assert_true(band_view(b).generation == dormant);
+    rig_run(&b->rig, MU_SECONDS(2));
+    assert_true(band_view(b).generation > dormant);
     band_rekey(b);
     band_check(b);
     band_close(b);
