@@ -351,7 +351,10 @@ static void group_print(const json_t *row)
     }
     printf("%-24s %8lld %8lld %-12s %-8s %lld.%lld", cli_text(row, "name"),
            cli_number(row, "members"), cli_number(row, "current"),
-           cli_text(row, "mode"), cli_text(row, "scheme"),
+           cli_text(row, "mode"),
+           json_is_true(json_object_get(row, "mikey")) ? "mbms"
+                                                       : cli_text(row,
+                                                                  "scheme"),
            cli_number(row, "generation") >> 32,
            cli_number(row, "generation") & 0xffffffff);
     if (cli_number(row, "dormant") != 0)

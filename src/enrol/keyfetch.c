@@ -326,8 +326,10 @@ int mu_keyfetch_response_consume(struct mu_bytes in,
         }
     }
     rc = mu_reader_end(&r);
-    if (rc == 0 && (there != 0x0e || !response_valid(m)))
-        rc = MU_ERR_MALFORMED;
+    if (rc == 0 && (there != 0x0e || in.len > MU_KEYFETCH_RESPONSE_MAX ||
+                    !response_valid(m) ||
+                    m->piece.len > mu_keyfetch_piece_room(m)))
+        rc = MU_ERR_MALFORMED; /* nor does anybody send so much */
     if (rc != 0)
         mu_keyfetch_response_clear(m);
     return rc;

@@ -7,6 +7,9 @@
 #include "muster/keyfetch.h"
 #include "node/server_core.h"
 
+/* What an MSK takes of an answer, and the keys of all other groups. */
+#define MSK_ROOM (MU_KEYFETCH_MSK_MAX + 32u + MU_DEVICE_GROUPS_MAX * 60u)
+
 /* One request. */
 struct fetch {
     struct mu_server *s;
@@ -101,7 +104,8 @@ static int fetch_msk(struct fetch *f, const struct mu_kid *kid)
     struct mu_writer w;
     int rc;
 
-    if (f->res.msks_len == MU_KEYFETCH_MSKS_MAX)
+    if (f->res.msks_len == MU_KEYFETCH_MSKS_MAX ||
+        mu_keyfetch_piece_room(&f->res) < MSK_ROOM)
         return 1;
     w = mu_writer(f->msks[f->res.msks_len], MU_KEYFETCH_MSK_MAX);
     rc = mu_srv_key_raw(f->s, kid, &key);
