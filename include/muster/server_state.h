@@ -98,6 +98,7 @@ struct mu_server_campaign {
     mu_time cast_at;     /* CAST since */
     mu_time base;        /* elapsed_s of rec is counted up to here */
     uint32_t stored_page, stored_elapsed; /* of the progress record */
+    struct mu_cast_counts wide; /* of the senders before this one */
 
     struct mu_record_key after; /* TARGETS: last member looked at */
     bool listed;         /* TARGETS: all members were looked at */

@@ -140,6 +140,7 @@ static void slot_reset(struct mu_server *s, struct mu_server_campaign *c)
     c->retry_at = 0;
     c->base = MU_TIME_NEVER; /* it begins with the next step */
     c->stored_page = c->stored_elapsed = 0;
+    c->wide = (struct mu_cast_counts){0};
     c->fetched_at = MU_TIME_NEVER;
     mu_secret_clear(&c->cek);
     mu_zero(c->gateways, s->conf.gateways_max / 8u + 1);
@@ -223,6 +224,7 @@ static void campaign_end(struct mu_server_campaign *c,
     if (!mu_srv_campaign_is_key(c)) {
         mu_srv_key_drop(s, &cek);
         mu_srv_delete(s, MU_TABLE_SEEN, &k);
+        mu_srv_cast_counts_put(c);
     }
     c->ticket = mu_srv_campaign_put(c);
     mu_srv_campaign_changed(c);
@@ -478,6 +480,7 @@ static int campaign_resume(struct mu_server_campaign *c)
         c->cast_at = s->now;
         return c->stage == MU_STAGE_CAST ? mu_srv_targets_count(c) : 0;
     }
+    mu_srv_cast_counts_get(s, c->rec.id, &c->wide);
     if (c->rec.phase == MU_CAMPAIGN_CANCELLED) {
         c->stage = MU_STAGE_LISTED;
     } else if (mu_srv_get(s, MU_TABLE_SEEN, &k, &value) == 0 &&

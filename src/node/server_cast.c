@@ -61,6 +61,10 @@ void mu_srv_cast_begin(struct mu_server_campaign *c)
 
 void mu_srv_cast_end(struct mu_server_campaign *c)
 {
+    struct mu_cast_counts sum;
+
+    mu_srv_cast_counts(c, &sum);
+    c->wide = sum;
     c->sending = false;
     mu_secret_clear(&c->sender.kctl);
 }
@@ -142,6 +146,72 @@ static mu_time cast_start_at(const struct mu_server_campaign *c)
     return at + RESTART_WAIT;
 }
 
+/* ---- counts ---------------------------------------------------------------- */
+
+void mu_srv_cast_counts(const struct mu_server_campaign *c,
+                        struct mu_cast_counts *out)
+{
+    const struct mu_cast_counts *now;
+
+    *out = c->wide;
+    if (!c->sending)
+        return;
+    now = mu_cast_sender_counts(&c->sender);
+    out->data += now->data;
+    out->parity += now->parity;
+    out->repair += now->repair;
+    out->control += now->control;
+    out->bytes += now->bytes;
+    out->feedback += now->feedback;
+    out->rejected += now->rejected;
+}
+
+/* The tally of gateway 0, which there is not: that of the server itself. */
+void mu_srv_cast_counts_put(struct mu_server_campaign *c)
+{
+    struct mu_record_key k = mu_record_key_tally(c->rec.id, 0);
+    struct mu_cast_counts sum;
+    struct mu_wide_tally t;
+    uint8_t room[64];
+    struct mu_writer w = mu_writer(room, sizeof room);
+
+    mu_srv_cast_counts(c, &sum);
+    t = (struct mu_wide_tally){
+        .data = sum.data,
+        .parity = sum.parity,
+        .repair = sum.repair,
+        .control = sum.control,
+        .bytes = sum.bytes,
+        .feedback = sum.feedback,
+        .rejected = sum.rejected,
+        .page = c->stored_page,
+    };
+    mu_tally_record_write(&w, &t);
+    (void)mu_srv_put_lazy(c->server, MU_TABLE_SEEN, &k, &w);
+}
+
+void mu_srv_cast_counts_get(struct mu_server *s,
+                            const uint8_t campaign[MU_CAMPAIGN_ID],
+                            struct mu_cast_counts *out)
+{
+    struct mu_record_key k = mu_record_key_tally(campaign, 0);
+    struct mu_wide_tally t;
+    struct mu_bytes value;
+
+    *out = (struct mu_cast_counts){0};
+    if (mu_srv_get(s, MU_TABLE_SEEN, &k, &value) == 0 &&
+        mu_tally_record_read(value, &t) == 0)
+        *out = (struct mu_cast_counts){
+            .data = t.data,
+            .parity = t.parity,
+            .repair = t.repair,
+            .control = t.control,
+            .bytes = t.bytes,
+            .feedback = t.feedback,
+            .rejected = t.rejected,
+        };
+}
+
 /* ---- at work --------------------------------------------------------------- */
 
 static bool cast_anybody(const struct mu_server_campaign *c)
@@ -181,6 +251,7 @@ static void cast_progress(struct mu_server_campaign *c)
     c->stored_elapsed = elapsed;
     mu_progress_record_write(&w, &p);
     (void)mu_srv_put_lazy(s, MU_TABLE_SEEN, &k, &w);
+    mu_srv_cast_counts_put(c);
 }
 
 void mu_srv_cast_work(struct mu_server_campaign *c)

@@ -383,6 +383,14 @@ struct mu_kid mu_srv_cek_kid(const struct mu_server_campaign *c);
 
 void mu_srv_cast_begin(struct mu_server_campaign *c);
 void mu_srv_cast_end(struct mu_server_campaign *c);
+/* What was put on the wide area so far, over editions and restarts. */
+void mu_srv_cast_counts(const struct mu_server_campaign *c,
+                        struct mu_cast_counts *out);
+void mu_srv_cast_counts_put(struct mu_server_campaign *c);
+/* As it was stored last; zero when it never was. */
+void mu_srv_cast_counts_get(struct mu_server *s,
+                            const uint8_t campaign[MU_CAMPAIGN_ID],
+                            struct mu_cast_counts *out);
 void mu_srv_cast_work(struct mu_server_campaign *c);
 void mu_srv_cast_control(struct mu_server *s); /* Kw changed */
 void mu_srv_cast_packet(struct mu_server *s, const struct mu_event *ev);

@@ -67,10 +67,9 @@ static int slot_view(const struct mu_server_campaign *c,
             out->running = out->failed = out->revoked = 0;
     if (!mu_srv_campaign_is_inline(c))
         out->page = c->stored_page;
-    if (c->sending) {
+    if (c->sending)
         out->page = mu_cast_sender_page(&c->sender);
-        out->wide = *mu_cast_sender_counts(&c->sender);
-    }
+    mu_srv_cast_counts(c, &out->wide);
     return rc;
 }
 
@@ -87,7 +86,11 @@ static int number_view(struct mu_server *s, uint64_t number,
     rc = mu_srv_get(s, MU_TABLE_CAMPAIGN, &k, &value);
     if (rc == 0)
         rc = mu_campaign_record_read(value, &s->loading);
-    return rc == 0 ? campaign_view(s, number, &s->loading, out) : rc;
+    if (rc == 0)
+        rc = campaign_view(s, number, &s->loading, out);
+    if (rc == 0)
+        mu_srv_cast_counts_get(s, out->campaign, &out->wide);
+    return rc;
 }
 
 int mu_server_campaign_next(struct mu_server *s, uint64_t after,
