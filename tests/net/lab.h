@@ -15,7 +15,7 @@
 
 #define LAB_PROGS_MAX 16
 #define LAB_ARGS_MAX 64
-#define LAB_PATIENCE_MS 30000
+#define LAB_PATIENCE_MS 90000
 
 struct lab_prog {
     const char *name;

@@ -13,7 +13,7 @@
 #include "net/log.h"
 
 #define EVENTS_MAX 64
-#define PATIENCE_MS 8000
+#define PATIENCE_MS 30000
 
 struct seen {
     enum mu_event_kind kind;

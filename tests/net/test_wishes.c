@@ -84,7 +84,7 @@ static void test_revoked_in_the_middle(void **state)
     lab_keys(lab, 3);
     lab_serve(lab, NULL);
     lab_register(lab);
-    lab_gateway(lab, (const char *const[]){ "--rate", "150000", NULL });
+    lab_gateway(lab, (const char *const[]){ "--rate", "60000", NULL });
     lab_devices(lab, 3, NULL);
     connected(lab, 3);
     lab_file(file, 300000, 3);

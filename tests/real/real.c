@@ -227,16 +227,24 @@ int real_answer(int fd, char text[4096])
     return status;
 }
 
-unsigned real_files(const char *path)
+unsigned real_files(const char *path, size_t *bytes)
 {
     struct dirent *e;
+    struct stat st;
     DIR *d = opendir(path);
     unsigned n = 0;
+    size_t sum = 0;
 
     assert_non_null(d);
-    while ((e = readdir(d)) != NULL)
-        n += e->d_name[0] != '.';
+    while ((e = readdir(d)) != NULL) {
+        if (e->d_name[0] == '.' || fstatat(dirfd(d), e->d_name, &st, 0) != 0)
+            continue;
+        n++;
+        sum += (size_t)st.st_size;
+    }
     closedir(d);
+    if (bytes != NULL)
+        *bytes = sum;
     return n;
 }
 

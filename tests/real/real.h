@@ -42,8 +42,8 @@ int real_ask(struct lab *lab, struct real_said *said, ...);
 int real_call(struct lab *lab, const char *what, const char *length);
 /* The status of the answer, and its text; closes. */
 int real_answer(int fd, char text[4096]);
-/* Files in a directory. */
-unsigned real_files(const char *path);
+/* Files in a directory, and bytes in all of them (NULL: not wanted). */
+unsigned real_files(const char *path, size_t *bytes);
 
 /* The whole file with a zero at its end, to be freed; NULL: not there. */
 char *real_read(const char *path, size_t *len);

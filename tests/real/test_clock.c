@@ -63,6 +63,22 @@ static void unmoved(struct lab_prog *p, unsigned links)
     assert_int_equal(ups, links);
 }
 
+/* Links that bear a busy machine: that one is lost shall mean the clock. */
+static const char *const calm[] = {
+    "--keepalive-ms", "15000", "--idle-ms", "60000", "--handshake-ms", "30000",
+    "--answer-ms", "30000", "--ack-timeout-ms", "2000", NULL,
+};
+
+static void calm_rest(struct lab *lab)
+{
+    const char *slow[16] = { "--rate", REAL_SLOW };
+
+    for (size_t i = 0; calm[i] != NULL; i++)
+        slow[i + 2] = calm[i];
+    lab_gateway(lab, slow);
+    lab_devices(lab, 2, calm);
+}
+
 static void test_a_year_both_ways(void **state)
 {
     struct lab *lab = *state;
@@ -71,9 +87,13 @@ static void test_a_year_both_ways(void **state)
     json_t *r;
     char id[32];
 
-    real_fleet(lab, 2);
+    lab_keys(lab, 2);
+    lab_serve(lab, calm);
+    lab_register(lab);
+    calm_rest(lab);
+    real_connected(lab, 2);
     lab_file(file, REAL_BYTES, 1);
-    real_push(lab, id, file, "--deadline", "60s", NULL);
+    real_push(lab, id, file, "--deadline", "600s", NULL);
     real_page(lab, "dev-1", 1);
     *shift = YEAR;
     real_page(lab, "dev-1", 3);
@@ -86,16 +106,15 @@ static void test_a_year_both_ways(void **state)
     logged_year(lab, "serve", -YEAR);
     lab_got(lab, 2, file);
     r = real_report(lab, id);
-    assert_true(real_number(r, "elapsed_s") < 60);
+    assert_true(real_number(r, "elapsed_s") < 600);
     json_decref(r);
     /* Nor does a start in another year. */
     *shift = 2 * YEAR;
     unmoved(lab->dev, 2);
     unmoved(lab->gw, 3);
     unmoved(lab->serve, 1);
-    lab_serve(lab, NULL);
-    lab_gateway(lab, NULL);
-    lab_devices(lab, 2, NULL);
+    lab_serve(lab, calm);
+    calm_rest(lab);
     lab_file(file, 3000, 2);
     real_push(lab, id, file, NULL);
     *shift = 0;

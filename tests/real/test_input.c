@@ -69,7 +69,7 @@ static void test_api_refuses(void **state)
     api_refuses(lab, "POST /v1/campaigns?group=nobody", "5", 400,
                 "group 'nobody' is empty");
     assert_int_equal(lab_verb(lab, NULL, "report", NULL), 1);
-    assert_int_equal(real_files(lab_path(lab, "server/objects")), 0);
+    assert_int_equal(real_files(lab_path(lab, "server/objects"), NULL), 0);
 }
 
 static struct lab_prog *small_device(struct lab *lab, const char *id,
