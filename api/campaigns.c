@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "api/eta.h"
 #include "muster/mikey_service.h"
 
 static const char *const phases[MU_CAMPAIGN_PHASE_COUNT] = {
@@ -126,6 +127,27 @@ static json_t *areas_json(struct api_request *r,
     return areas;
 }
 
+/* Seconds to go, as it looks; null when it cannot be told or is over. */
+static json_t *eta_json(const struct mu_campaign_view *v, const json_t *areas)
+{
+    struct mu_cast_cost cost;
+    struct api_progress p = {
+        .elapsed_s = v->elapsed_s,
+        .ended = (uint64_t)v->running + v->failed,
+        .ended_all = (uint64_t)v->members - v->revoked,
+    };
+    size_t i;
+    json_t *area;
+    if (v->phase != MU_CAMPAIGN_RUNNING || v->what == MU_CAMPAIGN_KEY ||
+        mu_cast_cost(&v->shape, v->size, 1, 0, &cost) != 0)
+        return json_null();
+    json_array_foreach(areas, i, area)
+        p.sent += (uint64_t)json_integer_value(json_object_get(area, "data"));
+    p.sent_all = cost.data * json_array_size(areas);
+    int64_t eta = api_eta_s(&p);
+    return eta < 0 ? json_null() : json_integer((json_int_t)eta);
+}
+
 void api_campaigns_get(struct api_request *r)
 {
     struct mu_campaign_view v;
@@ -133,6 +155,8 @@ void api_campaigns_get(struct api_request *r)
         return;
     json_t *out = campaign_json(&v);
     json_object_set_new(out, "areas", areas_json(r, &v));
+    json_object_set_new(out, "eta_s",
+                        eta_json(&v, json_object_get(out, "areas")));
     api_answer(r, 200, out);
 }
 

@@ -9,6 +9,7 @@ struct gateway_args {
     struct mu_gateway_run_conf conf;
     const char *log;
     uint32_t seed;
+    uint32_t airtime;
 };
 
 #define GATEWAY_OPTIONS 40
@@ -40,6 +41,8 @@ static void gateway_table(struct gateway_args *a,
           "where unicast copies of the server's cast come in; 0: any", false },
         { "rate", CLI_NUMBER, &c->rate, 0, UINT32_MAX, "BYTES",
           "a second on the area network; 0: without pause", false },
+        { "airtime", CLI_NUMBER, &a->airtime, 1, 100, "PERCENT",
+          "of that rate, for campaigns and the answers to them", false },
         { "window-ms", CLI_NUMBER, &c->window_ms, 1, 60000, "MS",
           "for answers to a poll: more than a round trip", false },
         { "loss-permille", CLI_NUMBER, &c->loss_permille, 0, 900, "N",
@@ -65,7 +68,7 @@ static void gateway_table(struct gateway_args *a,
 
 static void gateway_defaults(struct gateway_args *a)
 {
-    *a = (struct gateway_args){ .log = "info", .seed = 1 };
+    *a = (struct gateway_args){ .log = "info", .seed = 1, .airtime = 100 };
     a->conf = (struct mu_gateway_run_conf){
         .listen = "0.0.0.0:5684", .area_group = "239.77.85.1:5690",
         .devices_max = 1024, .payload_max = MU_PACKET_MAX,
@@ -95,6 +98,24 @@ void cli_gateway_configfile(bool json)
     cli_options_configfile(&o, json);
 }
 
+/* The air-time budget: campaigns take their share of the medium, on the average
+ * and at any time. */
+static uint32_t gateway_rate(const struct gateway_args *a)
+{
+    uint64_t rate = (uint64_t)a->conf.rate * a->airtime / 100;
+
+    return rate == 0 && a->conf.rate != 0 ? 1 : (uint32_t)rate;
+}
+
+static bool gateway_airtime(const struct gateway_args *a)
+{
+    if (a->conf.rate != 0 || a->airtime == 100)
+        return true;
+    fputs("muster gateway: --airtime is a share of --rate, which is not "
+          "bounded\n", stderr);
+    return false;
+}
+
 int verb_gateway(int argc, char **argv)
 {
     struct gateway_args a;
@@ -115,8 +136,10 @@ int verb_gateway(int argc, char **argv)
              cli_run_wants("gateway", "key-file", a.conf.key_file) &&
              cli_run_wants("gateway", "server", a.conf.server) &&
              cli_run_wants("gateway", "state", a.conf.state_dir) &&
+             gateway_airtime(&a) &&
              cli_run_prepare("gateway", a.log)) {
         a.conf.body.seed = a.seed;
+        a.conf.rate = gateway_rate(&a);
         code = mu_gateway_run(&a.conf);
     }
     cli_options_clear(&o);

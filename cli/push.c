@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "cli/client.h"
+#include "cli/explain.h"
 
 static const char PUSH_HELP[] =
     "muster push - one file to every device of a group\n"
@@ -23,7 +24,12 @@ static const char PUSH_HELP[] =
     "  --payload BYTES --page K --parity M --hash BYTES\n"
     "                     the shape of packets and pages (the server's)\n"
     "  --keep-key-on-revoke  do not encrypt anew when a member is revoked\n"
-    "  --no-wait          do not watch it to its end\n" CLI_OPTIONS_HELP
+    "  --no-wait          do not watch it to its end\n"
+    "  --explain          send nothing: say what it would cost in one area, and\n"
+    "                     what each byte buys. The shape is 1024, 255, 64, 8 unless\n"
+    "                     given; and with\n"
+    "  --receivers N --loss PERCENT --overhead BYTES --rate BYTES\n"
+    "                     (100, 5, 46, 0: unknown)\n" CLI_OPTIONS_HELP
     "\nexit code: 0 every member runs it, 2 the quorum does, 1 failed\n";
 
 #define SILENT_MAX 60 /* seconds without an answer before watching ends */
@@ -63,16 +69,18 @@ static void bar(char *out, size_t width, long long part, long long whole)
 static void progress_show(const struct cli_client *c, const json_t *v,
                           char *last, size_t last_cap)
 {
-    char cells[31], line[256];
+    char cells[31], line[256], eta[32] = "";
     long long members = cli_number(v, "members") - cli_number(v, "revoked");
+    if (json_is_integer(json_object_get(v, "eta_s")))
+        snprintf(eta, sizeof eta, ", %lld s to go", cli_number(v, "eta_s"));
     bar(cells, 30, cli_number(v, "running"), members);
     snprintf(line, sizeof line,
              "[%s] %lld/%lld running, %lld verified, %lld failed, page "
-             "%lld/%lld, %s",
+             "%lld/%lld, %s%s",
              cells, cli_number(v, "running"), members,
              cli_number(v, "verified"), cli_number(v, "failed"),
              cli_number(v, "page"), cli_number(v, "pages"),
-             cli_text(v, "phase"));
+             cli_text(v, "phase"), eta);
     if (strcmp(line, last) == 0)
         return;
     snprintf(last, last_cap, "%s", line);
@@ -187,6 +195,8 @@ static void report_text(const json_t *v, const json_t *targets,
            cli_number(v, "received"), cli_number(v, "verified"),
            cli_number(v, "installed"), cli_number(v, "running"),
            cli_number(v, "failed"));
+    if (json_is_integer(json_object_get(v, "eta_s")))
+        printf("to go      %lld s, as it looks\n", cli_number(v, "eta_s"));
     printf("wide area  %lld data, %lld parity, %lld repair packets, %lld "
            "bytes\n",
            cli_number(wide, "data"), cli_number(wide, "parity"),
@@ -254,7 +264,8 @@ static long long seconds_parse(const char *text)
 struct push_args {
     struct cli_client client;
     char *query;
-    bool group, wait, bad, help;
+    bool group, wait, bad, help, explain;
+    struct explain_conf cost;
 };
 
 static void query_add(struct push_args *a, const char *name, const char *value)
@@ -267,8 +278,22 @@ static void query_add(struct push_args *a, const char *name, const char *value)
     a->query = query;
 }
 
-static void push_number(struct push_args *a, const char *name, double max,
-                        double scale)
+/* A number of --explain; scaled, and 0 when it is none. */
+static uint32_t push_cost(struct push_args *a, const char *name, double max,
+                          double scale)
+{
+    char *end;
+    double v = strtod(optarg, &end);
+    if (*optarg != 0 && *end == 0 && v >= 0 && v <= max)
+        return (uint32_t)(v * scale + 0.5);
+    cli_error(&a->client, "--%s: '%s' is not a number from 0 to %g", name,
+              optarg, max);
+    a->bad = true;
+    return 0;
+}
+
+static double push_number(struct push_args *a, const char *name, double max,
+                          double scale)
 {
     char *end, text[32];
     double v = strtod(optarg, &end);
@@ -276,10 +301,11 @@ static void push_number(struct push_args *a, const char *name, double max,
         cli_error(&a->client, "--%s: '%s' is not a number from 0 to %g", name,
                   optarg, max);
         a->bad = true;
-        return;
+        return 0;
     }
     snprintf(text, sizeof text, "%.0f", v * scale);
     query_add(a, name, text);
+    return v;
 }
 
 static void push_deadline(struct push_args *a)
@@ -306,12 +332,26 @@ static void push_option(struct push_args *a, int o)
     case 'n': query_add(a, "name", optarg); break;
     case 'v': query_add(a, "version", optarg); break;
     case 'd': query_add(a, "downgrade", "true"); break;
-    case 'q': push_number(a, "quorum_permille", 100, 10); break;
+    case 'q': (void)push_number(a, "quorum_permille", 100, 10); break;
     case 't': push_deadline(a); break;
-    case 'p': push_number(a, "payload", 1472, 1); break;
-    case 'k': push_number(a, "page_data", 255, 1); break;
-    case 'm': push_number(a, "page_parity", 255, 1); break;
-    case 'h': push_number(a, "hash_len", 32, 1); break;
+    case 'p':
+        a->cost.shape.payload = (uint16_t)push_number(a, "payload", 1472, 1);
+        break;
+    case 'k':
+        a->cost.shape.page_data = (uint8_t)push_number(a, "page_data", 255, 1);
+        break;
+    case 'm':
+        a->cost.shape.page_parity =
+            (uint8_t)push_number(a, "page_parity", 255, 1);
+        break;
+    case 'h':
+        a->cost.shape.hash_len = (uint8_t)push_number(a, "hash_len", 32, 1);
+        break;
+    case 'x': a->explain = true; break;
+    case 'R': a->cost.receivers = push_cost(a, "receivers", 4096, 1); break;
+    case 'L': a->cost.loss_permille = push_cost(a, "loss", 90, 10); break;
+    case 'O': a->cost.overhead = push_cost(a, "overhead", 1000, 1); break;
+    case 'B': a->cost.rate = push_cost(a, "rate", 4e9, 1); break;
     case 'r': query_add(a, "rekey_on_revoke", "false"); break;
     case 'w': a->wait = false; break;
     case 'H': a->help = true; break;
@@ -337,6 +377,11 @@ static void push_options(struct push_args *a, int argc, char **argv)
         {"hash", required_argument, NULL, 'h'},
         {"keep-key-on-revoke", no_argument, NULL, 'r'},
         {"no-wait", no_argument, NULL, 'w'},
+        {"explain", no_argument, NULL, 'x'},
+        {"receivers", required_argument, NULL, 'R'},
+        {"loss", required_argument, NULL, 'L'},
+        {"overhead", required_argument, NULL, 'O'},
+        {"rate", required_argument, NULL, 'B'},
         CLI_OPTIONS,
         {NULL, 0, NULL, 0},
     };
@@ -374,13 +419,21 @@ static int push_run(struct push_args *a, const char *file)
 
 int verb_push(int argc, char **argv)
 {
-    struct push_args a = {.wait = true, .query = strdup("")};
+    struct push_args a = {
+        .wait = true,
+        .query = strdup(""),
+        .cost = {.shape = {1024, 255, 64, 8}, .receivers = 100,
+                 .loss_permille = 50, .overhead = 46},
+    };
     int code = CLI_FAILED;
     cli_client_init(&a.client, "push");
     push_options(&a, argc, argv);
     if (a.help) {
         fputs(PUSH_HELP, stdout);
         code = CLI_ALL;
+    } else if (a.explain && !a.bad && argc - optind == 1) {
+        a.cost.json = a.client.json;
+        code = cli_explain(&a.cost, argv[optind]) == 0 ? CLI_ALL : CLI_FAILED;
     } else if (a.bad || argc - optind != 1 || !a.group) {
         if (!a.bad)
             cli_error(&a.client, argc - optind != 1 ? "name one file"

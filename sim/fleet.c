@@ -395,13 +395,21 @@ void sim_conf_default(struct sim_conf *c)
     c->payload = 1024;
     c->delay_us = 2000;
     c->wide_delay_us = 20000;
-    c->page_memory = 65536;
+    c->page_memory = 0;
     c->forged = 0;
     c->quorum_permille = 1000;
     c->deadline_s = 86400;
     c->seed = 1;
     c->scheme = MU_SCHEME_UNICAST;
     c->leavers = 1;
+}
+
+/* What the unluckiest of a thousand loses of a large page, and some; bursts make
+ * his luck worse. */
+static uint8_t settle_parity(const struct sim_conf *c)
+{
+    double m = 16 + 450 * c->loss * (c->burst > 1 ? sqrt(c->burst) : 1);
+    return m < 255 ? (uint8_t)m : 255;
 }
 
 /* Ethernet 18, IPv4 20, UDP 8; or 802.15.4 with 6LoWPAN: MAC 9, FCS 2, IPHC 3,
@@ -415,8 +423,14 @@ void sim_conf_settle(struct sim_conf *c)
         c->area_rate = radio ? 15000 : 1250000;
     if (c->hash_len == 0)
         c->hash_len = 8;
-    if (c->page_data == 0) {
-        c->page_data = radio ? 128 : 64;
+    /* Devices with room for a large page, as far as this machine has it. */
+    if (c->page_memory == 0)
+        c->page_memory = c->devices <= 2000 ? 393216 : 65536;
+    if (c->page_data == 0 && (radio || c->page_memory >= 393216)) {
+        c->page_data = 255;
+        c->page_parity = settle_parity(c);
+    } else if (c->page_data == 0) {
+        c->page_data = 64;
         c->page_parity = 32;
     }
 }

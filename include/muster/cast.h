@@ -77,6 +77,22 @@ uint64_t mu_cast_prepared_size(const struct mu_cast_shape *s, uint64_t size);
 /* Bytes of the block buffer of the largest page: page_data * (payload - 5). */
 size_t mu_cast_block_size(const struct mu_cast_shape *s);
 
+/* What an object costs on the medium; bytes without link, IP, UDP headers. */
+struct mu_cast_cost {
+    uint32_t pages;
+    uint32_t roots;      /* bytes of hashes in the manifest */
+    uint64_t data;       /* packets */
+    uint64_t more;       /* packets of parity and repair */
+    uint64_t content, hashes, padding, headers; /* bytes of the data packets */
+    uint64_t more_bytes; /* of the others */
+};
+
+/* For so many receivers that lose so much: as much parity as the unluckiest
+ * of them is likely to need. */
+MU_MUST int mu_cast_cost(const struct mu_cast_shape *s, uint64_t size,
+                         uint32_t receivers, uint32_t loss_permille,
+                         struct mu_cast_cost *out);
+
 /* ---- preparing an object --------------------------------------------- */
 
 /*

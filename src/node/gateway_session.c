@@ -335,6 +335,15 @@ static int session_wide_packet(struct mu_gateway *g, struct mu_bytes packet)
     return mu_cast_receiver_packet(&s->rx, g->now, packet);
 }
 
+static void session_air(struct mu_gateway *g, size_t len)
+{
+    if (g->conf.area_rate == 0)
+        return;
+    if (g->air_at + CATCH_UP < g->now)
+        g->air_at = g->now - CATCH_UP;
+    g->air_at += MU_SECONDS(len + g->conf.area_overhead) / g->conf.area_rate;
+}
+
 static void session_heard(struct mu_gateway *g, uint8_t session, size_t len)
 {
     struct mu_gateway_session *s = mu_gateway_session_of(g, session);
@@ -359,12 +368,14 @@ int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
         return MU_ERR_UNEXPECTED;
     }
     session_heard(g, session, ev->packet.len);
-    if (kind == MU_CAST_NEED) {
-        return session_need(g, ev->packet);
-    } else if (kind == MU_CAST_STATUS) {
-        return mu_gateway_status_packet(g, ev->packet);
-    }
-    return MU_ERR_UNEXPECTED; /* our own, or what goes the other way */
+    rc = MU_ERR_UNEXPECTED; /* our own, or what goes the other way */
+    if (kind == MU_CAST_NEED)
+        rc = session_need(g, ev->packet);
+    else if (kind == MU_CAST_STATUS)
+        rc = mu_gateway_status_packet(g, ev->packet);
+    if (rc == 0) /* the medium was taken by it; forgeries do not slow us down */
+        session_air(g, ev->packet.len);
+    return rc;
 }
 
 /* ---- packets out -------------------------------------------------------- */
@@ -476,15 +487,6 @@ static size_t session_next_packet(struct mu_gateway *g,
     len = mu_cast_sender_next(&s->tx, g->now, to);
     session_progress(g, s);
     return len;
-}
-
-static void session_air(struct mu_gateway *g, size_t len)
-{
-    if (g->conf.area_rate == 0)
-        return;
-    if (g->air_at + CATCH_UP < g->now)
-        g->air_at = g->now - CATCH_UP;
-    g->air_at += MU_SECONDS(len + g->conf.area_overhead) / g->conf.area_rate;
 }
 
 /* First come, first sent; but keys go before what they are for. */

@@ -256,6 +256,43 @@ static void test_any_shape(void **state)
     assert_true(good > 300);
 }
 
+/* What is foreseen is what the pages hold; more receivers and more loss cost
+ * more, and nothing but parity. */
+static void test_cost(void **state)
+{
+    struct mu_cast_cost one, few, many, worse;
+
+    (void)state;
+    for (size_t i = 0; i < SHAPES; i++) {
+        const struct mu_cast_shape *s = &shapes[i];
+        struct mu_cast_page p;
+        uint64_t size = 1 + noise(300000), data = 0, bytes = 0;
+        if (mu_cast_pages(s, size) == 0)
+            continue;
+        assert_int_equal(mu_cast_page_first(s, size, &p), 0);
+        assert_int_equal(mu_cast_cost(s, size, 1, 0, &one), 0);
+        assert_int_equal(one.roots, (p.data + p.parity) * s->hash_len);
+        do {
+            data += p.data;
+            bytes += (uint64_t)p.data * (p.symbol_len + 5u);
+        } while (mu_cast_page_next(s, size, &p));
+        assert_int_equal(one.pages, mu_cast_pages(s, size));
+        assert_int_equal(one.content, size);
+        assert_int_equal(one.data, data);
+        assert_int_equal(one.content + one.hashes + one.padding + one.headers,
+                         bytes);
+        assert_int_equal(one.more, 0);
+        assert_int_equal(mu_cast_cost(s, size, 10, 50, &few), 0);
+        assert_int_equal(mu_cast_cost(s, size, 1000, 50, &many), 0);
+        assert_int_equal(mu_cast_cost(s, size, 1000, 200, &worse), 0);
+        assert_true(few.data == data && worse.data == data);
+        assert_true(few.more <= many.more && many.more < worse.more);
+        assert_true(worse.more_bytes >= worse.more * 6);
+    }
+    assert_int_equal(mu_cast_cost(&shapes[0], 0, 1, 0, &one), MU_ERR_USAGE);
+    assert_int_equal(mu_cast_cost(&shapes[0], 9, 1, 901, &one), MU_ERR_USAGE);
+}
+
 static void test_refused(void **state)
 {
     static const struct mu_cast_shape bad[] = {
@@ -285,6 +322,7 @@ int main(void)
         cmocka_unit_test(test_around_the_edges),
         cmocka_unit_test(test_large_sizes),
         cmocka_unit_test(test_any_shape),
+        cmocka_unit_test(test_cost),
         cmocka_unit_test(test_refused),
     };
 

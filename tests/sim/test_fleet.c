@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "muster/cast.h"
 #include "sim/fleet.h"
 
 static struct sim_conf small(uint64_t seed)
@@ -189,6 +190,27 @@ static void test_bursts_cost_little(void **state)
     }
 }
 
+/* `muster push --explain` foretells what a run then costs. */
+static void test_cost_foretold(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(80);
+    c.devices = 200;
+    c.gateways = 1;
+    c.area_rate = 400000;
+    c.page_memory = 200000;
+    c.page_data = 150;
+    c.page_parity = 60;
+    c.hash_len = 8;
+    struct sim_result r = run(&c);
+    struct mu_cast_shape shape = {c.payload, c.page_data, c.page_parity, 8};
+    struct mu_cast_cost cost;
+    assert_int_equal(mu_cast_cost(&shape, c.size, 200, 50, &cost), 0);
+    assert_true(sim_result_good(&r));
+    assert_in_range(r.packets, (cost.data + cost.more) * 95 / 100,
+                    (cost.data + cost.more) * 105 / 100);
+}
+
 static void test_small_payload(void **state)
 {
     (void)state;
@@ -259,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_sleepers),
         cmocka_unit_test(test_bursts_and_wide_loss),
         cmocka_unit_test(test_bursts_cost_little),
+        cmocka_unit_test(test_cost_foretold),
         cmocka_unit_test(test_small_payload),
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
