@@ -28,9 +28,9 @@ static const char HELP[] =
     "object, a payload, a CoAP datagram, a rekey message, a MIKEY message.\n"
     "Nothing secret is needed: tags and signatures are shown, not checked, and\n"
     "keys are left out.\n"
-    "  --as FORM  cast, rekey, source, mikey, coap or cbor, where the bytes alone\n"
-    "             leave it open; or the path of a request (hello, camp/m, k),\n"
-    "             with :answer for the answer to it, whose fields are then named\n"
+    "  --as FORM  cast, rekey, source, tunnel, tree, mikey, coap or cbor, where\n"
+    "             the bytes alone leave it open; or the path of a request (hello,\n"
+    "             camp/m, k), with :answer for the answer to it\n"
     "  --json     print JSON\n"
     "\n"
     "exit code: 0 decoded, 1 not a message of ours\n";
@@ -169,6 +169,10 @@ static json_t *decode_as(struct mu_bytes in, const char *as)
         return decode_rekey(in);
     if (strcmp(as, "source") == 0)
         return decode_source(in);
+    if (strcmp(as, "tunnel") == 0)
+        return decode_tunnel(in);
+    if (strcmp(as, "tree") == 0)
+        return decode_tree_message(in);
     if (strcmp(as, "mikey") == 0)
         return decode_mikey(in);
     if (strcmp(as, "coap") == 0)
@@ -192,9 +196,13 @@ static json_t *decode_guess(struct mu_bytes in)
     if (v == NULL)
         v = decode_cast(in);
     if (v == NULL)
+        v = decode_tunnel(in);
+    if (v == NULL)
         v = decode_rekey(in);
     if (v == NULL)
         v = decode_source(in);
+    if (v == NULL)
+        v = decode_tree_message(in);
     if (v == NULL)
         v = decode_mikey(in);
     return v != NULL ? v : decode_coap(in, false);

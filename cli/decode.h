@@ -28,6 +28,9 @@ json_t *decode_cast(struct mu_bytes in);
 json_t *decode_rekey(struct mu_bytes in);
 json_t *decode_source(struct mu_bytes in);
 json_t *decode_mikey(struct mu_bytes in);
+json_t *decode_command(struct mu_bytes in); /* content of an inline object */
+json_t *decode_tunnel(struct mu_bytes in);
+json_t *decode_tree_message(struct mu_bytes in);
 
 /* ---- decode_tree.c: helpers ---- */
 

@@ -29,6 +29,10 @@ enum show {
     SHOW_LISTED, /* [[index, identity, Khop], ...] */
     SHOW_CAMPAIGNS,
     SHOW_STATE,
+    SHOW_STATES, /* [[group, base, newest], ...] */
+    SHOW_PIECE,  /* [group, total, offset, keys] */
+    SHOW_MSKS,   /* [[kid, MIKEY message, seconds valid], ...] */
+    SHOW_MIKEY,
     SHOW_INLINE, /* what an inline object carries */
 };
 
@@ -49,7 +53,7 @@ struct form {
 static const struct form capability_form = {
     NULL, false, "capabilities",
     {{NULL, 0}, {"largest object", 0}, {"page memory", 0}, {"algorithms", 0},
-     {"receiver", 0}},
+     {"receiver", 0}, {"memory for a state", 0}},
 };
 
 /* Of two for one path the first is taken that fits. */
@@ -87,24 +91,31 @@ static const struct form forms[] = {
     {"camp", true, "campaigns",
      {{NULL, 0}, {"campaigns version", 0}, {"next", 0},
       {"campaigns", SHOW_CAMPAIGNS}}},
-    {"camp/m", false, "campaign wanted", {{NULL, 0}, {"campaign", 0}}},
+    {"camp/m", false, "campaign wanted",
+     {{NULL, 0}, {"campaign", 0}, {"part", 0}}},
     {"camp/m", true, "campaign",
      {{NULL, 0}, {"announce object", SHOW_OBJECT}, {"announce tags", 0},
       {"mode", SHOW_MODE}, {"members", 0}, {"quorum", 0},
       {"seconds to the deadline", 0}, {"Kb", SHOW_KID},
-      {"Kb, the key", SHOW_SECRET}, {"cancel", SHOW_OBJECT}}},
+      {"Kb, the key", SHOW_SECRET}, {"cancel", SHOW_OBJECT},
+      {"parts", 0}}},
     {"r", false, "report",
      {{NULL, 0}, {"campaign", 0}, {"state", SHOW_STATE}, {"first index", 0},
-      {"devices", 0}, {"acknowledgements, XOR", 0}, {"reason", 0}}},
+      {"devices", 0}, {"acknowledgements", 0}, {"reason", 0},
+      {"shift", 0}}},
+    {"r", true, "report", {{NULL, 0}, {"not proved", 0}}},
     {"t", false, "tally", {{NULL, 0}, {"campaign", 0}, {"counts", 0}}},
     {"n", false, "something changed",
      {{NULL, 0}, {"area version", 0}, {"campaigns version", 0},
       {"Kw", SHOW_KID}, {"Kw, the key", SHOW_SECRET}}},
     {"poke", false, "devices to poke", {{NULL, 0}, {"devices", 0}}},
-    {"k", false, "key fetch", {{NULL, 0}, {"Kb held", SHOW_KIDS}}},
+    {"k", false, "key fetch", 
+     {{NULL, 0}, {"Kb held", SHOW_KIDS}, {"states held", SHOW_STATES},
+      {"state in pieces", 0}}},
     {"k", true, "keys",
      {{NULL, 0}, {"keys", SHOW_KEYS}, {"groups", SHOW_GROUPS},
-      {"server epoch", 0}}},
+      {"server epoch", 0}, {"piece of a state", SHOW_PIECE},
+      {"MSK messages", SHOW_MSKS}}},
 };
 #define FORMS (sizeof forms / sizeof *forms)
 
@@ -258,6 +269,13 @@ static json_t *show_state(uint64_t state)
     return v;
 }
 
+static json_t *show_mikey(struct mu_bytes in)
+{
+    json_t *v = decode_mikey(in);
+
+    return v != NULL ? v : decode_hex(in);
+}
+
 /* One column of a row. */
 static json_t *show_column(struct mu_reader *r, enum show show)
 {
@@ -269,33 +287,40 @@ static json_t *show_column(struct mu_reader *r, enum show show)
         return decode_secret(mu_cbor_get_bstr(r));
     if (show == SHOW_MODE && type == MU_CBOR_UINT)
         return show_mode(mu_cbor_get_uint(r));
+    if (show == SHOW_MIKEY && type == MU_CBOR_BSTR)
+        return show_mikey(mu_cbor_get_bstr(r));
     if (show == SHOW_COMMAND && type == MU_CBOR_UINT)
         return show_command(mu_cbor_get_uint(r));
     return cbor_item(r, 0);
 }
 
-/* An array of rows, the columns by name. */
+/* An array, each place by its name. */
+static json_t *show_row(struct mu_reader *r, const struct field *columns,
+                        size_t columns_len)
+{
+    size_t width = mu_cbor_get_array(r);
+    json_t *row = json_object();
+
+    for (size_t k = 0; k < width && !r->failed; k++) {
+        char name[24] = "";
+        bool named = k < columns_len;
+
+        if (!named)
+            snprintf(name, sizeof name, "%zu", k);
+        decode_put(row, named ? columns[k].name : name,
+                   show_column(r, named ? columns[k].show : SHOW_PLAIN));
+    }
+    return row;
+}
+
 static json_t *show_rows(struct mu_reader *r, const struct field *columns,
                          size_t columns_len)
 {
     json_t *rows = json_array();
     size_t n = mu_cbor_get_array(r);
 
-    for (size_t i = 0; i < n && !r->failed; i++) {
-        size_t width = mu_cbor_get_array(r);
-        json_t *row = json_object();
-
-        for (size_t k = 0; k < width && !r->failed; k++) {
-            char name[24] = "";
-            bool named = k < columns_len;
-
-            if (!named)
-                snprintf(name, sizeof name, "%zu", k);
-            decode_put(row, named ? columns[k].name : name,
-                       show_column(r, named ? columns[k].show : SHOW_PLAIN));
-        }
-        json_array_append_new(rows, row);
-    }
+    for (size_t i = 0; i < n && !r->failed; i++)
+        json_array_append_new(rows, show_row(r, columns, columns_len));
     return rows;
 }
 
@@ -320,7 +345,21 @@ static json_t *show_table(struct mu_reader *r, enum show show)
         {"campaign", 0}, {"number", 0}, {"command", SHOW_COMMAND},
         {"session", 0}};
 
+    static const struct field states[] = {
+        {"group", 0}, {"base", 0}, {"newest", 0}};
+    static const struct field piece[] = {
+        {"group", 0}, {"bytes in all", 0}, {"offset", 0},
+        {"keys", SHOW_SECRET}};
+    static const struct field msks[] = {
+        {"kid", SHOW_KID}, {"message", SHOW_MIKEY}, {"seconds valid", 0}};
+
     switch (show) {
+    case SHOW_STATES:
+        return show_rows(r, states, 3);
+    case SHOW_PIECE:
+        return show_row(r, piece, 4);
+    case SHOW_MSKS:
+        return show_rows(r, msks, 3);
     case SHOW_KEYS:
         return show_rows(r, keys, 3);
     case SHOW_GROUPS:
@@ -345,6 +384,8 @@ static json_t *show_inline(struct mu_bytes in)
 {
     json_t *v = decode_rekey(in);
 
+    if (v == NULL)
+        v = decode_command(in);
     return v != NULL ? v : decode_hex(in);
 }
 
@@ -367,6 +408,9 @@ static json_t *show_field(struct mu_reader *r, enum show show)
                                     : cbor_item(r, 0);
     case SHOW_KIDS:
         return type == MU_CBOR_ARRAY ? show_kids(r) : cbor_item(r, 0);
+    case SHOW_STATES:
+    case SHOW_PIECE:
+    case SHOW_MSKS:
     case SHOW_KEYS:
     case SHOW_GROUPS:
     case SHOW_LISTED:

@@ -204,6 +204,24 @@ json_t *decode_cast(struct mu_bytes in)
     return NULL;
 }
 
+/* One of a row of kinds, the whole message and nothing more. */
+static json_t *decode_kind(struct mu_bytes in, unsigned first,
+                           const struct kind *kinds, size_t kinds_len)
+{
+    struct mu_reader r = mu_reader(in);
+    unsigned kind = mu_read_u8(&r);
+    json_t *v;
+
+    if (kind < first || kind - first >= kinds_len)
+        return NULL;
+    v = decode_new(kinds[kind - first].name, in.len);
+    kinds[kind - first].show(v, &r);
+    if (mu_reader_end(&r) == 0)
+        return v;
+    json_decref(v);
+    return NULL;
+}
+
 /* ---- rekey messages (s.9) ----------------------------------------------------- */
 
 enum { UNICAST = 1, CLUSTER, LADDER, LKH, CS, SD };
@@ -375,18 +393,154 @@ json_t *decode_source(struct mu_bytes in)
         {"chained packet", source_chain},
         {"packet of hop chains", source_hops},
     };
-    struct mu_reader r = mu_reader(in);
-    unsigned kind = mu_read_u8(&r);
-    json_t *v;
 
-    if (in.len < 6 || kind < 0x50 || kind > 0x56)
-        return NULL;
-    v = decode_new(kinds[kind - 0x50].name, in.len);
-    kinds[kind - 0x50].show(v, &r);
-    if (mu_reader_end(&r) == 0)
-        return v;
-    json_decref(v);
-    return NULL;
+    return in.len < 6 ? NULL : decode_kind(in, 0x50, kinds,
+                                           sizeof kinds / sizeof *kinds);
+}
+
+/* ---- tunnels to relays (s.6.6) ------------------------------------------------------- */
+
+static void tunnel_join(json_t *v, struct mu_reader *r)
+{
+    size_t len = mu_read_u8(r);
+
+    decode_put(v, "identity", decode_text(mu_read_bytes(r, len)));
+    put_hex(v, "nonce of the relay", mu_read_bytes(r, 16));
+    put_hex(v, "nonce of the sender", mu_read_bytes(r, 16));
+    put_hex(v, "tag", mu_read_bytes(r, 16));
+}
+
+static void tunnel_challenge(json_t *v, struct mu_reader *r)
+{
+    put_hex(v, "nonce of the relay", mu_read_bytes(r, 16));
+    put_hex(v, "nonce of the sender", mu_read_bytes(r, 16));
+    put_hex(v, "tag", mu_read_bytes(r, 16));
+}
+
+static void tunnel_welcome(json_t *v, struct mu_reader *r)
+{
+    size_t len;
+
+    put_hex(v, "session", mu_read_bytes(r, 4));
+    len = mu_read_u8(r);
+    decode_put(v, "group", decode_text(mu_read_bytes(r, len)));
+    put_hex(v, "tag", mu_read_bytes(r, 16));
+}
+
+static void tunnel_packet(json_t *v, struct mu_reader *r)
+{
+    struct mu_bytes packet;
+    json_t *inner;
+
+    put_hex(v, "session", mu_read_bytes(r, 4));
+    put_u32(v, "seq", r);
+    packet = before(r, MU_TAG_LEN);
+    inner = decode_cast(packet);
+    decode_put(v, "packet", inner != NULL ? inner : decode_hex(packet));
+    put_tag(v, r);
+}
+
+static void tunnel_alive(json_t *v, struct mu_reader *r)
+{
+    put_hex(v, "session", mu_read_bytes(r, 4));
+    put_u32(v, "seq", r);
+    put_u32(v, "highest", r);
+    put_u32(v, "received", r);
+    put_u32(v, "refused", r);
+    put_u32(v, "emitted", r);
+    put_tag(v, r);
+}
+
+static void tunnel_answer(json_t *v, struct mu_reader *r)
+{
+    put_hex(v, "session", mu_read_bytes(r, 4));
+    put_u32(v, "seq of the ALIVE", r);
+    put_u32(v, "packets sent", r);
+    put_tag(v, r);
+}
+
+json_t *decode_tunnel(struct mu_bytes in)
+{
+    static const struct kind kinds[] = {
+        {"tunnel JOIN", tunnel_join},     {"tunnel CHALLENGE", tunnel_challenge},
+        {"tunnel WELCOME", tunnel_welcome}, {"tunnel PACKET", tunnel_packet},
+        {"tunnel ALIVE", tunnel_alive},   {"tunnel ANSWER", tunnel_answer},
+    };
+
+    return decode_kind(in, 0x64, kinds, sizeof kinds / sizeof *kinds);
+}
+
+/* ---- messages over a tree (s.6.7) ------------------------------------------------------ */
+
+static void tree_message(json_t *v, struct mu_reader *r)
+{
+    struct mu_bytes packet;
+    json_t *inner;
+
+    put_u8(v, "stream", r);
+    put_u16(v, "sender", r);
+    packet = mu_reader_rest(r);
+    inner = decode_source(packet);
+    decode_put(v, "packet", inner != NULL ? inner : decode_hex(packet));
+}
+
+static void tree_ack(json_t *v, struct mu_reader *r)
+{
+    size_t len;
+
+    put_u8(v, "stream", r);
+    put_u16(v, "sender", r);
+    put_u32(v, "place", r);
+    put_u16(v, "first index", r);
+    put_u8(v, "shift", r);
+    len = mu_read_u16(r);
+    put_hex(v, "members", mu_read_bytes(r, len));
+    put_hex(v, "acknowledgements", before(r, MU_TAG_LEN));
+    put_tag(v, r);
+}
+
+static void tree_open(json_t *v, struct mu_reader *r)
+{
+    put_u8(v, "stream", r);
+    put_u16(v, "to", r);
+    put_u32(v, "place", r);
+    put_tag(v, r);
+}
+
+static void tree_opened(json_t *v, struct mu_reader *r)
+{
+    put_u8(v, "stream", r);
+    put_u16(v, "from", r);
+    put_u32(v, "place", r);
+    put_hex(v, "answer", before(r, MU_TAG_LEN));
+    put_tag(v, r);
+}
+
+static void tree_join(json_t *v, struct mu_reader *r)
+{
+    put_u8(v, "stream", r);
+    put_u16(v, "from", r);
+    put_hex(v, "nonce", mu_read_bytes(r, 16));
+    put_tag(v, r);
+}
+
+static void tree_welcome(json_t *v, struct mu_reader *r)
+{
+    put_u8(v, "stream", r);
+    put_u16(v, "to", r);
+    put_hex(v, "salt", mu_read_bytes(r, 16));
+    put_hex(v, "ciphertext", mu_read_bytes(r, 46));
+}
+
+json_t *decode_tree_message(struct mu_bytes in)
+{
+    static const struct kind kinds[] = {
+        {"tree MESSAGE", tree_message}, {"tree ACK", tree_ack},
+        {"tree OPEN", tree_open},       {"tree OPENED", tree_opened},
+        {"tree JOIN", tree_join},       {"tree WELCOME", tree_welcome},
+    };
+
+    return decode_kind(in, 0x58, kinds, sizeof kinds / sizeof *kinds);
 }
 
 /* ---- MIKEY ------------------------------------------------------------------------ */
@@ -459,6 +613,25 @@ static json_t *mikey_show(const struct mu_mikey_payload *p)
         break;
     }
     return v;
+}
+
+/* An inline command (s.5.6): an MTK message and what is under it. */
+json_t *decode_command(struct mu_bytes in)
+{
+    struct mu_reader r = mu_reader(in);
+    json_t *v, *mtk = decode_mikey(mu_read_bytes(&r, mu_read_u16(&r)));
+
+    if (mtk == NULL)
+        return NULL;
+    v = decode_new("command", in.len);
+    decode_put(v, "MTK message", mtk);
+    put_u32(v, "seq", &r);
+    put_hex(v, "ciphertext", before(&r, 16));
+    put_hex(v, "tag", mu_read_bytes(&r, 16));
+    if (mu_reader_end(&r) == 0)
+        return v;
+    json_decref(v);
+    return NULL;
 }
 
 json_t *decode_mikey(struct mu_bytes in)

@@ -29,6 +29,12 @@ static json_t *decode_some(unsigned which, struct mu_bytes in)
         return decode_source(in);
     case 4:
         return decode_mikey(in);
+    case 250:
+        return decode_tunnel(in);
+    case 251:
+        return decode_tree_message(in);
+    case 252:
+        return decode_command(in);
     default:
         return decode_is_cbor(in)
                    ? decode_object(in, paths[which % n], which / n % 2 != 0)

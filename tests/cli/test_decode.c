@@ -205,6 +205,107 @@ static void test_source(void **state)
           "directory version        3", "signature");
 }
 
+static void test_tunnel(void **state)
+{
+    struct lab *lab = *state;
+    static const uint8_t zero[48];
+
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x64\x04" "east", 6));
+    mu_write_bytes(&w, MU_BYTES(zero));
+    SHOWS(lab, NULL, "tunnel JOIN", "identity                 east");
+    fresh();
+    mu_write_u8(&w, 0x65);
+    mu_write_bytes(&w, MU_BYTES(zero));
+    SHOWS(lab, NULL, "tunnel CHALLENGE", "nonce of the sender");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x66\x01\x02\x03\x04\x0e" "239.1.1.1:5000",
+                                20));
+    mu_write_bytes(&w, mu_bytes(zero, 16));
+    SHOWS(lab, NULL, "tunnel WELCOME", "239.1.1.1:5000", "01020304");
+    fresh(); /* with a POLL inside */
+    mu_write_bytes(&w, mu_bytes("\x67\x01\x02\x03\x04\0\0\0\x09"
+                                "\x42\x03\x00\x04\x05\x01\x06\x00\x64\xa0"
+                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63" "tagtagta",
+                                35));
+    SHOWS(lab, NULL, "tunnel PACKET", "seq                      9", "cast POLL");
+    fresh();
+    mu_write_u8(&w, 0x68);
+    mu_write_bytes(&w, mu_bytes(zero, 32));
+    SHOWS(lab, NULL, "tunnel ALIVE", "emitted                  0");
+    fresh();
+    mu_write_u8(&w, 0x69);
+    mu_write_bytes(&w, mu_bytes(zero, 20));
+    SHOWS(lab, NULL, "tunnel ANSWER", "packets sent             0");
+}
+
+static void test_tree(void **state)
+{
+    struct lab *lab = *state;
+    static const uint8_t zero[64];
+
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x58\x01\x00\x02"
+                                "\x56\x07\x00\x00\x00\x05\x00" "text", 15));
+    SHOWS(lab, "tree", "tree MESSAGE", "packet of hop chains");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x59\x01\x00\x02\0\0\0\x05\0\x05\x08\0\x02"
+                                "\x45\x01", 15));
+    mu_write_bytes(&w, mu_bytes(zero, 40 + MU_TAG_LEN));
+    SHOWS(lab, NULL, "tree ACK", "shift                    8",
+          "members                  4501");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x5a\x01\x00\x02\0\0\0\x05tagtagta", 16));
+    SHOWS(lab, NULL, "tree OPEN", "place                    5");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x5b\x01\x00\x02\0\0\0\x05\0tagtagta", 17));
+    SHOWS(lab, NULL, "tree OPENED", "answer                   00");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x5c\x01\x00\x02", 4));
+    mu_write_bytes(&w, mu_bytes(zero, 16 + MU_TAG_LEN));
+    SHOWS(lab, NULL, "tree JOIN", "nonce");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x5d\x01\x00\x02", 4));
+    mu_write_bytes(&w, mu_bytes(zero, 16 + 46));
+    SHOWS(lab, NULL, "tree WELCOME", "salt", "ciphertext");
+}
+
+/* The smallest MIKEY message: PSK init with T and RAND, no crypto session. */
+static const char mikey[] = "\x01\x00\x05\x00\x01\x02\x03\x04\x00\x01"
+                            "\x0b\x00\0\0\0\0\0\0\0\x01"
+                            "\x00\x10" "0123456789abcdef";
+
+static void test_mikey(void **state)
+{
+    struct lab *lab = *state;
+    const size_t len = sizeof mikey - 1;
+
+    fresh();
+    mu_write_bytes(&w, mu_bytes(mikey, len));
+    SHOWS(lab, NULL, "MIKEY", "PSK init", "CSB id                   16909060",
+          "RAND", "30313233343536373839616263646566");
+    /* Around it: a command, and an MSK in the answer to a key fetch. */
+    mu_cbor_put_map(fresh(), 1);
+    mu_cbor_put_uint(&w, 5);
+    mu_cbor_put_array(&w, 1);
+    mu_cbor_put_array(&w, 3);
+    mu_cbor_put_bstr_head(&w, MU_KID_LEN);
+    mu_kid_write(&w, &(struct mu_kid){MU_KEY_KB, 7, 6});
+    mu_cbor_put_bstr(&w, mu_bytes(mikey, len));
+    mu_cbor_put_uint(&w, 60);
+    SHOWS(lab, "k:answer", "MSK messages", "PSK init",
+          "Kb, scope 7, generation 0.6");
+    mu_cbor_put_map(fresh(), 1); /* a piece of keys */
+    mu_cbor_put_uint(&w, 4);
+    mu_cbor_put_array(&w, 4);
+    mu_cbor_put_uint(&w, 7);
+    mu_cbor_put_uint(&w, 500);
+    mu_cbor_put_uint(&w, 0);
+    mu_cbor_put_bstr(&w, mu_bytes(secret().bytes, 32));
+    SHOWS(lab, "k:answer", "piece of a state", "bytes in all         500",
+          "32 bytes, not shown");
+}
+
 /* ---- objects ------------------------------------------------------------------ */
 
 static void manifest_make(const struct mu_crypto *c, struct mu_signer *signer,
@@ -256,6 +357,22 @@ static void test_objects(void **state)
           "gateway                gw-north");
     vector("tests/vectors/keys.txt", "connect2", 0);
     SHOWS(lab, NULL, "connect message 2", "COSE_Encrypt0", "ciphertext");
+    /* An inline object with a command: an MTK message and what is under it. */
+    {
+        uint8_t command[128];
+        struct mu_writer cw = mu_writer(command, sizeof command);
+
+        mu_write_u16(&cw, sizeof mikey - 1);
+        mu_write_bytes(&cw, mu_bytes(mikey, sizeof mikey - 1));
+        mu_write_u32(&cw, 3);
+        mu_write_bytes(&cw, mu_bytes("ciphertext" "0123456789abcdef", 26));
+        const struct mu_inline inl = {.group = 7, .session = 5, .epoch = 2,
+                                      .parts = 1, .content_kind = 2,
+                                      .content = mu_written(&cw)};
+        assert_int_equal(mu_inline_create(c, &signer, &inl, fresh()), 0);
+        SHOWS(lab, NULL, "inline object", "MTK message", "PSK init",
+              "seq");
+    }
     /* As hex, and from standard input it would be the same bytes. */
     lab_write(lab_path(lab, "hex"), "a1 01\n05\n", 9, 0600);
     assert_int_equal(real_say(lab, &said, "decode", lab_path(lab, "hex"),
@@ -434,6 +551,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_cast),          REAL_TEST(test_neighbours),
         REAL_TEST(test_rekey),         REAL_TEST(test_source),
+        REAL_TEST(test_tunnel),        REAL_TEST(test_tree),
+        REAL_TEST(test_mikey),
         REAL_TEST(test_objects),       REAL_TEST(test_area_payloads),
         REAL_TEST(test_wide_payloads), REAL_TEST(test_coap),
         REAL_TEST(test_refused),       REAL_TEST(test_nested),
