@@ -4,7 +4,9 @@
  * s_client and GnuTLS's client. They speak CoAP and DTLS by their own code (or
  * at least by their own options) and know nothing of Muster.
  */
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +35,9 @@ struct world {
     char path[64], out[OUT_MAX + 1];
     size_t out_len;
     bool over;
+    uv_pipe_t in;           /* what the program reads */
+    struct mu_bytes awaited; /* its input ends when it has printed this; or,
+                                empty, when it has a session */
 };
 
 static int world_psk(void *ctx, bool client, struct mu_bytes identity,
@@ -129,8 +134,23 @@ static void on_out(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     uv_close((uv_handle_t *)stream, NULL);
 }
 
-/* Runs a shell command with our endpoint at work; what it prints is in out. */
-static void run(struct world *w, const char *format, ...)
+/* The input of the program ends when there is nothing more to wait for; a
+ * program that gets nowhere ends by itself. */
+static void end_input(struct world *w, unsigned up)
+{
+    bool enough = w->awaited.len == 0
+                      ? w->up != up
+                      : memmem(w->out, w->out_len, w->awaited.data,
+                               w->awaited.len) != NULL;
+
+    if ((enough || w->over) && uv_is_closing((uv_handle_t *)&w->in) == 0)
+        uv_close((uv_handle_t *)&w->in, NULL);
+}
+
+/* Runs a shell command with our endpoint at work; what it prints is in out.
+ * fed: what it reads, until `awaited` has come. */
+static void run_fed(struct world *w, struct mu_bytes fed,
+                    struct mu_bytes awaited, const char *format, ...)
 {
     char command[1024], shell[] = "/bin/sh", flag[] = "-c";
     char *args[] = { shell, flag, command, NULL };
@@ -141,30 +161,44 @@ static void run(struct world *w, const char *format, ...)
     va_start(list, format);
     vsnprintf(command, sizeof(command), format, list);
     va_end(list);
-    uv_stdio_container_t streams[3] = {
-        { .flags = UV_IGNORE },
-        { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE },
+    uv_stdio_container_t streams[2] = {
+        { .flags = UV_CREATE_PIPE | UV_READABLE_PIPE },
         { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE },
     };
     uv_process_options_t options = {
         .exit_cb = on_ended, .file = shell, .args = args, .stdio_count = 2,
         .stdio = streams,
     };
+    unsigned up = w->up;
 
     w->out_len = 0;
     w->over = false;
+    w->awaited = awaited;
+    uv_pipe_init(&w->uv, &w->in, 0);
     uv_pipe_init(&w->uv, &pipe, 0);
     pipe.data = w;
+    streams[0].data.stream = (uv_stream_t *)&w->in;
     streams[1].data.stream = (uv_stream_t *)&pipe;
     assert_int_equal(uv_spawn(&w->uv, &process, &options), 0);
     uv_read_start((uv_stream_t *)&pipe, on_room, on_out);
+    if (fed.len > 0) {
+        uv_buf_t buf = uv_buf_init((char *)(uintptr_t)fed.data,
+                                   (unsigned)fed.len);
+
+        assert_int_equal(uv_try_write((uv_stream_t *)&w->in, &buf, 1),
+                         fed.len);
+    }
     while (!w->over || uv_is_closing((uv_handle_t *)&process) == 0) {
         mu_coap_poll(w->coap);
         uv_run(&w->uv, UV_RUN_ONCE);
+        end_input(w, up);
     }
     uv_run(&w->uv, UV_RUN_NOWAIT);
     w->out[w->out_len] = '\0';
 }
+
+#define run(w, ...)                                                            \
+    run_fed(w, mu_bytes(NULL, 0), mu_bytes(NULL, 0), __VA_ARGS__)
 
 static void need(const char *program)
 {
@@ -213,7 +247,7 @@ static void test_libcoap_gnutls(void **state)
 }
 
 /* CON POST, id 0x1234, no token, Uri-Path "t": 40 02 12 34 b1 74 */
-#define RAW_POST "'\\100\\002\\022\\064\\261\\164'"
+static const uint8_t raw_post[] = {0x40, 2, 0x12, 0x34, 0xb1, 't'};
 
 static void test_openssl_suites(void **state)
 {
@@ -228,7 +262,8 @@ static void test_openssl_suites(void **state)
 
     need("openssl");
     for (unsigned i = 0; i < 3; i++) {
-        run(w, "(sleep .1; printf " RAW_POST "; sleep .1) | timeout 5 openssl "
+        run_fed(w, MU_BYTES(raw_post), mu_bytes_str("muster-says-hello"),
+            "timeout 20 openssl "
             "s_client -quiet -no_ign_eof -dtls1_2 -psk %s -psk_identity dev1 -cipher %s "
             "-connect 127.0.0.1:%s 2>/dev/null", KEY_HEX, good[i], w->port);
         assert_int_equal(w->requests, i + 1);
@@ -239,12 +274,12 @@ static void test_openssl_suites(void **state)
     unsigned up = w->up;
 
     for (unsigned i = 0; i < 2; i++)
-        run(w, "(sleep .1) | timeout 5 openssl s_client -quiet -no_ign_eof -dtls1_2 -psk %s "
+        run(w, "timeout 20 openssl s_client -quiet -no_ign_eof -dtls1_2 -psk %s "
             "-psk_identity dev1 -cipher %s -connect 127.0.0.1:%s 2>&1",
             KEY_HEX, bad[i], w->port);
     assert_int_equal(w->up, up);
     /* Nor DTLS 1.0. */
-    run(w, "(sleep .1) | timeout 5 openssl s_client -quiet -no_ign_eof -dtls1 -psk %s "
+    run(w, "timeout 20 openssl s_client -quiet -no_ign_eof -dtls1 -psk %s "
         "-psk_identity dev1 -cipher PSK@SECLEVEL=0 -connect 127.0.0.1:%s 2>&1",
         KEY_HEX, w->port);
     assert_int_equal(w->up, up);
@@ -256,6 +291,8 @@ static unsigned client_against(struct world *w, const char *suite)
     struct mu_addr at;
     char command[512];
     unsigned up = w->up, down = w->down;
+    int hold[2]; /* it ends at the end of its input */
+    pid_t pid;
     FILE *server;
 
     /* A free port, by binding one and letting it go. */
@@ -265,12 +302,18 @@ static unsigned client_against(struct world *w, const char *suite)
     assert_int_equal(bind(fd, &at.sa, at.len), 0);
     assert_int_equal(getsockname(fd, &at.sa, &at.len), 0);
     close(fd);
-    snprintf(command, sizeof(command), "sleep 1 | timeout 2 openssl s_server "
-             "-dtls1_2 -nocert -psk %s -psk_identity dev1 -psk_hint dev1 "
-             "-cipher %s -accept 127.0.0.1:%u -naccept 1 2>&1", KEY_HEX,
-             suite, mu_addr_port(&at));
+    assert_int_equal(pipe(hold), 0);
+    assert_int_equal(fcntl(hold[1], F_SETFD, FD_CLOEXEC), 0);
+    snprintf(command, sizeof(command), "echo $$; exec timeout 30 openssl "
+             "s_server -dtls1_2 -nocert -psk %s -psk_identity dev1 -psk_hint "
+             "dev1 -cipher %s -accept 127.0.0.1:%u -naccept 1 2>&1 </dev/fd/%d",
+             KEY_HEX, suite, mu_addr_port(&at), hold[0]);
     server = popen(command, "r");
     assert_non_null(server);
+    close(hold[0]);
+    assert_non_null(fgets(w->out, OUT_MAX, server));
+    pid = (pid_t)strtol(w->out, NULL, 10);
+    assert_true(pid > 1);
     do
         assert_non_null(fgets(w->out, OUT_MAX, server));
     while (strncmp(w->out, "ACCEPT", 6) != 0); /* it listens */
@@ -282,7 +325,9 @@ static unsigned client_against(struct world *w, const char *suite)
     up = w->up - up;
     mu_coap_shut(w->coap, 9);
     mu_coap_poll(w->coap);
+    assert_int_equal(kill(pid, SIGTERM), 0);
     pclose(server);
+    close(hold[1]);
     return up;
 }
 
@@ -300,7 +345,8 @@ static void test_gnutls(void **state)
     struct world *w = *state;
 
     need("gnutls-cli");
-    run(w, "(sleep .1; printf " RAW_POST "; sleep .2) | timeout 2 gnutls-cli "
+    run_fed(w, MU_BYTES(raw_post), mu_bytes_str("muster-says-hello"),
+        "timeout 20 gnutls-cli "
         "--udp --insecure --logfile=/dev/null --port %s --pskusername dev1 "
         "--pskkey %s --priority "
         "'NORMAL:-KX-ALL:+PSK:-CIPHER-ALL:+AES-128-CCM-8' 127.0.0.1 2>&1",
@@ -314,30 +360,35 @@ static void test_gnutls(void **state)
 static void test_wrong_requests(void **state)
 {
     struct world *w = *state;
-    static const struct { const char *raw, *answer; } cases[] = {
+    static const struct {
+        uint8_t len, raw[12], answer[4];
+    } cases[] = {
         /* unknown critical option 65001: 4.02 */
-        { "'\\100\\002\\022\\064\\340\\375\\334'", "\x60\x82\x12\x34" },
+        { 7, {0x40, 2, 0x12, 0x34, 0xe0, 0xfd, 0xdc},
+          {0x60, 0x82, 0x12, 0x34} },
         /* If-None-Match, known to libcoap, not to us: 4.02 */
-        { "'\\100\\002\\022\\064\\120\\141\\164'", "\x60\x82\x12\x34" },
+        { 7, {0x40, 2, 0x12, 0x34, 0x50, 0x61, 't'},
+          {0x60, 0x82, 0x12, 0x34} },
         /* Block1 number 3 of a body that never began: 4.08 */
-        { "'\\100\\002\\022\\064\\261\\164\\321\\003\\076'",
-          "\x60\x88\x12\x34" },
+        { 9, {0x40, 2, 0x12, 0x34, 0xb1, 't', 0xd1, 3, 0x3e},
+          {0x60, 0x88, 0x12, 0x34} },
         /* a block of a body that nobody has: 4.08 */
-        { "'\\100\\002\\022\\064\\261\\164\\301\\026'", "\x60\x88\x12\x34" },
+        { 8, {0x40, 2, 0x12, 0x34, 0xb1, 't', 0xc1, 0x16},
+          {0x60, 0x88, 0x12, 0x34} },
         /* a reserved block size: 4.02 */
-        { "'\\100\\002\\022\\064\\261\\164\\321\\003\\007'",
-          "\x60\x82\x12\x34" },
+        { 9, {0x40, 2, 0x12, 0x34, 0xb1, 't', 0xd1, 3, 7},
+          {0x60, 0x82, 0x12, 0x34} },
         /* token length 15: reset */
-        { "'\\117\\002\\022\\064'", "\x70\x00\x12\x34" },
+        { 4, {0x4f, 2, 0x12, 0x34}, {0x70, 0x00, 0x12, 0x34} },
     };
 
     need("openssl");
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        run(w, "(sleep .1; printf %s; sleep .1) | timeout 5 openssl s_client "
-            "-quiet -no_ign_eof -dtls1_2 -psk %s -psk_identity dev1 -cipher "
-            "PSK-AES128-CCM8 -connect 127.0.0.1:%s 2>/dev/null", cases[i].raw,
-            KEY_HEX, w->port);
-        print_message("case %zu: %zu bytes\n", i, w->out_len);
+        run_fed(w, mu_bytes(cases[i].raw, cases[i].len),
+                MU_BYTES(cases[i].answer), "timeout 20 openssl s_client "
+                "-quiet -no_ign_eof -dtls1_2 -psk %s -psk_identity dev1 "
+                "-cipher PSK-AES128-CCM8 -connect 127.0.0.1:%s 2>/dev/null",
+                KEY_HEX, w->port);
         assert_true(w->out_len >= 4);
         assert_memory_equal(w->out, cases[i].answer, 4);
     }
