@@ -109,7 +109,7 @@ static const struct form forms[] = {
      {{NULL, 0}, {"area version", 0}, {"campaigns version", 0},
       {"Kw", SHOW_KID}, {"Kw, the key", SHOW_SECRET}}},
     {"poke", false, "devices to poke", {{NULL, 0}, {"devices", 0}}},
-    {"k", false, "key fetch", 
+    {"k", false, "key fetch",
      {{NULL, 0}, {"Kb held", SHOW_KIDS}, {"states held", SHOW_STATES},
       {"state in pieces", 0}}},
     {"k", true, "keys",
