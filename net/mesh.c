@@ -97,7 +97,10 @@ static int mesh_open_manifest(void *ctx, struct mu_bytes manifest,
                               struct mu_deluge_object *o)
 {
     struct mu_mesh *m = ctx;
-    int rc = mu_deluge_open(&m->trust, manifest, o);
+    /* Every member could make a relay manifest: one that is passed on has to be
+     * the gateway's. */
+    int rc = mu_device_believes(m->engine, manifest)
+        ? mu_deluge_open(&m->trust, manifest, o) : MU_ERR_FORBIDDEN;
 
     if (rc == 0 && mu_cast_prepared_size(&o->shape, o->size) > m->room)
         rc = MU_ERR_TOO_LARGE;

@@ -75,6 +75,9 @@ struct mu_device_trust {
     uint16_t index;
 };
 void mu_device_trust(const struct mu_device *d, struct mu_device_trust *out);
+/* Whether an announce object may be believed, if its signature is right: the
+ * server's, or a relay manifest (option 1) that our gateway has named. */
+bool mu_device_believes(const struct mu_device *d, struct mu_bytes object);
 /* An announce object that came another way than by the gateway: looked at in
  * the next step. MU_ERR_BUSY: later. 1: known, there is nothing to do. */
 MU_MUST int mu_device_announce(struct mu_device *d, struct mu_bytes object);

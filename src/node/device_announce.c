@@ -301,6 +301,11 @@ int mu_device_announce_object(struct mu_device *d, struct mu_bytes object)
     return 0;
 }
 
+bool mu_device_believes(const struct mu_device *d, struct mu_bytes object)
+{
+    return announce_vouched(d, object) == 0;
+}
+
 int mu_device_announce(struct mu_device *d, struct mu_bytes object)
 {
     uint8_t digest[MU_SHA256_LEN];

@@ -216,6 +216,20 @@ void mesh_connected(struct mesh *m, unsigned n)
     lab_wait(m->dev[n], "{'event': 'status', 'connected': true}");
 }
 
+const json_t *mesh_said(struct mesh *m, unsigned n)
+{
+    const json_t *last = NULL;
+    size_t i;
+    json_t *line;
+
+    json_array_foreach(m->dev[n]->lines, i, line) {
+        if (strcmp(real_text(line, "event"), "mesh") == 0)
+            last = line;
+    }
+    assert_non_null(last);
+    return last;
+}
+
 void mesh_runs(struct mesh *m, unsigned n, const char *file)
 {
     lab_wait(m->dev[n], "{'event': 'status', 'states': ['received', "

@@ -61,6 +61,8 @@ void mesh_links(struct mesh *m);
 void mesh_device(struct mesh *m, unsigned n, bool reach,
                  const char *const extra[]);
 void mesh_connected(struct mesh *m, unsigned n);
+/* The last that it has said of its mesh. */
+const json_t *mesh_said(struct mesh *m, unsigned n);
 /* It runs this very file. */
 void mesh_runs(struct mesh *m, unsigned n, const char *file);
 bool mesh_got(struct mesh *m, unsigned n, const char *file);

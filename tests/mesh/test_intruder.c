@@ -7,7 +7,11 @@
  */
 #include "mesh.h"
 
+#include <poll.h>
+
 #include "crypto_openssl/crypto_openssl.h"
+#include "muster/cbor.h"
+#include "muster/cose.h"
 #include "muster/deluge.h"
 #include "net/mesh_state.h"
 
@@ -243,11 +247,161 @@ static void test_member(void **state)
     assert_true(same_pages(&m, 1, 3));
 }
 
+/* ---- a relay manifest of its own (option 1) ----------------------------- */
+
+struct pretender {
+    struct traitor t;
+    uint8_t manifest[MU_ANNOUNCE_MAX];
+    size_t len;
+    long long version;
+    atomic_uint given, pages_asked;
+};
+
+/* The gateway's relay manifest with other root hashes, under the same key. */
+static void pretend(struct pretender *p, const struct mu_mesh_state *s)
+{
+    uint8_t payload[MU_ANNOUNCE_MAX];
+    struct mu_cose m;
+    struct mu_cose_args args = {
+        .alg = MU_ALG_HMAC256, .external_aad = mu_bytes_str("muster relay"),
+    };
+    struct mu_writer w = mu_writer(p->manifest, sizeof(p->manifest));
+    struct mu_bytes roots = { NULL, 0 };
+    struct mu_secret key;
+    struct mu_reader r;
+    struct mu_cbor_map map;
+    int64_t at;
+
+    assert_int_equal(mu_cose_decode(mu_bytes(s->manifest, s->manifest_len),
+                                    &m), 0);
+    assert_int_equal(m.kind, MU_COSE_MAC0);
+    memcpy(payload, m.content.data, m.content.len);
+    r = mu_reader(mu_bytes(payload, m.content.len));
+    map = mu_cbor_get_map(&r);
+    while (mu_cbor_map_next(&r, &map, &at)) {
+        if (at == 7)
+            roots = mu_cbor_get_bstr(&r);
+        else
+            mu_cbor_skip(&r);
+    }
+    assert_true(roots.len > 0);
+    payload[roots.data - payload] ^= 1;
+    args.kid = m.kid;
+    args.payload = mu_bytes(payload, m.content.len);
+    assert_int_equal(mu_kdf(p->t.crypto, &s->kg, "relay",
+                            (struct mu_bytes){ NULL, 0 }, 32, &key), 0);
+    assert_int_equal(mu_cose_mac0_create(p->t.crypto, &args, &key, &w), 0);
+    p->len = w.len;
+}
+
+static void pretender_offers(struct mesh_link *l, struct pretender *p)
+{
+    struct mu_bytes all = { p->manifest, p->len };
+    uint8_t hash[32], out[MU_PACKET_MAX];
+    struct mu_writer w = mu_writer(out, sizeof(out));
+    struct mu_deluge_adv a = {
+        .channel = 1, .node = 1000, .round = ++p->t.round,
+        .version = (uint64_t)p->version, .manifest_len = (uint16_t)p->len,
+        .pages = 9,
+    };
+
+    mu_sha256(p->t.crypto, &all, 1, hash);
+    memcpy(a.id, hash, sizeof(a.id));
+    lie_send(l, &w, mu_deluge_adv_create(&p->t.seal, &a, &w));
+}
+
+static void pretender_gives(struct mesh_link *l, struct pretender *p)
+{
+    struct mu_bytes all = { p->manifest, p->len };
+    size_t room = 1024 - 16;
+    uint8_t hash[32], out[MU_PACKET_MAX];
+
+    mu_sha256(p->t.crypto, &all, 1, hash);
+    for (size_t at = 0; at < p->len; at += room) {
+        struct mu_writer w = mu_writer(out, sizeof(out));
+        struct mu_deluge_fragment f = {
+            .session = 1, .index = (uint8_t)(at / room),
+            .count = (uint8_t)((p->len + room - 1) / room),
+            .bytes = { p->manifest + at,
+                       p->len - at < room ? p->len - at : room },
+        };
+
+        memcpy(f.id, hash, sizeof(f.id));
+        lie_send(l, &w, mu_deluge_fragment_create(&p->t.seal, &f, &w));
+    }
+    atomic_fetch_add(&p->given, 1);
+}
+
+static void pretender_acts(struct mesh_link *l, const uint8_t *packet,
+                           size_t len)
+{
+    struct pretender *p = l->ctx;
+    struct mu_deluge_req q;
+
+    if (packet == NULL)
+        pretender_offers(l, p);
+    else if (mu_deluge_req_consume(&p->t.seal, (struct mu_bytes){ packet, len },
+                                   &q) == 0 && q.target == 1000) {
+        if (q.page == MU_DELUGE_MANIFEST)
+            pretender_gives(l, p);
+        else
+            atomic_fetch_add(&p->pages_asked, 1);
+    }
+}
+
+/* Through neighbours too, and a member's is not taken for the gateway's: it
+ * would keep the true one away. */
+static void test_relay_manifest(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    struct pretender p = { .t = { .round = 1 } };
+    struct mu_mesh_state s;
+    struct mesh_link *l;
+    struct mesh m;
+
+    mesh_open(&m, lab, 3);
+    mesh_near(&m, 1, 2);
+    l = mesh_intruder(&m, 3);
+    for (unsigned i = 1; i <= 3; i++)
+        mesh_device(&m, i, i == 1, NULL);
+    for (unsigned i = 1; i <= 3; i++)
+        mesh_connected(&m, i);
+    assert_int_equal(lab_verb(lab, NULL, "group", "create", "g", "--mode",
+                              "option-1", NULL), 0);
+    assert_int_equal(lab_verb(lab, NULL, "group", "add", "g", "dev-1", "dev-2",
+                              "dev-3", NULL), 0);
+    lab_file(file, IMAGE_BYTES, 22);
+    assert_int_equal(lab_verb(lab, NULL, "push", file, "--group", "g",
+                              "--no-wait", NULL), 0);
+    mesh_runs(&m, 1, file);
+    mesh_runs(&m, 2, file);
+    p.version = real_number(mesh_said(&m, 2), "version");
+    steal(&m, &p.t);
+    assert_int_equal(mu_mesh_state_load(p.t.crypto,
+                                        lab_path(lab, "state-1/mesh.state"),
+                                        &s), 0);
+    pretend(&p, &s);
+    l->ctx = &p;
+    l->intrude = pretender_acts;
+    mesh_links(&m);
+    for (int i = 0; i < 200 && atomic_load(&p.given) == 0; i++)
+        poll(NULL, 0, 50);
+    for (int i = 0; i < 20 && atomic_load(&p.pages_asked) == 0; i++)
+        poll(NULL, 0, 50);
+    assert_int_equal(atomic_load(&p.given), 1);
+    assert_int_equal(atomic_load(&p.pages_asked), 0);
+    assert_int_equal(mesh_count(&m, 3, "signatures"), 1);
+    assert_false(mesh_got(&m, 3, file));
+    mesh_close(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_outsider),
         REAL_TEST(test_member),
+        REAL_TEST(test_relay_manifest),
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
