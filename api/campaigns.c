@@ -176,6 +176,8 @@ static json_t *target_json(const struct mu_target_view *t)
             json_array_append_new(states, json_string(bits[i].name));
     json_t *out = json_pack("{s:s,s:o,s:b}", "id", t->identity, "states",
                             states, "revoked", t->revoked);
+    if (t->lied)
+        json_object_set_new(out, "lied", json_true());
     if ((t->state & MU_STATE_FAILED) != 0)
         json_object_set_new(out, "reason",
                             json_string(mu_err_text(-(int)t->reason)));

@@ -168,9 +168,11 @@ static void report_targets(const json_t *targets)
         const char *last = "nothing heard";
         json_array_foreach(json_object_get(t, "states"), j, state)
             last = json_string_value(state);
-        printf("  %-24s %s%s%s%s\n", cli_text(t, "id"), last,
+        printf("  %-24s %s%s%s%s%s\n", cli_text(t, "id"), last,
                *cli_text(t, "reason") != 0 ? ": " : "", cli_text(t, "reason"),
-               json_is_true(json_object_get(t, "revoked")) ? " (revoked)" : "");
+               json_is_true(json_object_get(t, "revoked")) ? " (revoked)" : "",
+               json_is_true(json_object_get(t, "lied"))
+                   ? " (acknowledged falsely)" : "");
     }
 }
 

@@ -312,6 +312,9 @@ enum mu_target_bit { /* beside the state bits of cast.h, which leave these */
     (MU_STATE_RECEIVED | MU_STATE_VERIFIED | MU_STATE_INSTALLED |             \
      MU_STATE_RUNNING | MU_STATE_FAILED)
 
+/* As the reason of one that has not failed: it acknowledged falsely. */
+#define MU_TARGET_LIED ((uint8_t)-MU_ERR_AUTH)
+
 struct mu_target_record {
     uint8_t state[MU_TARGETS]; /* 0: no target */
     uint8_t reason[MU_TARGETS];

@@ -401,26 +401,63 @@ static int report_take(struct mu_server_campaign *c, uint32_t gateway,
     return 0;
 }
 
-/* One that stands for itself and is false has nobody else to blame. */
-static void report_forged(struct mu_server_campaign *c, uint32_t gateway,
-                          const struct mu_wide_report *m, const uint8_t *left)
+/* One chunk of targets: the operator is told who lied, by a reason without a
+ * failure. */
+static int report_blame(struct mu_server_campaign *c, uint32_t gateway,
+                        const struct mu_wide_report *m, struct mu_bytes left,
+                        uint32_t at)
 {
+    struct mu_target_record t;
+    bool changed = false;
+    int rc = mu_srv_target_get(c->server, c->rec.id, gateway, (uint16_t)at,
+                               &t);
+
+    if (rc != 0)
+        return rc == MU_ERR_NOT_FOUND ? 0 : rc;
+    for (uint32_t i = 0; i < MU_TARGETS; i++) {
+        if (at + i < m->first || !mu_bit_get(left, at + i - m->first) ||
+            (t.state[i] & MU_TARGET_MEMBER) == 0 ||
+            (t.state[i] & MU_STATE_FAILED) != 0)
+            continue;
+        changed = changed || t.reason[i] != MU_TARGET_LIED;
+        t.reason[i] = MU_TARGET_LIED;
+    }
+    if (changed)
+        mu_srv_target_put(c->server, c->rec.id, gateway, (uint16_t)at, &t);
+    return 0;
+}
+
+/* One that stands for itself and is false has nobody else to blame. */
+static int report_forged(struct mu_server_campaign *c, uint32_t gateway,
+                         const struct mu_wide_report *m, const uint8_t *all)
+{
+    struct mu_bytes left = mu_bytes(all, m->bitmap.len);
+    int rc = 0;
+
     for (uint32_t i = 0; i < m->bitmap.len * 8; i++) {
-        if (!mu_bit_get(mu_bytes(left, m->bitmap.len), i))
+        if (!mu_bit_get(left, i))
             continue;
         c->rec.refused++;
         mu_srv_trace(c->server, "ack-forged", gateway, m->first + i);
     }
+    for (uint32_t at = m->first / MU_TARGETS * MU_TARGETS;
+         rc == 0 && at < m->first + m->bitmap.len * 8 &&
+         at < MU_AREA_DEVICES_MAX;
+         at += MU_TARGETS)
+        rc = report_blame(c, gateway, m, left, at);
+    return rc;
 }
 
 /* A plain sum proves all or nothing: 4.09 asks for the shifted form. */
 static int report_refuse(struct mu_server_campaign *c, uint32_t gateway,
                          const struct mu_wide_report *m, const uint8_t *left)
 {
+    int rc;
+
     if (mu_ack_members(m->bitmap) > 1)
         return MU_ERR_CONFLICT;
-    report_forged(c, gateway, m, left);
-    return MU_ERR_AUTH;
+    rc = report_forged(c, gateway, m, left);
+    return rc == 0 ? MU_ERR_AUTH : rc;
 }
 
 static int report_take_all(struct mu_server_campaign *c, uint32_t gateway,
@@ -468,7 +505,9 @@ int mu_srv_report_request(struct mu_server *s, const struct mu_event *ev)
     if (count > 0 && m.shift == 0)
         return report_refuse(c, ev->link, &m, left);
     if (count > 0 && m.shift == MU_ACK_LEN)
-        report_forged(c, ev->link, &m, left);
+        rc = report_forged(c, ev->link, &m, left);
+    if (rc != 0)
+        return rc;
     for (size_t i = 0; i < m.bitmap.len; i++)
         proved[i] = m.bitmap.data[i] & (uint8_t)~left[i];
     m.bitmap.data = proved;

@@ -186,6 +186,8 @@ int mu_server_target_next(struct mu_server *s, const uint8_t campaign[8],
             .state = t.state[at] & MU_TARGET_STATE,
             .reason = t.reason[at],
             .revoked = (t.state[at] & MU_TARGET_REVOKED) != 0,
+            .lied = (t.state[at] & MU_STATE_FAILED) == 0 &&
+                    t.reason[at] == MU_TARGET_LIED,
         };
         view_text(out->identity, identity.data, identity.len, MU_ID_MAX);
         return 0;

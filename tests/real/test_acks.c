@@ -173,6 +173,12 @@ static void test_false_acks(void **state)
     }
     assert_false(real_is(r, "dev-3", "running"));
     assert_false(real_is(r, "dev-7", "running"));
+    for (unsigned i = 1; i <= DEVICES; i++) {
+        snprintf(name, sizeof(name), "dev-%u", i);
+        assert_int_equal(json_is_true(json_object_get(real_target(r, name),
+                                                      "lied")),
+                         i == 3 || i == 7);
+    }
     assert_int_equal(real_number(r, "running"), DEVICES - 2);
     assert_int_equal(real_number(r, "reports_refused"), 2);
     json_decref(r);

@@ -274,6 +274,20 @@ static uint8_t shifted_send(struct fleet *f, struct shifted *o)
     return s->code;
 }
 
+/* Those whom the operator is told to have lied. */
+static void liars_are(struct fleet *f, const char *names)
+{
+    struct mu_target_view t;
+    char after[MU_ID_MAX + 1] = "";
+
+    while (mu_server_target_next(&f->rig.server, f->campaign, rig_id(after),
+                                 &t) == 0) {
+        assert_int_equal(t.lied, strstr(names, t.identity) != NULL);
+        memcpy(after, t.identity, sizeof after);
+    }
+    assert_true(after[0] != 0);
+}
+
 /* Three liars among a hundred: the rest is taken at once but for the nearest
  * neighbours, and those stand by themselves. */
 static void test_shifted(void **state)
@@ -303,6 +317,11 @@ static void test_shifted(void **state)
     assert_int_equal(fleet_view(f).running, 94);
     assert_int_equal(fleet_view(f).reports_refused, 1);
     assert_int_equal(rig_trace_count(&f->rig, "ack-forged 1 13"), 1);
+    liars_are(f, "c010");
+    /* It thinks better of it. */
+    shifted_make(f, &o, 16, 10, 1, "");
+    assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
+    liars_are(f, "");
     /* All true: no list. */
     shifted_make(f, &o, 16, 98, 1, liars);
     assert_int_equal(shifted_send(f, &o), MU_COAP_CHANGED);
