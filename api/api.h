@@ -55,6 +55,8 @@ bool api_query_flag(struct api_request *r, const char *name, bool otherwise,
                     bool *out);
 /* The `after` of a list of identities, cut to fit. */
 void api_query_after(struct api_request *r, char after[MU_ID_MAX + 1]);
+/* Rows of a page, 1 to API_PAGE_MAX; answers 400 and false when bad. */
+bool api_query_limit(struct api_request *r, uint64_t otherwise, uint64_t *out);
 /* A number of the query or `otherwise`; answers 400 and false when bad. */
 bool api_query_number(struct api_request *r, const char *name, uint64_t max,
                       uint64_t otherwise, uint64_t *out);

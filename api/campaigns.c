@@ -76,7 +76,7 @@ void api_campaigns_list(struct api_request *r)
     uint64_t after, limit;
     struct mu_campaign_view v;
     if (!api_query_number(r, "after", UINT64_MAX, 0, &after) ||
-        !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+        !api_query_limit(r, 100, &limit))
         return;
     json_t *rows = json_array();
     json_t *next = NULL;
@@ -191,7 +191,7 @@ void api_campaigns_targets(struct api_request *r)
     struct mu_target_view t;
     char after[MU_ID_MAX + 1];
     if (!campaign_find(r, &v) ||
-        !api_query_number(r, "limit", API_PAGE_MAX, API_PAGE_MAX, &limit))
+        !api_query_limit(r, API_PAGE_MAX, &limit))
         return;
     api_query_after(r, after);
     json_t *rows = json_array();

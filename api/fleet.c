@@ -42,7 +42,7 @@ void api_gateways_list(struct api_request *r)
     uint64_t after, limit;
     struct mu_gateway_view v;
     if (!api_query_number(r, "after", UINT32_MAX, 0, &after) ||
-        !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+        !api_query_limit(r, 100, &limit))
         return;
     json_t *rows = json_array();
     json_t *next = NULL;
@@ -113,7 +113,7 @@ void api_devices_list(struct api_request *r)
     uint64_t limit;
     struct mu_device_view v;
     char after[MU_ID_MAX + 1];
-    if (!api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+    if (!api_query_limit(r, 100, &limit))
         return;
     api_query_after(r, after);
     json_t *rows = json_array();
@@ -168,7 +168,7 @@ void api_groups_list(struct api_request *r)
     uint64_t after, limit;
     struct mu_group_view v;
     if (!api_query_number(r, "after", UINT32_MAX, 0, &after) ||
-        !api_query_number(r, "limit", API_PAGE_MAX, 100, &limit))
+        !api_query_limit(r, 100, &limit))
         return;
     json_t *rows = json_array();
     json_t *next = NULL;
@@ -247,7 +247,7 @@ void api_groups_members(struct api_request *r)
     struct mu_group_view g;
     char identity[MU_ID_MAX + 1], after[MU_ID_MAX + 1];
     if (!api_group_find(r, r->args[0], &g) ||
-        !api_query_number(r, "limit", API_PAGE_MAX, API_PAGE_MAX, &limit))
+        !api_query_limit(r, API_PAGE_MAX, &limit))
         return;
     api_query_after(r, after);
     json_t *rows = json_array();
@@ -361,7 +361,7 @@ void api_keys_list(struct api_request *r)
     struct mu_kid after = {.kind = MU_KEY_NONE};
     struct mu_key_view v;
     char kid[2 * MU_KID_LEN + 1];
-    if (!api_query_number(r, "limit", API_PAGE_MAX, 100, &limit) ||
+    if (!api_query_limit(r, 100, &limit) ||
         !query_kid(r, &after))
         return;
     json_t *rows = json_array();

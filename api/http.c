@@ -222,6 +222,16 @@ bool api_query_number(struct api_request *r, const char *name, uint64_t max,
     return true;
 }
 
+bool api_query_limit(struct api_request *r, uint64_t otherwise, uint64_t *out)
+{
+    if (!api_query_number(r, "limit", API_PAGE_MAX, otherwise, out))
+        return false;
+    if (*out > 0)
+        return true;
+    api_error(r, 400, "limit: a page of no rows never ends");
+    return false;
+}
+
 bool api_query_flag(struct api_request *r, const char *name, bool otherwise,
                     bool *out)
 {

@@ -272,6 +272,58 @@ static void test_answers(void **state)
     free(token);
 }
 
+/* Page by page, of any size, every row comes once and in order. */
+static void test_pages(void **state)
+{
+    struct lab *lab = *state;
+    static struct answer a;
+    char *token;
+
+    lab_keys(lab, 5);
+    lab_serve(lab, NULL);
+    lab_register(lab);
+    token = token_read(lab);
+    for (unsigned limit = 0; limit <= 6; limit++) {
+        char path[128], after[64] = "";
+        unsigned rows = 0;
+
+        for (unsigned pages = 0; pages < 8; pages++) {
+            const json_t *row;
+            json_t *v;
+            size_t i;
+
+            snprintf(path, sizeof path, "/v1/devices?limit=%u&after=%s", limit,
+                     after);
+            call(lab, "GET", path, token, NULL, &a);
+            if (limit == 0)
+                break;
+            assert_int_equal(a.status, 200);
+            v = json_loadb(a.body, a.len, 0, NULL);
+            assert_true(json_array_size(json_object_get(v, "devices")) <=
+                        limit);
+            json_array_foreach(json_object_get(v, "devices"), i, row) {
+                char want[16];
+
+                snprintf(want, sizeof want, "dev-%u", ++rows);
+                assert_string_equal(real_text(row, "id"), want);
+            }
+            snprintf(after, sizeof after, "%s",
+                     json_is_null(json_object_get(v, "next"))
+                         ? "" : real_text(v, "next"));
+            json_decref(v);
+            if (after[0] == '\0')
+                break;
+        }
+        if (limit == 0)
+            assert_int_equal(a.status, 400); /* it would never end */
+        else
+            assert_int_equal(rows, 5);
+    }
+    call(lab, "GET", "/v1/devices?limit=1001", token, NULL, &a);
+    assert_int_equal(a.status, 400);
+    free(token);
+}
+
 /* What the table does not have: 405 for a method, 404 for a path. */
 static void test_elsewhere(void **state)
 {
@@ -315,6 +367,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         REAL_TEST(test_answers),
+        REAL_TEST(test_pages),
         REAL_TEST(test_elsewhere),
     };
 
