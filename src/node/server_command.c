@@ -96,12 +96,18 @@ static int mtk_pick(struct mu_server_campaign *c, struct mu_mbms_msk *msk,
 {
     struct mu_server *s = c->server;
     int rc = mtk_get(s, c->rec.group, r, key);
+    struct mu_record_key k;
     bool beside;
 
     if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
         return rc;
-    if (rc == MU_ERR_CORRUPT)
-        return MU_ERR_EXPIRED; /* which MTKs were made, nobody knows */
+    if (rc == MU_ERR_CORRUPT) {
+        /* Which MTKs were made, nobody knows. It goes along with the wish for
+         * another MSK, which begins with none. */
+        k = mu_record_key_mtk(c->rec.group);
+        mu_srv_delete(s, MU_TABLE_SCHEME, &k);
+        return MU_ERR_EXPIRED;
+    }
     if (rc != 0 || r->generation != c->rec.generation)
         *r = (struct mu_mtk_record){
             .generation = c->rec.generation, .next = msk->next,

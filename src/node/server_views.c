@@ -45,7 +45,7 @@ static int campaign_view(struct mu_server *s, uint64_t number,
     };
     mu_copy(out->campaign, r->id, sizeof out->campaign);
     /* That of a key is what its holders prove to know. */
-    if (r->what == MU_CAMPAIGN_OBJECT)
+    if (r->what != MU_CAMPAIGN_KEY)
         mu_copy(out->digest, r->digest, sizeof out->digest);
     view_text(out->name, r->name, r->name_len, MU_NAME_MAX);
     if (rc == 0)
