@@ -101,6 +101,26 @@ static void test_leave(void **state)
     world_clear(&w);
 }
 
+/* Out of the group and of the area at once: the area gets a new key, too, and
+ * the rekey waits until its devices have that one. */
+static void test_revoke(void **state)
+{
+    struct world w;
+    uint32_t fetches, others = 0;
+
+    (void)state;
+    rekey_ready(&w, 8, 2, MU_SCHEME_SD);
+    fetches = all_fetches(&w) - w.script.devices[2].fetches;
+    script_remove(&w.script, 2);
+    rekey_without(&w, 2);
+    assert_true(world_run(&w, MU_SECONDS(20), all_told));
+    for (size_t i = 0; i < 8; i++)
+        others += i == 2 ? 0 : w.script.devices[i].fetches;
+    assert_int_equal(others, fetches);
+    assert_false(device_holds(&w, 2));
+    world_clear(&w);
+}
+
 static void test_each_scheme(void **state)
 {
     (void)state;
@@ -623,6 +643,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_revoke),
         cmocka_unit_test(test_each_scheme),
         cmocka_unit_test(test_fetched),
         cmocka_unit_test(test_parts),
