@@ -361,16 +361,16 @@ static void test_relay_manifest(void **state)
     struct mesh m;
 
     mesh_open(&m, lab, 3);
+    assert_int_equal(lab_verb(lab, NULL, "group", "create", "g", "--mode",
+                              "option-1", NULL), 0);
+    assert_int_equal(lab_verb(lab, NULL, "group", "add", "g", "dev-1", "dev-2",
+                              "dev-3", NULL), 0);
     mesh_near(&m, 1, 2);
     l = mesh_intruder(&m, 3);
     for (unsigned i = 1; i <= 3; i++)
         mesh_device(&m, i, i == 1, NULL);
     for (unsigned i = 1; i <= 3; i++)
         mesh_connected(&m, i);
-    assert_int_equal(lab_verb(lab, NULL, "group", "create", "g", "--mode",
-                              "option-1", NULL), 0);
-    assert_int_equal(lab_verb(lab, NULL, "group", "add", "g", "dev-1", "dev-2",
-                              "dev-3", NULL), 0);
     lab_file(file, IMAGE_BYTES, 22);
     assert_int_equal(lab_verb(lab, NULL, "push", file, "--group", "g",
                               "--no-wait", NULL), 0);
