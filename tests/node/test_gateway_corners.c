@@ -481,6 +481,51 @@ static void test_pace(void **state)
     world_clear(&w);
 }
 
+static struct mu_gateway_session *sending(struct world *w)
+{
+    for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
+        if (gw(w)->sessions[i].sending && gw(w)->sessions[i].announced)
+            return &gw(w)->sessions[i];
+    }
+    return NULL;
+}
+
+static bool is_sending(struct world *w)
+{
+    return sending(w) != NULL;
+}
+
+/* The air-time budget: a genuine answer counts against it, a forged one does
+ * not, or a stranger could stop the campaign by shouting. */
+static void test_answers_take_air(void **state)
+{
+    struct mu_status s = {.receiver = 1, .state = MU_STATE_RECEIVED};
+    uint8_t out[64];
+    struct mu_writer o = mu_writer(out, sizeof out);
+    struct mu_event ev = {.kind = MU_EV_PACKET, .channel = MU_CHANNEL_AREA};
+    struct world w;
+    mu_time before;
+
+    (void)state;
+    world_ready(&w, 3, 18);
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(20), is_sending));
+    s.session = sending(&w)->session;
+    assert_int_equal(mu_status_create(gw(&w)->conf.crypto,
+                                      &gw(&w)->devices[1].kfb, &s, &o), 0);
+    ev.now = gw(&w)->now;
+    ev.packet = mu_written(&o);
+    out[o.len - 1] ^= 1;
+    before = gw(&w)->air_at;
+    assert_int_equal(mu_gateway_step(gw(&w), &ev), MU_ERR_AUTH);
+    assert_int_equal(gw(&w)->air_at, before);
+    out[o.len - 1] ^= 1;
+    assert_int_equal(mu_gateway_step(gw(&w), &ev), 0);
+    assert_true(gw(&w)->air_at >= before + MU_SECONDS(30 + 42) / 200000);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
 /* ---- devices ----------------------------------------------------------------------- */
 
 /* Option 2 for one who comes late: the key is handed at its hello. */
@@ -735,6 +780,7 @@ int main(void)
         cmocka_unit_test(test_deadline),
         cmocka_unit_test(test_missing_for_long),
         cmocka_unit_test(test_pace),
+        cmocka_unit_test(test_answers_take_air),
         cmocka_unit_test(test_late_key),
         cmocka_unit_test(test_not_a_member),
         cmocka_unit_test(test_pushes),
