@@ -143,8 +143,8 @@ static void report_settle(struct mu_gateway *g, struct mu_gateway_session *s,
         p = &s->states[r->first + n];
         if (mu_bit_get(left, n)) {
             p->apart = true;
-            if (r->count > 1 && r->shift != MU_ACK_LEN)
-                continue;
+            if (r->shift != MU_ACK_LEN && (r->shift != 0 || r->count > 1))
+                continue; /* nobody has been blamed yet */
             mu_gateway_trace(g, "ack-refused", r->first + n, r->state);
         }
         p->reported = r->state;

@@ -551,6 +551,29 @@ static void test_false_ack_again(void **state)
     world_clear(&w);
 }
 
+/* One that goes shifted all alone is not left at that: it goes again, by
+ * itself, so that the server can say who it was. */
+static void test_false_ack_alone(void **state)
+{
+    struct world w;
+    struct mu_gateway_session *s;
+
+    (void)state;
+    world_ready(&w, 3, 79);
+    push(&w, 1);
+    assert_all_run(&w, MU_SECONDS(60));
+    s = &w.gateway.gateway->sessions[0];
+    w.script.false_ack = 2;
+    s->states[1].state = 0x1f;
+    s->report.spoiled = true;
+    s->report.at = w.now;
+    world_run(&w, MU_SECONDS(60), NULL);
+    assert_int_equal(w.script.devices[1].refused, 1);
+    assert_int_equal(w.script.devices[1].state, 0x0f);
+    assert_true(s->states[1].apart);
+    world_clear(&w);
+}
+
 /* ---- who asks too much -------------------------------------------------- */
 
 /* One device with a hundred requests under way holds up nobody. */
@@ -602,6 +625,7 @@ int main(void)
         cmocka_unit_test(test_false_ack),
         cmocka_unit_test(test_false_acks),
         cmocka_unit_test(test_false_ack_again),
+        cmocka_unit_test(test_false_ack_alone),
         cmocka_unit_test(test_hog),
     };
 
