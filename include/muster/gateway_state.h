@@ -311,6 +311,7 @@ struct mu_gateway {
     struct mu_gateway_key kg_next; /* being stored; kind 0: none */
     uint64_t kg_last; /* generation given out; kept beside the keys, too */
     bool rotate_due;
+    mu_time rotate_by; /* at the latest */
     uint8_t attention[MU_GATEWAY_SET]; /* devices with an answer due */
     bool attention_any;
     uint8_t pushing[MU_GATEWAY_SET];   /* devices with a push due */

@@ -399,6 +399,8 @@ mu_time mu_gateway_deadline(const struct mu_gateway *g)
     if (g->open_due && g->link == MU_GATEWAY_LINK_DOWN)
         at = mu_time_min(at, g->link_wait.at);
     at = mu_time_min(at, g->push_again_at);
+    if (mu_gateway_kg_waits(g))
+        at = mu_time_min(at, g->rotate_by);
     at = mu_time_min(at, mu_gateway_forward_deadline(g));
     if (mu_gateway_barrier(g))
         return at;

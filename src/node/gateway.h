@@ -48,6 +48,7 @@ int mu_gateway_device_set(struct mu_gateway *g, uint16_t index,
                           struct mu_bytes identity,
                           const struct mu_secret *khop);
 int mu_gateway_kg_run(struct mu_gateway *g);
+bool mu_gateway_kg_waits(const struct mu_gateway *g);
 void mu_gateway_kg_stored(struct mu_gateway *g);
 int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k);
 

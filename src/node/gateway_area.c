@@ -7,6 +7,9 @@
 #include "node/gateway.h"
 
 #define LINK_DEVICES 1u
+/* So long may a new area key wait for the end of the list: it serves for all
+ * who left, and each is a message to every device. */
+#define ROTATE_WAIT MU_SECONDS(3)
 
 /* ---- devices ------------------------------------------------------------ */
 
@@ -49,7 +52,10 @@ static void area_remove(struct mu_gateway *g, uint16_t index)
     mu_wipe(d, sizeof *d);
     d->close_due = linked;
     g->devices_len--;
-    g->rotate_due = g->rotate_due || g->kg[0].kid.kind != 0;
+    if (!g->rotate_due && g->kg[0].kid.kind != 0) {
+        g->rotate_due = true;
+        g->rotate_by = g->now + ROTATE_WAIT;
+    }
     if (linked)
         mu_gateway_attend(g, index);
     mu_gateway_device_dirty(g, index);
@@ -148,6 +154,15 @@ int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k)
                   (struct mu_bytes){NULL, 0}, 16, &k->kctl);
 }
 
+/* More of the list is to come, and it may name more who left. */
+bool mu_gateway_kg_waits(const struct mu_gateway *g)
+{
+    const struct mu_ask *a = &g->asks[MU_GATEWAY_AREA];
+
+    return g->rotate_due && g->kg[0].kid.kind != 0 &&
+           (a->due || a->flying) && g->now < g->rotate_by;
+}
+
 /* Makes the next one when there is none or the one in force is void. The
  * counter goes on over epochs, so that no generation is given out twice. */
 int mu_gateway_kg_run(struct mu_gateway *g)
@@ -159,7 +174,8 @@ int mu_gateway_kg_run(struct mu_gateway *g)
 
     if (k->kid.kind != 0 || g->server.number == 0 ||
         g->records[MU_GATEWAY_REC_KG].flying ||
-        (g->kg[0].kid.kind != 0 && !g->rotate_due))
+        (g->kg[0].kid.kind != 0 && !g->rotate_due) ||
+        mu_gateway_kg_waits(g))
         return 0;
     rc = g->conf.crypto->random(g->conf.crypto->ctx, raw, sizeof raw);
     if (rc == 0)

@@ -121,6 +121,47 @@ static void test_revoke(void **state)
     world_clear(&w);
 }
 
+static bool list_begun(struct world *w)
+{
+    return w->gateway.gateway->scan_next != 0 &&
+           w->gateway.gateway->rotate_due;
+}
+
+/* One area key for all who leave at once, however many pages name them; and it
+ * does not wait for a server that falls silent in the middle of the list. */
+static void test_many_leave(void **state)
+{
+    (void)state;
+    for (int silent = 0; silent < 2; silent++) {
+        struct world w;
+        uint64_t before;
+
+        world_init(&w, 8, 3);
+        w.script.area_paged = true;
+        world_start_all(&w);
+        world_run(&w, MU_SECONDS(10), NULL);
+        before = w.gateway.gateway->kg[0].kid.generation;
+        for (size_t i = 1; i < 6; i++)
+            script_remove(&w.script, i);
+        if (silent) {
+            assert_true(world_run(&w, MU_SECONDS(5), list_begun));
+            w.wide_cut = true;
+            world_cut(&w, &w.gateway);
+            world_run(&w, MU_SECONDS(2), NULL);
+            assert_int_equal(w.gateway.gateway->kg[0].kid.generation, before);
+            world_run(&w, MU_SECONDS(2), NULL);
+        } else {
+            world_run(&w, MU_SECONDS(2), NULL);
+        }
+        assert_int_equal(w.gateway.gateway->kg[0].kid.generation, before + 1);
+        for (size_t i = 0; i < 8; i += 7)
+            assert_int_equal(w.devices[i].device->area[0].kid.generation,
+                             before + 1);
+        assert_int_equal(w.devices[1].device->area[0].kid.generation, before);
+        world_clear(&w);
+    }
+}
+
 static void test_each_scheme(void **state)
 {
     (void)state;
@@ -644,6 +685,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_revoke),
+        cmocka_unit_test(test_many_leave),
         cmocka_unit_test(test_each_scheme),
         cmocka_unit_test(test_fetched),
         cmocka_unit_test(test_parts),
