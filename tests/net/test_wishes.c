@@ -184,8 +184,10 @@ static void test_disk_full(void **state)
 
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &all), 0);
     little.rlim_max = all.rlim_max;
-    lab_fleet(lab, 2);
-    lab_end(lab->dev, SIGTERM);
+    lab_keys(lab, 2);
+    lab_serve(lab, NULL);
+    lab_register(lab);
+    lab_gateway(lab, NULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &little), 0);
     lab_devices(lab, 2, NULL);
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &all), 0);
