@@ -272,12 +272,47 @@ static void test_relay_killed(void **state)
     lab_wait(n.devs[0], "{'event': 'status', 'receiving': true}");
     assert_int_equal(lab_end(n.relay, SIGKILL), -SIGKILL);
     way(lab, "copies");
+    done(lab, &n);
     relay(lab, &n, NULL);
     way(lab, "tunnel");
+    lab_file(n.file, 50000, 8);
+    real_push(lab, n.id, n.file, NULL);
     done(lab, &n);
     assert_int_equal(lab_end(lab->serve, SIGTERM), 0);
     assert_true(counter(lab->serve, "wide_port", "tx_packets") > 0);
     assert_true(counter(lab->serve, "relays", "tx_packets") > 0);
+}
+
+/* The same between a gateway and devices in another network. */
+static void test_relay_of_a_gateway(void **state)
+{
+    static const char rows[] = "east," RELAY_KEY ",127.0.0.0/8\n";
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+    struct net n;
+    char id[32];
+
+    lab_keys(lab, 4);
+    lab_write(lab_path(lab, "relays"), rows, sizeof(rows) - 1, 0600);
+    lab_write(lab_path(lab, "relay.key"), RELAY_KEY, 64, 0600);
+    lab_serve(lab, NULL);
+    lab_register(lab);
+    lab_gateway(lab, (const char *const[]){
+        "--relay-listen", "127.0.0.1:0", "--relays", lab_path(lab, "relays"),
+        "--multicast-cost", "1", NULL });
+    snprintf(n.relays, sizeof(n.relays), "%s", real_text(
+        json_array_get(lab->gw->lines, 0), "relay_listen"));
+    relay(lab, &n, NULL);
+    lab_devices(lab, 4, NULL);
+    real_connected(lab, 4);
+    lab_wait(lab->gw, "{'event': 'way', 'network': 'east', 'way': 'tunnel'}");
+    lab_file(file, 100000, 6);
+    real_push(lab, id, file, NULL);
+    real_ends(lab, id, 0);
+    lab_got(lab, 4, file);
+    assert_int_equal(lab_end(lab->gw, SIGTERM), 0);
+    assert_int_equal(counter(lab->gw, "area_port", "tx_packets"), 0);
+    assert_true(counter(lab->gw, "relays", "tx_bytes") < 200000);
 }
 
 static void test_relay_loses(void **state)
@@ -428,8 +463,9 @@ int main(void)
         REAL_TEST(test_area_by_copies), REAL_TEST(test_copies_and_losses),
         REAL_TEST(test_by_cost), REAL_TEST(test_usage),
         REAL_TEST(test_through_a_relay), REAL_TEST(test_relay_killed),
-        REAL_TEST(test_relay_loses), REAL_TEST(test_wrong_key),
-        REAL_TEST(test_relay_that_changes), REAL_TEST(test_forged),
+        REAL_TEST(test_relay_of_a_gateway), REAL_TEST(test_relay_loses),
+        REAL_TEST(test_wrong_key), REAL_TEST(test_relay_that_changes),
+        REAL_TEST(test_forged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
