@@ -67,7 +67,7 @@ static void test_outsider(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     struct mesh_link *l;
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     begin(&m, lab, &l);
@@ -217,13 +217,14 @@ static void test_member(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct traitor t = { .round = 1 };
+    static struct traitor t;
     struct mesh_link *l;
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
     long long sent, own, version;
 
     begin(&m, lab, &l);
+    t = (struct traitor){ .round = 1 };
     steal(&m, &t);
     l->ctx = &t;
     l->intrude = betray;
@@ -355,11 +356,12 @@ static void test_relay_manifest(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct pretender p = { .t = { .round = 1 } };
+    static struct pretender p;
     struct mu_mesh_state s;
     struct mesh_link *l;
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
 
+    p.t = (struct traitor){ .round = 1 };
     mesh_open(&m, lab, 3);
     assert_int_equal(lab_verb(lab, NULL, "group", "create", "g", "--mode",
                               "option-1", NULL), 0);

@@ -30,7 +30,7 @@ static void test_line(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     line(&m, lab, 5);
@@ -54,7 +54,7 @@ static void test_grid(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     mesh_open(&m, lab, 9);
@@ -78,7 +78,7 @@ static void test_gateway_gone(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     line(&m, lab, 3);
@@ -108,7 +108,7 @@ static void test_modifying_relay(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     struct mesh_link *half, *all;
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     mesh_open(&m, lab, 4);
@@ -137,7 +137,7 @@ static void test_dropping_relay(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     struct mesh_link *l;
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     mesh_open(&m, lab, 4);
@@ -162,7 +162,7 @@ static void test_word_lost(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
-    struct mesh m;
+    static struct mesh m; /* its threads outlive a failure */
     char id[32];
 
     mesh_open_with(&m, lab, 3, (const char *const[]){ "--drop-in", "30", NULL });

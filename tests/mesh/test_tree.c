@@ -179,7 +179,7 @@ static void test_between(void **state)
     struct lab *lab = *state;
     struct mesh_link *l;
     struct lab_prog *root;
-    struct net t;
+    static struct net t; /* its threads outlive a failure */
     const char *plan;
     char above[32], below[32];
 
