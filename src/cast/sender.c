@@ -435,7 +435,7 @@ static void sender_close_round(struct mu_cast_sender *s)
 static uint8_t sender_poll_copies(const struct mu_cast_sender *s)
 {
     if (s->loss > MU_LOSS_ONE / 8)
-        return 3;
+        return s->job.rounds > 1 ? 2 : 3; /* few are meant by the later ones */
     return s->loss > MU_LOSS_ONE / 100 ? 2 : 1;
 }
 
