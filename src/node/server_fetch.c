@@ -140,6 +140,12 @@ static int fetch_group(struct fetch *f, struct mu_device_group *entry)
         return rc;
     groups->number[groups->len] = entry->number;
     groups->mode[groups->len++] = g.mode;
+    /* No key of this one comes to devices: that they are in it is all there is
+     * to tell, once. Before, they take none of its manifests. */
+    if (g.mode == MU_MODE_REPROTECT && entry->sent == 0) {
+        entry->sent = 1;
+        f->changed = true;
+    }
     if (held > mu_srv_group_newest(&g))
         return fetch_forgotten(s, entry->number, &g, held);
     rc = fetch_proves(f, entry, &g, held);

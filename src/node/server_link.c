@@ -266,8 +266,12 @@ static bool device_behind(struct mu_server *s, struct briefs *b,
     for (uint8_t i = 0; i < d.groups_len; i++) {
         const struct mu_group_record *g = brief_of(s, b, d.groups[i].number);
         const uint64_t newest = mu_srv_group_newest(g);
+        if (g->mode == MU_MODE_REPROTECT) {
+            if (d.groups[i].sent == 0)
+                return true;
+            continue;
+        }
         if (d.groups[i].sent < newest && newest > d.groups[i].after &&
-            g->mode != MU_MODE_REPROTECT &&
             (!mu_srv_group_schemed(g) ||
              device_told(s, &d, d.groups[i].number, newest)))
             return true;

@@ -122,6 +122,48 @@ static void test_poke_until_fetched(void **state)
     finish(r);
 }
 
+/* No key of an option-1 group comes to devices; who is added after it fetched
+ * is told all the same, or it would take none of its manifests. */
+static void test_poke_without_key(void **state)
+{
+    (void)state;
+    struct rig *r = setup();
+    struct peer_device d[2];
+    struct mu_bytes bitmap;
+    uint32_t number;
+    for (int i = 0; i < 2; i++) {
+        peer_device_init(r, &d[i], i == 0 ? "dev-1" : "dev-2", "gw-1", 1);
+        assert_int_equal(peer_connect(r, &d[i]), MU_COAP_CHANGED);
+        assert_int_equal(peer_fetch(r, &d[i], 1, 0), MU_COAP_CHANGED);
+    }
+    rig_settle(r);
+    rig_run(r, MU_SECONDS(5));
+    rig_forget(r);
+    assert_int_equal(mu_server_group_create(&r->server, rig_id("relayed"),
+                                            MU_MODE_REPROTECT, &number), 0);
+    assert_int_equal(mu_server_group_add(&r->server, rig_id("relayed"),
+                                         rig_id("dev-2")), 0);
+    rig_drain(r);
+    rig_run(r, MU_SECONDS(1));
+    assert_non_null(rig_asked(r, 1, "poke"));
+    assert_int_equal(mu_wide_poke_consume(
+                         rig_payload(rig_asked(r, 1, "poke")), &bitmap), 0);
+    assert_int_equal(bitmap.data[0], 2);
+    rig_answer(r, rig_asked(r, 1, "poke"), MU_COAP_CHANGED);
+    assert_int_equal(peer_fetch(r, &d[1], number, 0), MU_COAP_CHANGED);
+    assert_null(peer_key(&d[1], number));
+    assert_int_equal(d[1].keys.groups.len, 2);
+    /* Once is enough, over a restart and a rotation too. */
+    rig_forget(r);
+    assert_int_equal(rig_restart(r), 0);
+    rig_link(r, 1, "gw-1");
+    assert_int_equal(mu_server_group_rotate(&r->server, rig_id("relayed")), 0);
+    rig_drain(r);
+    rig_run(r, MU_SECONDS(100));
+    assert_null(rig_asked(r, 1, "poke"));
+    finish(r);
+}
+
 static void test_wrong_gateway(void **state)
 {
     (void)state;
@@ -563,6 +605,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fetch),
         cmocka_unit_test(test_poke_until_fetched),
+        cmocka_unit_test(test_poke_without_key),
         cmocka_unit_test(test_wrong_gateway),
         cmocka_unit_test(test_replay),
         cmocka_unit_test(test_replayed_connect),
