@@ -26,7 +26,7 @@
 #define MU_TUNNEL_SILENT_MS 5000 /* after which the other end is gone */
 
 enum mu_tunnel_kind {
-    MU_TUNNEL_JOIN = 64,
+    MU_TUNNEL_JOIN = 0x60,
     MU_TUNNEL_CHALLENGE,
     MU_TUNNEL_WELCOME,
     MU_TUNNEL_PACKET,
