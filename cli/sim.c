@@ -9,6 +9,7 @@
 
 #include "cli/sim_mesh.h"
 #include "muster/scheme.h"
+#include "sim/attack.h"
 #include "sim/fleet.h"
 #include "sim/liar.h"
 
@@ -38,6 +39,8 @@ static const char HELP[] =
     "  --replay N        old packets repeated in each area (0)\n"
     "  --false-acks N    members whose acknowledgements are false (0)\n"
     "  --false-ack WAY   pollute, forge, replay or drop them (pollute)\n"
+    "  --attack NAME     one of those below (none)\n"
+    "  --flood N         packets of the attacker for a genuine one (100)\n"
     "  --sleeping P      share of devices whose radio sleeps (0)\n"
     "  --restarts N      devices and gateways, and the server, restarted half\n"
     "                    way (0)\n"
@@ -52,6 +55,9 @@ static const char HELP[] =
     "  --topology grid|random|line|tree|full   one area of many hops instead:\n"
     "                    muster sim --topology grid --help\n"
     "\n"
+    "attacks: bogus-data bogus-parity replay re-request drop modify jam\n"
+    "  forged-acks polluted-acks manifest-flood evil-gateway evil-device\n"
+    "\n"
     "exit code: 0 every device that should runs the object and no rule was\n"
     "broken; 2 some do not run it; 1 a rule was broken, or wrong usage\n";
 
@@ -59,7 +65,7 @@ enum {
     O_DEVICES = 256, O_GATEWAYS, O_LOSS, O_BURST, O_WIDE_LOSS, O_SIZE, O_FILE,
     O_PAYLOAD, O_OVERHEAD, O_RATE, O_DELAY, O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
-    O_FALSE_ACKS, O_FALSE_ACK,
+    O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD,
     O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED,
     O_TRACE, O_JSON, O_HELP,
 };
@@ -87,6 +93,8 @@ static const struct option options[] = {
     {"replay", required_argument, NULL, O_REPLAY},
     {"false-acks", required_argument, NULL, O_FALSE_ACKS},
     {"false-ack", required_argument, NULL, O_FALSE_ACK},
+    {"attack", required_argument, NULL, O_ATTACK},
+    {"flood", required_argument, NULL, O_FLOOD},
     {"sleeping", required_argument, NULL, O_SLEEPING},
     {"restarts", required_argument, NULL, O_RESTARTS},
     {"scheme", required_argument, NULL, O_SCHEME},
@@ -173,6 +181,14 @@ static void arg_lie(struct sim_args *a)
     }
 }
 
+static void arg_attack(struct sim_args *a)
+{
+    if (!sim_attack_find(optarg, &a->conf.attack)) {
+        fprintf(stderr, "muster sim: --attack: '%s' is none\n", optarg);
+        a->bad = true;
+    }
+}
+
 static bool arg_world(struct sim_args *a, int o, const char *n)
 {
     struct sim_conf *c = &a->conf;
@@ -210,6 +226,8 @@ static void arg_story(struct sim_args *a, int o, const char *n)
     case O_REPLAY: c->replayed = (uint32_t)arg_number(a, n, 1u << 30); break;
     case O_FALSE_ACKS: c->liars = (uint32_t)arg_number(a, n, 1000000); break;
     case O_FALSE_ACK: arg_lie(a); break;
+    case O_ATTACK: arg_attack(a); break;
+    case O_FLOOD: c->flood = (uint32_t)arg_number(a, n, 10000); break;
     case O_SLEEPING: c->sleeping = arg_share(a, n, 1); break;
     case O_RESTARTS: c->restarts = (uint32_t)arg_number(a, n, 1000); break;
     case O_SCHEME: arg_scheme(a); break;

@@ -13,6 +13,7 @@
 #include "muster/server_state.h"
 
 #include "air.h"
+#include "attack.h"
 #include "liar.h"
 #include "checker.h"
 
@@ -22,6 +23,7 @@ struct story {
     uint8_t campaign[MU_CAMPAIGN_ID];
     mu_time pushed_at, ended_at;
     bool pushed, troubled, ended;
+    bool rehearsed; /* the replayer has recorded a campaign */
     enum mu_campaign_phase phase;
     struct sim_rekey_story rekey;
     uint32_t proved;  /* running, as the server knows it */
@@ -122,7 +124,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
     struct mu_push push = {
         .group = mu_bytes_str(GROUP),
         .name = mu_bytes_str("firmware"),
-        .version = 2,
+        .version = s->pushed ? 3 : 2,
         .size = w->conf.size,
         .quorum_permille = w->conf.quorum_permille,
         .deadline_s = w->conf.deadline_s,
@@ -240,6 +242,24 @@ static void fleet_look(struct sim_world *w, struct story *s)
     }
 }
 
+/* The first of two campaigns is over; what it left behind does not count. */
+static void fleet_again(struct sim_world *w, struct story *s)
+{
+    s->rehearsed = true;
+    s->ended = s->troubled = false;
+    sim_attack_recorded(w);
+    for (uint32_t i = 1; i < w->nodes_len; i++) {
+        struct sim_node *n = &w->nodes[i];
+        n->slot = (struct sim_slot){.world = w};
+        n->installs = 0;
+        n->area_bytes = 0;
+    }
+    w->wan_bytes = w->message_bytes = w->data_packets = 0;
+    w->control_packets = w->feedback_packets = w->reports = 0;
+    w->report_bytes = 0;
+    memset(w->kind_bytes, 0, sizeof w->kind_bytes);
+}
+
 static void fleet_scenario(struct sim_world *w, uint64_t number)
 {
     struct story *s = w->story;
@@ -271,6 +291,11 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
         break;
     default:
         fleet_look(w, s);
+        if (s->ended && w->conf.attack == SIM_ATTACK_REPLAY && !s->rehearsed) {
+            fleet_again(w, s);
+            sim_world_at(w, w->now + MU_SECONDS(5), DO_REKEYS);
+            return;
+        }
         if (!s->ended)
             sim_world_at(w, w->now + MU_MS(20), DO_LOOK);
         break;
@@ -358,6 +383,9 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->reports_refused = s->refused;
     if (w->conf.liars > 0 && w->nodes[0].up)
         r->liars_believed = sim_liars_believed(w, s->campaign);
+    r->attack = w->conf.attack;
+    r->attack_packets = w->attack_packets;
+    r->attack_bytes = w->attack_bytes;
     r->forged = sim_air_forged(w->air);
     r->replayed = sim_air_replayed(w->air);
     r->forged_accepted = sim_checker_forged(w);
@@ -380,7 +408,10 @@ static void fleet_result(struct sim_world *w, struct story *s,
 
 static bool fleet_done(struct sim_world *w)
 {
-    return ((struct story *)w->story)->ended;
+    const struct story *s = w->story;
+
+    return s->ended &&
+           (s->rehearsed || w->conf.attack != SIM_ATTACK_REPLAY);
 }
 
 /* ---- the run ----------------------------------------------------------- */
@@ -401,6 +432,7 @@ void sim_conf_default(struct sim_conf *c)
     c->deadline_s = 86400;
     c->seed = 1;
     c->scheme = MU_SCHEME_UNICAST;
+    c->flood = 100;
     c->leavers = 1;
 }
 
@@ -417,6 +449,7 @@ static uint8_t settle_parity(const struct sim_conf *c)
 void sim_conf_settle(struct sim_conf *c)
 {
     bool radio = c->payload <= 104;
+    sim_attack_settle(c);
     if (c->overhead == 0)
         c->overhead = radio ? 18 : 46;
     if (c->area_rate == 0)
@@ -479,8 +512,8 @@ static int fleet_truth(struct sim_world *w, const char **why)
     return got == w->conf.size ? 0 : MU_ERR_IO;
 }
 
-int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
-                  const char **why)
+static int fleet_run(const struct sim_conf *conf, struct sim_result *out,
+                     const char **why)
 {
     struct sim_world w;
     struct story story = {.pushed = false};
@@ -521,6 +554,25 @@ int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
     clock_gettime(CLOCK_MONOTONIC, &t1);
     out->wall_seconds = (double)(t1.tv_sec - t0.tv_sec) +
                         (double)(t1.tv_nsec - t0.tv_nsec) / 1e9;
+    return rc;
+}
+
+int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
+                  const char **why)
+{
+    struct sim_conf clean = *conf;
+    struct sim_result base = {.area_bytes = 0};
+    int rc = 0;
+
+    /* What an attack costs shows beside the same run without it. */
+    clean.attack = SIM_ATTACK_NONE;
+    clean.trace = NULL;
+    if (conf->attack != SIM_ATTACK_NONE)
+        rc = fleet_run(&clean, &base, why);
+    if (rc == 0)
+        rc = fleet_run(conf, out, why);
+    out->clean_bytes = base.area_bytes;
+    out->clean_seconds = base.virtual_seconds;
     return rc;
 }
 

@@ -16,6 +16,10 @@ struct sim_result {
     uint32_t revoked, revoked_opened;
     uint32_t revoked_before; /* had it all before their gateway could know */
     uint64_t forged, forged_accepted, replayed;
+    uint8_t attack; /* enum sim_attack */
+    uint64_t attack_packets, attack_bytes;
+    uint64_t clean_bytes;    /* area_bytes and virtual_seconds of the */
+    double clean_seconds;    /* same run without the attack */
     uint64_t packets;  /* data, parity and repair put on area networks */
     uint64_t control, feedback; /* polls, announces, censuses; answers */
     double bound_packets, packet_ratio;

@@ -13,6 +13,7 @@
 #include "muster/server.h"
 
 #include "air.h"
+#include "attack.h"
 #include "liar.h"
 #include "world.h"
 
@@ -145,7 +146,8 @@ static mu_time network_leg(struct sim_world *w, struct sim_node *from,
     mu_time timeout = COAP_TIMEOUT;
     for (int i = 0; i <= COAP_RETRANSMIT; i++) {
         network_count(w, from, to, bytes, true);
-        if (from->radio && to->radio && !sim_rng_chance(&w->chance, loss))
+        if (from->radio && to->radio && !(area && sim_attack_jams(w)) &&
+            !sim_rng_chance(&w->chance, loss))
             return spent;
         spent += timeout + sim_rng_below(&w->chance, timeout / 2);
         timeout *= 2;
@@ -186,6 +188,9 @@ void sim_network_message(struct sim_world *w, struct sim_node *n,
     mu_time leg = network_leg(w, n, to, bytes);
     if (leg == MU_TIME_NEVER)
         return;
+    uint8_t room[MU_MESSAGE_MAX];
+    struct mu_message sent = e->message;
+    sent.payload = sim_attack_report(w, n, e, room);
     sim_queue_put(
         &w->queue,
         (struct sim_item){
@@ -195,7 +200,7 @@ void sim_network_message(struct sim_world *w, struct sim_node *n,
             .link = to->above == self && to->role != SIM_SERVER
                         ? MU_LINK_UP_NODE
                         : n->above_link,
-            .buffer = message_pack(&e->message, e->response, exchange),
+            .buffer = message_pack(&sent, e->response, exchange),
         });
 }
 
@@ -275,7 +280,8 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
             network_kind(w, n, b);
         struct sim_node *to = &w->nodes[n->above];
         network_count(w, n, to, b->len, false);
-        if (n->radio)
+        if (n->radio &&
+            !(e->channel == MU_CHANNEL_AREA && sim_attack_jams(w)))
             network_to_one(w, n, to, e->channel, b,
                            n->role == SIM_DEVICE ? w->conf.loss
                                                  : w->conf.wide_loss);
@@ -283,6 +289,10 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
     } else {
         network_kind(w, n, b);
         network_count(w, n, &w->nodes[w->first_device], b->len, false);
+        b = sim_attack_sends(w, n, b);
+        if (b == NULL)
+            return;
+        sim_attack_heard(w, sim_node_index(w, n), b);
         sim_air_heard(w->air, sim_node_index(w, n), b);
         sim_world_shout(w, sim_node_index(w, n), sim_buffer_hold(b));
     }
@@ -333,6 +343,8 @@ static void deliver_packet(struct sim_world *w, struct sim_node *n,
 static void deliver_area(struct sim_world *w, struct sim_item *item)
 {
     const struct sim_node *gateway = &w->nodes[item->node];
+    if (sim_attack_jams(w))
+        return;
     for (uint32_t i = 1; i < gateway->below_len; i++) {
         if (gateway->below[i] == 0)
             continue;

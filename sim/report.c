@@ -2,6 +2,7 @@
 /* The result of a run, for machines and for people. */
 #include <inttypes.h>
 
+#include "attack.h"
 #include "fleet.h"
 #include "muster/scheme.h"
 
@@ -61,6 +62,12 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->liars, r->liars_believed, r->lies, r->proved, r->reports,
             r->report_bytes, r->reports_refused);
     fprintf(out,
+            "\"attack\":\"%s\",\"attack_packets\":%" PRIu64
+            ",\"attack_bytes\":%" PRIu64 ",\"clean_area_bytes\":%" PRIu64
+            ",\"clean_seconds\":%.3f,",
+            sim_attack_name((enum sim_attack)r->attack), r->attack_packets,
+            r->attack_bytes, r->clean_bytes, r->clean_seconds);
+    fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
@@ -82,6 +89,13 @@ void sim_result_text(const struct sim_result *r, FILE *out)
     fprintf(out, "forged     %" PRIu64 " packets, %" PRIu64
                  " accepted; %" PRIu64 " replayed\n",
             r->forged, r->forged_accepted, r->replayed);
+    if (r->attack != SIM_ATTACK_NONE)
+        fprintf(out, "attack     %s: %" PRIu64 " packets, %" PRIu64
+                     " bytes of the attacker; without it %" PRIu64
+                     " bytes in the areas, %.1f s\n",
+                sim_attack_name((enum sim_attack)r->attack),
+                r->attack_packets, r->attack_bytes, r->clean_bytes,
+                r->clean_seconds);
     fprintf(out, "acks       %u proved to the server in %" PRIu64
                  " reports of %" PRIu64 " bytes; of %u liars %u believed\n",
             r->proved, r->reports, r->report_bytes, r->liars,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "air.h"
+#include "attack.h"
 #include "checker.h"
 
 static void trace_hash(struct sim_world *w, const char *line)
@@ -244,6 +245,7 @@ void sim_world_init(struct sim_world *w, const struct sim_conf *conf)
     w->trace_hash = 0xcbf29ce484222325u;
     sim_rng_seed(&w->chance, conf->seed, 1);
     sim_rng_seed(&w->secrets, conf->seed, 2);
+    sim_rng_seed(&w->attacker, conf->seed, 6);
     sim_queue_init(&w->queue);
     w->first_device = 1 + conf->gateways;
     w->nodes_len = w->first_device + conf->devices;
@@ -260,6 +262,7 @@ void sim_world_clear(struct sim_world *w)
         sim_node_del(&w->nodes[i]);
     sim_queue_clear(&w->queue);
     sim_air_del(w->air);
+    sim_attack_clear(w);
     sim_checker_clear(w);
     free(w->nodes);
     free(w->exchanges);

@@ -26,6 +26,24 @@ enum sim_lie {
     SIM_LIES
 };
 
+/* attack.h */
+enum sim_attack {
+    SIM_ATTACK_NONE,
+    SIM_ATTACK_BOGUS_DATA,   /* strangers: symbols that no page has */
+    SIM_ATTACK_BOGUS_PARITY, /* the same, as parity */
+    SIM_ATTACK_REPLAY,       /* all packets of an earlier campaign */
+    SIM_ATTACK_RE_REQUEST,   /* a member asks for everything, for ever */
+    SIM_ATTACK_DROP,         /* a gateway drops half of the symbols */
+    SIM_ATTACK_MODIFY,       /* it changes half of them */
+    SIM_ATTACK_JAM,          /* a quarter of the time nothing gets through */
+    SIM_ATTACK_FORGED_ACKS,  /* members acknowledge for others */
+    SIM_ATTACK_POLLUTED_ACKS, /* they spoil the sum */
+    SIM_ATTACK_MANIFEST_FLOOD, /* a member: objects that nobody signed */
+    SIM_ATTACK_EVIL_GATEWAY, /* changes symbols and reports */
+    SIM_ATTACK_EVIL_DEVICE,  /* all that a member's keys are good for */
+    SIM_ATTACKS
+};
+
 struct sim_conf {
     uint32_t devices, gateways;
     double loss;          /* of each datagram at each receiver, 0..1 */
@@ -45,6 +63,8 @@ struct sim_conf {
     uint32_t replayed;    /* packets that the replayer repeats in each area */
     uint32_t liars;       /* members whose acknowledgements are false */
     enum sim_lie lie;
+    enum sim_attack attack;
+    uint32_t flood;       /* packets of the attacker for a genuine one */
     double sleeping;      /* share of devices whose radio sleeps now and then */
     uint32_t restarts;    /* nodes of each role that restart on the way */
     uint8_t scheme;       /* of the group, enum mu_scheme_kind */
@@ -140,6 +160,10 @@ struct sim_world {
     uint64_t wan_bytes, message_bytes, events;
     uint64_t data_packets, control_packets, feedback_packets; /* in areas */
     uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
+    struct sim_rng attacker;        /* what the attacker draws */
+    uint8_t attack_round;           /* of the last poll it heard */
+    struct sim_past *past;          /* what it recorded */
+    uint64_t attack_packets, attack_bytes; /* of the attacker, with headers */
     uint64_t lies;                  /* acknowledgements that were changed */
     uint64_t reports, report_bytes; /* of gateways, payloads */
     uint64_t trace_hash;           /* FNV-1a of the trace */
