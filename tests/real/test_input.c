@@ -78,7 +78,8 @@ static struct lab_prog *small_device(struct lab *lab, const char *id,
     const char *const words[] = {
         "device", "--id", id, "--key-file", lab_path(lab, "devices.csv"),
         "--gateway", lab->gateway, "--state", lab_path(lab, "small"),
-        "--iface", lab->iface, "--object-max-kib", kib, "--json", NULL,
+        "--iface", lab->iface, "--object-max-kib", kib, "--json", "--log",
+        "debug", NULL,
     };
     struct lab_prog *p = lab_start(lab, "small", words);
 
@@ -104,6 +105,8 @@ static void test_too_large(void **state)
     real_connected(lab, 2);
     small = small_device(lab, "dev-3", "64");
     lab_file(file, 100000, 1);
+    /* What it can hold the server knows for sure once it has given it keys. */
+    real_logged(lab, "small", "what=keys");
     /* Not a byte can be sent: the gateway is away. */
     lab_end(lab->gw, SIGKILL);
     real_push(lab, id, file, "--quorum", "50", NULL);
