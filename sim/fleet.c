@@ -383,7 +383,7 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->reports_refused = s->refused;
     if (w->conf.liars > 0 && w->nodes[0].up)
         r->liars_believed = sim_liars_believed(w, s->campaign);
-    r->attack = w->conf.attack;
+    r->attack = (uint8_t)w->conf.attack;
     r->attack_packets = w->attack_packets;
     r->attack_bytes = w->attack_bytes;
     r->forged = sim_air_forged(w->air);
