@@ -20,7 +20,7 @@
 
 #include "lab.h"
 
-static uint64_t lab_now(void)
+uint64_t lab_now(void)
 {
     struct timespec t;
 

@@ -16,6 +16,8 @@
 #define LAB_PROGS_MAX 16
 #define LAB_ARGS_MAX 64
 #define LAB_PATIENCE_MS 90000
+/* Monotonic, in milliseconds. */
+uint64_t lab_now(void);
 
 struct lab_prog {
     const char *name;

@@ -154,7 +154,9 @@ static void club_open(struct club *c, struct lab *lab, const char *scheme,
  * is another one than `before`. */
 static long long club_keyed(struct club *c, unsigned members, long long before)
 {
-    for (unsigned n = 0; n < 400; n++) {
+    uint64_t until = lab_now() + LAB_PATIENCE_MS;
+
+    while (lab_now() < until) {
         json_t *rows = NULL;
         const json_t *g;
         long long generation;
