@@ -387,7 +387,7 @@ static void test_relay_manifest(void **state)
     l->ctx = &p;
     l->intrude = pretender_acts;
     mesh_links(&m);
-    for (int i = 0; i < 200 && atomic_load(&p.given) == 0; i++)
+    for (int i = 0; i < 1800 && atomic_load(&p.given) == 0; i++)
         poll(NULL, 0, 50);
     for (int i = 0; i < 20 && atomic_load(&p.pages_asked) == 0; i++)
         poll(NULL, 0, 50);

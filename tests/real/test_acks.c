@@ -166,7 +166,7 @@ static void test_false_acks(void **state)
             real_until(lab, id, name, "running");
     }
     r = real_report(lab, id);
-    for (int i = 0; i < 50 && real_number(r, "reports_refused") < 2; i++) {
+    for (int i = 0; i < 450 && real_number(r, "reports_refused") < 2; i++) {
         json_decref(r);
         (void)lab_wait_for(lab->dev, "{'event': 'status'}", 200);
         r = real_report(lab, id);

@@ -79,7 +79,9 @@ static void bytes_come_to(struct lab *lab, const char *path, size_t bytes)
     char text[4096];
     size_t now = 0;
 
-    for (int i = 0; i < 5000; i++) {
+    uint64_t until = lab_now() + LAB_PATIENCE_MS;
+
+    while (lab_now() < until) {
         (void)real_files(path, &now);
         if (now == bytes)
             return;
