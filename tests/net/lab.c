@@ -20,6 +20,8 @@
 
 #include "lab.h"
 
+#define LAB_PATHS_MAX 1024
+
 uint64_t lab_now(void)
 {
     struct timespec t;
@@ -30,13 +32,23 @@ uint64_t lab_now(void)
 
 /* ---- files ------------------------------------------------------------- */
 
+/* Every path that was asked for, until the next lab opens. */
+static char lab_paths[LAB_PATHS_MAX][256];
+static unsigned lab_paths_len;
+
 const char *lab_path(const struct lab *lab, const char *name)
 {
-    static char texts[64][256];
-    static unsigned next;
-    char *to = texts[next++ % 64];
+    char path[256];
+    char *to;
 
-    snprintf(to, 256, "%s/%s", lab->dir, name);
+    snprintf(path, sizeof path, "%s/%s", lab->dir, name);
+    for (unsigned i = 0; i < lab_paths_len; i++) {
+        if (strcmp(lab_paths[i], path) == 0)
+            return lab_paths[i];
+    }
+    assert_true(lab_paths_len < LAB_PATHS_MAX);
+    to = lab_paths[lab_paths_len++];
+    memcpy(to, path, strlen(path) + 1);
     return to;
 }
 
@@ -334,6 +346,7 @@ void lab_open(struct lab *lab)
     unsigned pid = (unsigned)getpid();
 
     *lab = (struct lab){ .host = "127.0.0.1", .iface = "lo" };
+    lab_paths_len = 0;
     snprintf(lab->dir, sizeof(lab->dir), "/tmp/muster-lab-XXXXXX");
     assert_non_null(mkdtemp(lab->dir));
     snprintf(lab->token, sizeof(lab->token), "%s/server/token", lab->dir);
