@@ -132,7 +132,7 @@ static void attack_request(struct sim_world *w, uint32_t node,
         .receiver = d->index,
         .page = (uint16_t)(heard->data[2] << 8 | heard->data[3]),
         .round = w->attack_round,
-        .need = 255,
+        .need = (uint8_t)w->conf.page_data, /* more would be refused */
         .bitmap = mu_bytes(all, (w->conf.page_data + 7u) / 8),
     };
 

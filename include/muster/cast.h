@@ -157,6 +157,7 @@ struct mu_cast_sender_conf {
     uint8_t rounds_max;       /* polls of a page, then on without the rest */
     bool roll_call;           /* who has no manifest says so: see _unheard */
     uint32_t repair_max;      /* repairs one receiver may cause per page */
+    bool fair;                /* and no more than luck explains, or later */
 };
 
 struct mu_cast_counts { /* packets and bytes (UDP payload) put on the medium */

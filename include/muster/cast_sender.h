@@ -19,10 +19,11 @@ enum mu_sender_state {
     MU_SENDER_STATE_COUNT
 };
 
-/* What the sender remembers of one receiver; 10 bytes, in the work memory. */
+/* What the sender remembers of one receiver; 12 bytes, in the work memory. */
 struct mu_sender_peer {
     uint16_t page;   /* last asked for */
     uint16_t spent;  /* repairs granted for that page */
+    int16_t credit;  /* symbols that it may cost the others */
     uint8_t round;   /* of the last answer */
     uint8_t need;    /* in the last answer */
     uint8_t regress; /* how often it went back to a lower page */
@@ -64,7 +65,10 @@ struct mu_cast_sender {
     bool behind_urgent;   /* and is served before the present page goes on */
     uint8_t behind_turns; /* pages of the past begun since a front page was */
     uint32_t behind_page; /* the lowest asked for */
+    uint32_t past_page;   /* the last one begun, and the parity of it */
+    uint8_t past_from;    /* that is next, from the last one down */
     uint8_t behind_need;
+    bool behind_exact; /* only who misses what is to be asked */
 
     bool calling;   /* before the first page: who has no manifest? */
     bool unheard;   /* somebody; not told to the owner yet */
@@ -76,11 +80,17 @@ struct mu_cast_sender {
     uint8_t copies;      /* copies of the last poll still to send */
     uint8_t want;        /* most symbols anybody asked for in this round */
     uint16_t want_from;  /* who */
+    uint8_t want_most;   /* before anything was cut */
+    uint8_t want_second; /* of another one */
+    bool want_cut;       /* want_most is beyond its receiver's credit */
     uint16_t members;    /* counted at the start of the page */
     uint16_t unanswered; /* members not heard in this round, answer-all */
     mu_time copy_at;     /* when the next copy is due */
     mu_time wait_until;  /* when the round is closed */
     mu_time send_at;     /* when the medium is free */
+    mu_time rest_at;     /* credit has been earned up to here */
+    uint32_t rest_page;  /* served in full at rest, and for whom */
+    uint16_t rest_for;
 
     uint32_t loss;       /* learnt: 65536 is everything */
     uint16_t worst;      /* who asked for most in the last page with needs */

@@ -6,20 +6,19 @@
  * for whoever is behind.
  *
  * What one receiver can cost is bounded: answers count once a round, only while
- * they are fresh, up to repair_max symbols a page, and a receiver that keeps
- * going back to lower pages is left behind (REGRESS_MAX).
+ * they are fresh, and as far as share.c grants it.
  */
 #include "muster/cast_sender.h"
 
 #include "cast/loss.h"
 #include "cast/page.h"
 #include "cast/parity.h"
+#include "cast/share.h"
 
 enum {
     ROUNDS_MAX = 100,   /* polls of a page: half of what a round number tells */
     ROUNDS_FRESH = 8,   /* answers to polls this far back still say something */
     ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
-    REGRESS_MAX = 3,    /* restarts of a receiver that lost its state */
     GAP_NEAR = 4,       /* pages behind that are made good at once */
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
@@ -33,14 +32,6 @@ enum {
     WINDOW_PACKETS = 20, /* that a window is long at least */
     NEED_BYTES = 16,    /* of an answer without a bitmap */
     WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
-};
-
-enum mu_peer_flag {
-    PEER_KNOWN = 0x01,  /* page, round, need are of an answer */
-    PEER_ABSENT = 0x02, /* did not answer during two pages in a row */
-    PEER_HEARD = 0x04,  /* answered during the present page */
-    PEER_MISSED = 0x08, /* did not answer during the last one */
-    PEER_PAST = 0x10,   /* its page was past already when it asked */
 };
 
 /* ---- set-up ---- */
@@ -122,6 +113,8 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
     s->behind_valid = false;
     s->behind_urgent = false;
     s->send_at = now;
+    s->rest_at = now;
+    s->rest_page = s->pages; /* none */
     sender_stall(s);
 }
 
@@ -195,7 +188,8 @@ static unsigned sender_queue_parity(struct mu_cast_sender *s, unsigned n,
     unsigned queued = 0, m = s->page.parity;
 
     for (unsigned i = 0; i < m && queued < n; i++) {
-        unsigned at = s->page.data + (down ? m - 1 - i : i);
+        unsigned at = s->page.data +
+                      (down ? m - 1 - (i + s->past_from) % m : i);
         if (mu_set_has(s->job.tried, at) || mu_set_has(s->job.queue, at))
             continue;
         mu_set_add(s->job.queue, at);
@@ -225,6 +219,7 @@ static void sender_begin_front(struct mu_cast_sender *s)
     if (!sender_load(s, s->front))
         return;
     sender_census(s);
+    mu_share_page(s);
     s->calling = s->conf.roll_call && s->front == 0;
     s->calls = 0;
     s->job = (struct mu_sender_job){
@@ -238,21 +233,38 @@ static void sender_begin_front(struct mu_cast_sender *s)
     s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
 }
 
+/* The next poll asks for data symbols by name. */
+static void sender_spend_parity(struct mu_cast_sender *s)
+{
+    for (unsigned i = s->page.data; i < sender_packets(s); i++)
+        mu_set_add(s->job.tried, i);
+}
+
 /* Begins to serve a page of the past, of which somebody needs so much. */
 static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
                               unsigned need)
 {
     unsigned more;
+    bool again;
 
     if (!sender_load(s, page))
         return;
     sender_census(s);
     s->job = (struct mu_sender_job){.page = page, .serving = true};
+    /* Without parity the poll asks who misses what. */
+    if (s->behind_valid && s->behind_exact && need == 0)
+        sender_spend_parity(s);
     s->behind_valid = false;
     s->behind_urgent = false;
+    s->behind_exact = false;
     s->state = MU_SENDER_SEND;
     if (need == 0)
         return; /* a poll is all */
+    /* Again for the same page: he may have the parity of the last time. */
+    again = page == s->past_page && s->past_from != 0;
+    if (!again)
+        s->past_from = 0;
+    s->past_page = page;
     if (s->behind_turns < UINT8_MAX)
         s->behind_turns++;
     if (need >= s->page.data || need > s->page.parity) {
@@ -261,7 +273,12 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
     } else {
         more = need + mu_loss_parity(need, s->page.parity, 1, s->loss);
     }
-    (void)sender_queue_parity(s, more, true);
+    more = sender_queue_parity(s, more, true);
+    s->past_from = (uint8_t)((s->past_from + more) %
+                             (s->page.parity > 0 ? s->page.parity : 1u));
+    if (again)
+        sender_spend_parity(s);
+    s->job.doubtful = again;
 }
 
 /* Takes up the page that was put aside; what was queued still is. */
@@ -317,14 +334,18 @@ static void sender_preempt(struct mu_cast_sender *s)
 /* ---- rounds ---- */
 
 /* Learns the loss from the first round of a front page. One receiver that has
- * bad luck time and again is repaired, but not planned for. */
+ * bad luck time and again is repaired, but not planned for, and what goes beyond
+ * the credit of one is believed when another one says so too. */
 static void sender_learn(struct mu_cast_sender *s)
 {
     uint32_t sent = s->job.sent, lost, seen;
+    uint8_t want = s->want_cut ? s->want_second : s->want;
 
     if (s->job.serving || s->job.rounds != 1 || s->members == 0)
         return;
-    if (s->want == 0) {
+    if (want == 0 && s->want_cut)
+        return; /* one alone says that very much is lost */
+    if (want == 0) {
         /* Now and then is as it should be; time and again is too much. */
         if (s->silent_runs < 8)
             s->silent_runs++;
@@ -340,7 +361,7 @@ static void sender_learn(struct mu_cast_sender *s)
         s->worst_runs = WORST_RUNS_MAX;
         return;
     }
-    lost = sent - s->page.data + s->want;
+    lost = sent - s->page.data + want;
     if (lost > sent)
         lost = sent;
     seen = mu_loss_from_worst(sent, s->members, lost);
@@ -469,6 +490,9 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->round++;
     s->flags = 0;
     s->want = 0;
+    s->want_most = 0;
+    s->want_second = 0;
+    s->want_cut = false;
     s->unanswered = 0;
     s->absent = false;
     if (s->calling) {
@@ -748,45 +772,6 @@ static bool peer_news(const struct mu_sender_peer *p, const struct mu_need *n,
     return n->need < p->need || (past && (p->flags & PEER_PAST) == 0);
 }
 
-/* Symbols that an answer adds to what is to be done anyway. */
-static uint32_t sender_extra(const struct mu_cast_sender *s, bool past,
-                             const struct mu_need *n)
-{
-    uint32_t planned = 0;
-
-    if (!past)
-        planned = s->want;
-    else if (s->behind_valid && s->behind_page < n->page)
-        return 0; /* its turn has not come */
-    else if (s->behind_valid && s->behind_page == n->page)
-        planned = s->behind_need;
-    return n->need > planned ? n->need - planned : 0;
-}
-
-/* Takes what an answer costs out of the receiver's budget; false when that is
- * used up. */
-static bool sender_grant(struct mu_cast_sender *s, struct mu_sender_peer *p,
-                         bool past, const struct mu_need *n)
-{
-    uint32_t extra = sender_extra(s, past, n), most = s->conf.repair_max;
-
-    /* A page of the past has to be sent anew, once. */
-    if (past || s->job.serving)
-        most += s->conf.shape.page_data;
-    if ((p->flags & PEER_KNOWN) == 0 || n->page > p->page) {
-        p->spent = 0;
-    } else if (n->page < p->page) {
-        if (p->regress >= REGRESS_MAX)
-            return false;
-        p->regress++;
-        p->spent = 0;
-    }
-    if (p->spent + extra > most)
-        return false;
-    p->spent = (uint16_t)(p->spent + extra);
-    return true;
-}
-
 /* Queues so many of the missing symbols as are needed, those first that are
  * queued already for others. */
 static void sender_cover(struct mu_cast_sender *s, const struct mu_need *n)
@@ -817,9 +802,21 @@ static void sender_hasten(struct mu_cast_sender *s, mu_time now)
         s->wait_until = soon;
 }
 
+/* Keeps the two greatest wishes of a round; each receiver has one. */
+static void sender_compare(struct mu_cast_sender *s, uint8_t need, bool cut)
+{
+    if (need > s->want_most) {
+        s->want_second = s->want_most;
+        s->want_most = need;
+        s->want_cut = cut;
+    } else if (need > s->want_second) {
+        s->want_second = need;
+    }
+}
+
 /* An answer about the page that is being polled. */
 static void sender_answer(struct mu_cast_sender *s, mu_time now,
-                          const struct mu_need *n)
+                          const struct mu_need *n, bool cut)
 {
     if (n->need > s->want) {
         s->want = n->need;
@@ -827,20 +824,25 @@ static void sender_answer(struct mu_cast_sender *s, mu_time now,
     }
     if ((s->flags & MU_POLL_BITMAP) != 0)
         sender_cover(s, n);
-    sender_hasten(s, now);
+    if (!cut) /* who asks for too much does not cut short the others */
+        sender_hasten(s, now);
 }
 
 /* Somebody needs a page of the past. */
-static void sender_behind(struct mu_cast_sender *s, const struct mu_need *n)
+static void sender_behind(struct mu_cast_sender *s, const struct mu_need *n,
+                          bool exact)
 {
-    bool near = !s->job.serving && !s->held_valid &&
+    bool near = !exact && !s->job.serving && !s->held_valid &&
                 n->page + 1u == s->job.page && s->state != MU_SENDER_IDLE &&
                 s->state != MU_SENDER_STALLED && n->need <= s->page.parity &&
                 s->preempts < PREEMPTS_MAX;
 
     if (!s->behind_valid || n->page < s->behind_page) {
         s->behind_page = n->page;
-        s->behind_need = n->need;
+        s->behind_need = exact ? 0 : n->need;
+        s->behind_exact = exact;
+    } else if (exact) {
+        return; /* served in the turn of whoever was first */
     } else if (n->page == s->behind_page && n->need > s->behind_need) {
         s->behind_need = n->need;
     }
@@ -864,19 +866,27 @@ static int sender_ask(struct mu_cast_sender *s, mu_time now, bool polled,
                       struct mu_sender_peer *p, const struct mu_need *n)
 {
     bool past = sender_is_past(s, n->page);
+    bool first = (p->flags & PEER_KNOWN) == 0 || p->round != n->round;
+    struct mu_need granted = *n;
+    struct mu_share share;
+    int rc;
 
     if (!past && !(polled && n->page == s->job.page))
         return 0; /* it will be asked in due time */
-    if (!sender_grant(s, p, past, n))
-        return MU_ERR_FORBIDDEN;
+    rc = mu_share_grant(s, now, p, past, n, &share);
+    if (!past && first)
+        sender_compare(s, n->need, share.cut);
+    if (rc != 0)
+        return rc;
+    granted.need = share.need;
     p->page = n->page;
     p->flags = (uint8_t)(p->flags & ~PEER_PAST);
     if (!past) {
-        sender_answer(s, now, n);
+        sender_answer(s, now, &granted, share.cut);
         return 0;
     }
     p->flags |= PEER_PAST;
-    sender_behind(s, n);
+    sender_behind(s, &granted, share.cut);
     if (polled && s->job.serving)
         sender_hasten(s, now);
     return 0;

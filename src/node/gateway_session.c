@@ -124,6 +124,7 @@ static void session_area_conf(const struct mu_gateway *g,
         .rounds_max = ROUNDS_MAX,
         .roll_call = true,
         .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
+        .fair = true,
     };
 }
 

@@ -252,6 +252,7 @@ static void sender_begin(struct field *f)
         .answer_all_max = f->conf.answer_all_max,
         .rounds_max = f->conf.rounds_max ? f->conf.rounds_max : 12,
         .repair_max = f->conf.repair_max ? f->conf.repair_max : 255,
+        .fair = f->conf.fair,
     };
     size_t len = mu_cast_sender_work(&conf);
 

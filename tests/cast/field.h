@@ -28,6 +28,7 @@ struct field_conf {
     bool roll_call;
     uint8_t rounds_max;         /* 0: 12 */
     uint32_t repair_max;        /* 0: 255 */
+    bool fair;
     uint64_t seed;
     mu_time time_max;           /* 0: 1 hour */
     /* Called for each receiver's packet, after it was taken. */

@@ -605,6 +605,96 @@ static void test_endless_requests(void **state)
     }
 }
 
+/* Where the sender is fair, one that always asks for all there is of the page
+ * on the air gets what bad luck explains. */
+static uint64_t greedy(bool fair, bool greed)
+{
+    struct field_conf conf = usual;
+    uint64_t packets;
+    struct field f;
+    mu_time next = 0;
+
+    conf.shape = (struct mu_cast_shape){200, 64, 24, 8};
+    conf.size = 100000;
+    conf.receivers = 40;
+    conf.loss_permille = 50;
+    conf.fair = fair;
+    field_init(&f, &conf);
+    f.all[0].off = true;
+    while (!field_finished(&f)) {
+        assert_true(field_step(&f));
+        if (!greed || f.now < next)
+            continue;
+        next = f.now + 500;
+        uint8_t bits[8], out[64];
+        struct mu_writer w = mu_writer(out, sizeof(out));
+        memset(bits, 0xff, sizeof(bits));
+        struct mu_need n = {
+            .session = 7,
+            .page = (uint16_t)f.sender.job.page,
+            .round = f.sender.round,
+            .need = 64,
+            .bitmap = mu_bytes(bits, (f.sender.page.data + 7u) / 8),
+        };
+        assert_int_equal(mu_need_create(f.crypto, &f.all[0].kfb, &n, &w), 0);
+        field_unicast(&f, mu_written(&w));
+    }
+    for (uint32_t i = 1; i < conf.receivers; i++)
+        assert_true(mu_cast_receiver_done(&f.all[i].r));
+    packets = field_packets(&f);
+    field_free(&f);
+    return packets;
+}
+
+static void test_greed(void **state)
+{
+    uint64_t quiet = greedy(true, false), most = greedy(true, true);
+
+    (void)state;
+    print_message("greed: %llu packets, %llu without, %llu unbounded\n",
+                  (unsigned long long)most, (unsigned long long)quiet,
+                  (unsigned long long)greedy(false, true));
+    assert_in_range(quiet, 1, greedy(false, false));
+    assert_in_range(most, quiet, quiet * 3 / 2);
+}
+
+/* One that loses most of what it hears looks the same: it gets everything, but
+ * the others do not wait for it; so does one that comes when all is over. */
+static void test_unlucky(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        struct field_conf conf = usual;
+        struct field f;
+        mu_time rest = 0, alone;
+
+        conf.shape = (struct mu_cast_shape){200, 64, 24, 8};
+        conf.size = 100000;
+        conf.receivers = 40;
+        conf.loss_permille = 50;
+        conf.fair = true;
+        conf.seed = seed;
+        conf.answer_all_max = seed > 2 ? 100 : 0;
+        field_init(&f, &conf);
+        f.all[0].loss_permille = 600;
+        f.all[1].off = true;
+        assert_true(field_run(&f));
+        for (uint32_t i = 2; i < conf.receivers; i++) {
+            assert_true(mu_cast_receiver_done(&f.all[i].r));
+            rest = f.all[i].done_at > rest ? f.all[i].done_at : rest;
+        }
+        assert_true(mu_cast_receiver_done(&f.all[0].r));
+        alone = f.all[0].done_at;
+        f.all[1].off = false;
+        field_restart(&f, 1, false);
+        run_all(&f);
+        print_message("unlucky: the rest %.2f s, it %.2f s, late %.2f s\n",
+                      (double)rest / 1e6, (double)alone / 1e6,
+                      (double)(f.all[1].done_at - alone) / 1e6);
+        field_free(&f);
+    }
+}
+
 /* Back and forth between pages: each way back is counted. */
 static void test_endless_returns(void **state)
 {
@@ -907,6 +997,8 @@ int main(void)
         cmocka_unit_test(test_absent),
         cmocka_unit_test(test_leaver),
         cmocka_unit_test(test_endless_requests),
+        cmocka_unit_test(test_greed),
+        cmocka_unit_test(test_unlucky),
         cmocka_unit_test(test_endless_returns),
         cmocka_unit_test(test_old_needs),
         cmocka_unit_test(test_rounds_bound),

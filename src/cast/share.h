@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Inside cast: what one receiver may cost all others. */
+#ifndef CAST_SHARE_H
+#define CAST_SHARE_H
+
+#include "muster/cast_sender.h"
+
+enum mu_peer_flag {
+    PEER_KNOWN = 0x01,  /* page, round, need are of an answer */
+    PEER_ABSENT = 0x02, /* did not answer during two pages in a row */
+    PEER_HEARD = 0x04,  /* answered during the present page */
+    PEER_MISSED = 0x08, /* did not answer during the last one */
+    PEER_PAST = 0x10,   /* its page was past already when it asked */
+};
+
+/* What becomes of an answer. */
+struct mu_share {
+    uint8_t need; /* so much of it is granted */
+    bool cut;     /* that is not all */
+};
+
+/* A page of the front is loaded and its members are counted: everybody has
+ * earned some repair. */
+void mu_share_page(struct mu_cast_sender *s);
+/* Takes what an answer costs out of its receiver's budget; MU_ERR_FORBIDDEN
+ * when that is used up. past: the page is not the one at work. */
+MU_MUST int mu_share_grant(struct mu_cast_sender *s, mu_time now,
+                           struct mu_sender_peer *p, bool past,
+                           const struct mu_need *n, struct mu_share *out);
+
+#endif
