@@ -88,3 +88,30 @@ int mu_msg_get_one(struct mu_bytes in, uint64_t max, uint64_t *v)
     }
     return mu_msg_end(&r, seen, 1u << 1);
 }
+
+int mu_msg_bitmap_create(struct mu_bytes bitmap, struct mu_writer *w)
+{
+    mu_cbor_put_map(w, 1);
+    mu_cbor_put_uint(w, 1);
+    mu_cbor_put_bstr(w, bitmap);
+    return mu_writer_end(w);
+}
+
+int mu_msg_bitmap_consume(struct mu_bytes in, size_t min,
+                          struct mu_bytes *bitmap)
+{
+    struct mu_reader r = mu_reader(in);
+    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    uint32_t seen = 0;
+    int64_t key;
+
+    *bitmap = mu_bytes(NULL, 0);
+    while (mu_cbor_map_next(&r, &map, &key)) {
+        seen |= mu_msg_bit(key);
+        if (key == 1)
+            *bitmap = mu_msg_get_data(&r, min, MU_AREA_DEVICES_MAX / 8);
+        else
+            mu_cbor_skip(&r);
+    }
+    return mu_msg_end(&r, seen, 0x02);
+}

@@ -15,6 +15,10 @@ void mu_msg_get_key(struct mu_reader *r, struct mu_secret *key);
 /* Text or bytes whose length is bounded both ways. */
 struct mu_bytes mu_msg_get_text(struct mu_reader *r, size_t min, size_t max);
 struct mu_bytes mu_msg_get_data(struct mu_reader *r, size_t min, size_t max);
+/* {1: a bitmap of area indexes}, of at least `min` bytes. */
+MU_MUST int mu_msg_bitmap_create(struct mu_bytes bitmap, struct mu_writer *w);
+MU_MUST int mu_msg_bitmap_consume(struct mu_bytes in, size_t min,
+                                  struct mu_bytes *bitmap);
 /* The end of a message whose keys 1.. were seen: bit n of `seen` is key n.
  * MU_ERR_MALFORMED when one of `wanted` is missing. */
 int mu_msg_end(const struct mu_reader *r, uint32_t seen, uint32_t wanted);

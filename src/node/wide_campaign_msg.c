@@ -353,26 +353,10 @@ struct mu_ack_set mu_wide_report_set(const struct mu_wide_report *m)
 
 int mu_wide_left_create(struct mu_bytes bitmap, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 1);
-    mu_cbor_put_uint(w, 1);
-    mu_cbor_put_bstr(w, bitmap);
-    return mu_writer_end(w);
+    return mu_msg_bitmap_create(bitmap, w);
 }
 
 int mu_wide_left_consume(struct mu_bytes in, struct mu_bytes *bitmap)
 {
-    struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
-    int64_t key;
-
-    *bitmap = mu_bytes(NULL, 0);
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
-        if (key == 1)
-            *bitmap = mu_msg_get_data(&r, 1, MU_AREA_DEVICES_MAX / 8);
-        else
-            mu_cbor_skip(&r);
-    }
-    return mu_msg_end(&r, seen, 0x02);
+    return mu_msg_bitmap_consume(in, 1, bitmap);
 }
