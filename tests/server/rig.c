@@ -699,3 +699,46 @@ struct mu_push rig_push(const char *group, uint64_t size)
                             .deadline_s = 600,
                             .rekey_on_revoke = true};
 }
+
+void rig_copy_take(struct rig *r, struct rig_copy *c)
+{
+    c->len = 0;
+    for (uint8_t table = 1; table < MU_TABLE_COUNT; table++) {
+        struct mu_bytes after = mu_bytes(NULL, 0);
+        for (;; c->len++) {
+            assert_true(c->len < RIG_COPY_MAX);
+            c->rows[c->len].value_len = MU_STORE_VALUE_MAX;
+            int rc = r->store.next(r->store.ctx, table, after,
+                                   c->rows[c->len].key,
+                                   &c->rows[c->len].key_len,
+                                   c->rows[c->len].value,
+                                   &c->rows[c->len].value_len);
+            if (rc == MU_ERR_NOT_FOUND)
+                break;
+            assert_int_equal(rc, 0);
+            c->rows[c->len].table = table;
+            after = mu_bytes(c->rows[c->len].key, c->rows[c->len].key_len);
+        }
+    }
+}
+
+void rig_copy_put_back(struct rig *r, const struct rig_copy *c)
+{
+    struct rig_copy *now = malloc(sizeof *now);
+    assert_non_null(now);
+    r->store.rollback(r->store.ctx);
+    rig_copy_take(r, now);
+    for (unsigned i = 0; i < now->len; i++)
+        assert_int_equal(r->store.put(r->store.ctx, now->rows[i].table,
+                                      mu_bytes(now->rows[i].key,
+                                               now->rows[i].key_len),
+                                      mu_bytes(NULL, 0)), 0);
+    for (unsigned i = 0; i < c->len; i++)
+        assert_int_equal(r->store.put(r->store.ctx, c->rows[i].table,
+                                      mu_bytes(c->rows[i].key,
+                                               c->rows[i].key_len),
+                                      mu_bytes(c->rows[i].value,
+                                               c->rows[i].value_len)), 0);
+    assert_int_equal(r->store.commit(r->store.ctx), 0);
+    free(now);
+}

@@ -174,6 +174,19 @@ uint8_t rig_report(struct rig *r, uint32_t link, const uint8_t *campaign,
                    const uint8_t digest[32], uint8_t state, uint8_t reason,
                    uint16_t first, const char *const *identities, unsigned n);
 
+/* The whole store, to be put back while the rig is off. */
+#define RIG_COPY_MAX 256
+
+struct rig_copy {
+    struct {
+        uint8_t table, key[MU_STORE_KEY_MAX], value[MU_STORE_VALUE_MAX];
+        size_t key_len, value_len;
+    } rows[RIG_COPY_MAX];
+    unsigned len;
+};
+void rig_copy_take(struct rig *r, struct rig_copy *c);
+void rig_copy_put_back(struct rig *r, const struct rig_copy *c);
+
 struct mu_push rig_push(const char *group, uint64_t size);
 
 #endif

@@ -468,60 +468,6 @@ static void test_forgotten_generation(void **state)
 
 /* ---- an old copy of the same epoch, while nobody tells -------------------- */
 
-#define COPY_MAX 256
-
-struct copy {
-    struct {
-        uint8_t table, key[MU_STORE_KEY_MAX], value[MU_STORE_VALUE_MAX];
-        size_t key_len, value_len;
-    } rows[COPY_MAX];
-    unsigned len;
-};
-
-static void copy_take(struct rig *r, struct copy *c)
-{
-    c->len = 0;
-    for (uint8_t table = 1; table < MU_TABLE_COUNT; table++) {
-        struct mu_bytes after = mu_bytes(NULL, 0);
-        for (;; c->len++) {
-            assert_true(c->len < COPY_MAX);
-            c->rows[c->len].value_len = MU_STORE_VALUE_MAX;
-            int rc = r->store.next(r->store.ctx, table, after,
-                                   c->rows[c->len].key,
-                                   &c->rows[c->len].key_len,
-                                   c->rows[c->len].value,
-                                   &c->rows[c->len].value_len);
-            if (rc == MU_ERR_NOT_FOUND)
-                break;
-            assert_int_equal(rc, 0);
-            c->rows[c->len].table = table;
-            after = mu_bytes(c->rows[c->len].key, c->rows[c->len].key_len);
-        }
-    }
-}
-
-/* The rig is off between the two. */
-static void copy_put_back(struct rig *r, const struct copy *c)
-{
-    struct copy *now = malloc(sizeof *now);
-    assert_non_null(now);
-    r->store.rollback(r->store.ctx);
-    copy_take(r, now);
-    for (unsigned i = 0; i < now->len; i++)
-        assert_int_equal(r->store.put(r->store.ctx, now->rows[i].table,
-                                      mu_bytes(now->rows[i].key,
-                                               now->rows[i].key_len),
-                                      mu_bytes(NULL, 0)), 0);
-    for (unsigned i = 0; i < c->len; i++)
-        assert_int_equal(r->store.put(r->store.ctx, c->rows[i].table,
-                                      mu_bytes(c->rows[i].key,
-                                               c->rows[i].key_len),
-                                      mu_bytes(c->rows[i].value,
-                                               c->rows[i].value_len)), 0);
-    assert_int_equal(r->store.commit(r->store.ctx), 0);
-    free(now);
-}
-
 /* Where a run begins to count is drawn; here it is said. */
 static uint8_t draw;
 
@@ -559,17 +505,17 @@ static void rotate_and_fetch(struct rig *r, uint64_t held,
 static void test_lost_numbers(void **state)
 {
     (void)state;
-    struct copy *copy = malloc(sizeof *copy);
+    struct rig_copy *copy = malloc(sizeof *copy);
     assert_non_null(copy);
     for (uint8_t order = 0; order < 2; order++) {
         struct rig *r = setup();
         struct mu_keyfetch_key lost, key;
-        copy_take(r, copy);
+        rig_copy_take(r, copy);
         r->crypto.random = drawn;
         draw = order == 0 ? 9 : 5;
         assert_int_equal(rig_restart(r), 0);
         rotate_and_fetch(r, 0, &lost);
-        copy_put_back(r, copy);
+        rig_copy_put_back(r, copy);
         draw = order == 0 ? 5 : 9;
         assert_int_equal(rig_restart(r), 0);
         rotate_and_fetch(r, lost.kid.generation, &key);

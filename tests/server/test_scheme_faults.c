@@ -21,66 +21,14 @@ static struct band *band_ready(const char *name, unsigned n, unsigned in)
 
 /* ---- the store --------------------------------------------------------------- */
 
-#define COPY_MAX 256
-
-struct copy {
-    struct {
-        uint8_t table, key[MU_STORE_KEY_MAX], value[MU_STORE_VALUE_MAX];
-        size_t key_len, value_len;
-    } rows[COPY_MAX];
-    unsigned len;
-};
-
-static void copy_take(struct rig *r, struct copy *c)
-{
-    c->len = 0;
-    for (uint8_t table = 1; table < MU_TABLE_COUNT; table++) {
-        struct mu_bytes after = mu_bytes(NULL, 0);
-        for (;; c->len++) {
-            assert_true(c->len < COPY_MAX);
-            c->rows[c->len].value_len = MU_STORE_VALUE_MAX;
-            int rc = r->store.next(r->store.ctx, table, after,
-                                   c->rows[c->len].key,
-                                   &c->rows[c->len].key_len,
-                                   c->rows[c->len].value,
-                                   &c->rows[c->len].value_len);
-            if (rc == MU_ERR_NOT_FOUND)
-                break;
-            assert_int_equal(rc, 0);
-            c->rows[c->len].table = table;
-            after = mu_bytes(c->rows[c->len].key, c->rows[c->len].key_len);
-        }
-    }
-}
-
-static void copy_put_back(struct rig *r, const struct copy *c)
-{
-    struct copy *now = malloc(sizeof *now);
-    assert_non_null(now);
-    r->store.rollback(r->store.ctx);
-    copy_take(r, now);
-    for (unsigned i = 0; i < now->len; i++)
-        assert_int_equal(
-            r->store.put(r->store.ctx, now->rows[i].table,
-                         mu_bytes(now->rows[i].key, now->rows[i].key_len),
-                         mu_bytes(NULL, 0)), 0);
-    for (unsigned i = 0; i < c->len; i++)
-        assert_int_equal(
-            r->store.put(r->store.ctx, c->rows[i].table,
-                         mu_bytes(c->rows[i].key, c->rows[i].key_len),
-                         mu_bytes(c->rows[i].value, c->rows[i].value_len)), 0);
-    assert_int_equal(r->store.commit(r->store.ctx), 0);
-    free(now);
-}
-
 /* Spoils the records of a table whose key has this byte at `at`. */
 static unsigned spoil(struct rig *r, uint8_t table, size_t at, char byte)
 {
     static const uint8_t junk[] = {9, 9, 9};
-    struct copy *c = malloc(sizeof *c);
+    struct rig_copy *c = malloc(sizeof *c);
     unsigned n = 0;
     assert_non_null(c);
-    copy_take(r, c);
+    rig_copy_take(r, c);
     for (unsigned i = 0; i < c->len; i++) {
         if (c->rows[i].table != table || c->rows[i].key_len <= at ||
             c->rows[i].key[at] != (uint8_t)byte)
@@ -103,11 +51,11 @@ static void test_old_copy(void **state)
     (void)state;
     static const char *const names[] = {"sd", "lkh", "cluster"};
     for (size_t k = 0; k < 3; k++) {
-        struct copy *c = malloc(sizeof *c);
+        struct rig_copy *c = malloc(sizeof *c);
         struct band *b = band_ready(names[k], 9, 8);
         uint64_t last;
         assert_non_null(c);
-        copy_take(&b->rig, c);
+        rig_copy_take(&b->rig, c);
         assert_int_equal(band_leave(b, 1), 0);
         band_rekey(b);
         assert_int_equal(band_join(b, 8), 0);
@@ -119,7 +67,7 @@ static void test_old_copy(void **state)
         b->rig.alive = false;
         free(b->rig.work);
         b->rig.work = NULL;
-        copy_put_back(&b->rig, c);
+        rig_copy_put_back(&b->rig, c);
         free(c);
         b->rig.tickets_len = 0;
         b->rig.sends_len = 0;
@@ -290,11 +238,11 @@ static void test_sealed(void **state)
 {
     (void)state;
     struct band *b = band_ready("sd", 6, 6);
-    struct copy *c = malloc(sizeof *c);
+    struct rig_copy *c = malloc(sizeof *c);
     assert_non_null(c);
     assert_int_equal(band_leave(b, 3), 0);
     rig_run(&b->rig, MU_SECONDS(1));
-    copy_take(&b->rig, c);
+    rig_copy_take(&b->rig, c);
     assert_int_equal(b->rig.server.trees.group, b->group);
     for (unsigned i = 0; i < c->len; i++) {
         const struct mu_secret *master = &b->rig.server.trees.scheme.conf.master;
