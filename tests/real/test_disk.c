@@ -129,14 +129,16 @@ static void test_server_records_full(void **state)
     lab_got(lab, 2, copy);
 }
 
-static void test_gateway_full(void **state)
+/* A disk of that folder that fills while a file comes: who writes there says
+ * so, and it all goes on when there is room. */
+static void fills(struct lab *lab, const char *folder, size_t left,
+                  const char *program, const char *event)
 {
-    struct lab *lab = *state;
-    const char *disk = lab_path(lab, "gateway");
+    const char *disk = lab_path(lab, folder);
     const char *file = lab_path(lab, "firmware");
-    char id[32];
+    char id[32], log[32];
 
-    if (!small_state(lab, "gateway"))
+    if (!small_state(lab, folder))
         skip();
     lab_keys(lab, 2);
     lab_serve(lab, NULL);
@@ -144,39 +146,25 @@ static void test_gateway_full(void **state)
     lab_gateway(lab, NULL);
     lab_devices(lab, 2, NULL);
     real_connected(lab, 2);
-    real_fill(disk, 65536);
+    real_fill(disk, left);
     lab_file(file, 300000, 3);
     real_push(lab, id, file, NULL);
-    real_logged(lab, "gateway", "event=depot-failed");
-    assert_true(real_has(lab_path(lab, "gateway.log"), "no room left"));
+    real_logged(lab, program, event);
+    snprintf(log, sizeof(log), "%s.log", program);
+    assert_true(real_has(lab_path(lab, log), "no room left"));
     real_room(disk);
     real_ends(lab, id, 0);
     lab_got(lab, 2, file);
 }
 
+static void test_gateway_full(void **state)
+{
+    fills(*state, "gateway", 65536, "gateway", "event=depot-failed");
+}
+
 static void test_device_full(void **state)
 {
-    struct lab *lab = *state;
-    const char *disk = lab_path(lab, "devices");
-    const char *file = lab_path(lab, "firmware");
-    char id[32];
-
-    if (!small_state(lab, "devices"))
-        skip();
-    lab_keys(lab, 2);
-    lab_serve(lab, NULL);
-    lab_register(lab);
-    lab_gateway(lab, NULL);
-    lab_devices(lab, 2, NULL);
-    real_connected(lab, 2);
-    real_fill(disk, 98304);
-    lab_file(file, 300000, 4);
-    real_push(lab, id, file, NULL);
-    real_logged(lab, "device", "event=slot-failed");
-    assert_true(real_has(lab_path(lab, "device.log"), "no room left"));
-    real_room(disk);
-    real_ends(lab, id, 0);
-    lab_got(lab, 2, file);
+    fills(*state, "devices", 98304, "device", "event=slot-failed");
 }
 
 int main(void)
