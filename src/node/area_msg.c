@@ -21,13 +21,11 @@ int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
 int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_area_hello){.software = {NULL, 0}};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         switch (key) {
         case 1:
             m->software = mu_msg_get_text(&r, 0, MU_ID_MAX);
@@ -42,7 +40,7 @@ int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m)
             mu_cbor_skip(&r);
         }
     }
-    return mu_msg_end(&r, seen, 0x6);
+    return mu_msg_end(&r, &map, 0x6);
 }
 
 static void area_sessions_write(const struct mu_area_welcome *m,
@@ -131,17 +129,15 @@ static void area_welcome_read(struct mu_reader *r, int64_t key,
 int mu_area_welcome_consume(struct mu_bytes in, struct mu_area_welcome *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
     int rc;
 
     *m = (struct mu_area_welcome){.index = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         area_welcome_read(&r, key, m);
     }
-    rc = mu_msg_end(&r, seen, 0x1fe);
+    rc = mu_msg_end(&r, &map, 0x1fe);
     if (rc != 0)
         mu_secret_clear(&m->kg);
     return rc;
@@ -160,14 +156,12 @@ int mu_area_key_create(const struct mu_area_key *m, struct mu_writer *w)
 int mu_area_key_consume(struct mu_bytes in, struct mu_area_key *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
     int rc;
 
     *m = (struct mu_area_key){.kid = {0, 0, 0}};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 3)
             mu_msg_get_kid(&r, MU_KEY_KG, &m->kid);
         else if (key == 4)
@@ -175,7 +169,7 @@ int mu_area_key_consume(struct mu_bytes in, struct mu_area_key *m)
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, seen, 0x18);
+    rc = mu_msg_end(&r, &map, 0x18);
     if (rc != 0)
         mu_secret_clear(&m->kg);
     return rc;
@@ -240,15 +234,13 @@ int mu_area_group_key_consume(const struct mu_crypto *c,
                               struct mu_area_group_key *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    struct mu_msg_map map = mu_msg_map(&r);
     struct mu_bytes wrapped = {NULL, 0};
-    uint32_t seen = 0;
     int64_t key;
     int rc;
 
     *m = (struct mu_area_group_key){.kid = {0, 0, 0}};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             mu_msg_get_kid(&r, MU_KEY_KB, &m->kid);
         else if (key == 2)
@@ -257,7 +249,7 @@ int mu_area_group_key_consume(const struct mu_crypto *c,
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, seen, 0x6);
+    rc = mu_msg_end(&r, &map, 0x6);
     if (rc != 0)
         return rc;
     return area_group_key_unwrap(c, kg, wrapped, m);
@@ -275,18 +267,16 @@ int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
 int mu_area_vouch_consume(struct mu_bytes in, uint8_t digest[MU_SHA256_LEN])
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             mu_cbor_get_bstr_copy(&r, digest, MU_SHA256_LEN);
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0x2);
+    return mu_msg_end(&r, &map, 0x2);
 }
 
 int mu_area_ask_create(uint8_t session, struct mu_writer *w)

@@ -55,13 +55,28 @@ struct mu_bytes mu_msg_get_data(struct mu_reader *r, size_t min, size_t max)
     return v;
 }
 
-int mu_msg_end(const struct mu_reader *r, uint32_t seen, uint32_t wanted)
+struct mu_msg_map mu_msg_map(struct mu_reader *r)
+{
+    return (struct mu_msg_map){mu_cbor_get_map(r), 0};
+}
+
+bool mu_msg_next(struct mu_reader *r, struct mu_msg_map *m, int64_t *key)
+{
+    if (!mu_cbor_map_next(r, &m->map, key))
+        return false;
+    if (*key >= 0 && *key < 32)
+        m->seen |= (uint32_t)1 << *key;
+    return true;
+}
+
+int mu_msg_end(const struct mu_reader *r, const struct mu_msg_map *m,
+               uint32_t wanted)
 {
     int rc = mu_reader_end(r);
 
     if (rc != 0)
         return rc;
-    return (seen & wanted) == wanted ? 0 : MU_ERR_MALFORMED;
+    return (m->seen & wanted) == wanted ? 0 : MU_ERR_MALFORMED;
 }
 
 void mu_msg_put_one(struct mu_writer *w, uint64_t v)
@@ -74,19 +89,17 @@ void mu_msg_put_one(struct mu_writer *w, uint64_t v)
 int mu_msg_get_one(struct mu_bytes in, uint64_t max, uint64_t *v)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map m = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *v = 0;
-    while (mu_cbor_map_next(&r, &m, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             *v = mu_cbor_get_uint_max(&r, max);
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 1u << 1);
+    return mu_msg_end(&r, &map, 1u << 1);
 }
 
 int mu_msg_bitmap_create(struct mu_bytes bitmap, struct mu_writer *w)
@@ -101,17 +114,15 @@ int mu_msg_bitmap_consume(struct mu_bytes in, size_t min,
                           struct mu_bytes *bitmap)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *bitmap = mu_bytes(NULL, 0);
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             *bitmap = mu_msg_get_data(&r, min, MU_AREA_DEVICES_MAX / 8);
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0x02);
+    return mu_msg_end(&r, &map, 0x02);
 }

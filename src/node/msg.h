@@ -19,17 +19,19 @@ struct mu_bytes mu_msg_get_data(struct mu_reader *r, size_t min, size_t max);
 MU_MUST int mu_msg_bitmap_create(struct mu_bytes bitmap, struct mu_writer *w);
 MU_MUST int mu_msg_bitmap_consume(struct mu_bytes in, size_t min,
                                   struct mu_bytes *bitmap);
-/* The end of a message whose keys 1.. were seen: bit n of `seen` is key n.
- * MU_ERR_MALFORMED when one of `wanted` is missing. */
-int mu_msg_end(const struct mu_reader *r, uint32_t seen, uint32_t wanted);
+/* A message is a map from small numbers. Unknown keys are passed over by who
+ * reads, and end() wants certain ones: bit n of `wanted` is key n. */
+struct mu_msg_map {
+    struct mu_cbor_map map;
+    uint32_t seen;
+};
+struct mu_msg_map mu_msg_map(struct mu_reader *r);
+bool mu_msg_next(struct mu_reader *r, struct mu_msg_map *m, int64_t *key);
+/* MU_ERR_MALFORMED when one of `wanted` is missing. */
+int mu_msg_end(const struct mu_reader *r, const struct mu_msg_map *m,
+               uint32_t wanted);
 /* {1: number}, and what it holds when it is not above max. */
 void mu_msg_put_one(struct mu_writer *w, uint64_t v);
 int mu_msg_get_one(struct mu_bytes in, uint64_t max, uint64_t *v);
-
-/* Bit of a map key in `seen`; keys that are not ours have none. */
-static inline uint32_t mu_msg_bit(int64_t key)
-{
-    return key >= 0 && key < 32 ? (uint32_t)1 << key : 0;
-}
 
 #endif

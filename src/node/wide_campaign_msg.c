@@ -21,15 +21,13 @@ void mu_wide_page_write(const struct mu_wide_page *p, struct mu_writer *w)
 int mu_wide_page_consume(struct mu_bytes in, struct mu_wide_rows *rows)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    struct mu_msg_map map = mu_msg_map(&r);
     struct mu_bytes list = {NULL, 0};
-    uint32_t seen = 0;
     int64_t key;
     int rc;
 
     *rows = (struct mu_wide_rows){.left = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             rows->page.version = mu_cbor_get_uint(&r);
         else if (key == 2)
@@ -39,7 +37,7 @@ int mu_wide_page_consume(struct mu_bytes in, struct mu_wide_rows *rows)
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, seen, 0xe);
+    rc = mu_msg_end(&r, &map, 0xe);
     if (rc != 0)
         return rc;
     rows->r = mu_reader(list);
@@ -136,14 +134,12 @@ int mu_wide_campaign_ask_consume(struct mu_bytes in,
                                  uint16_t *part)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     mu_zero(campaign, MU_CAMPAIGN_ID);
     *part = 0;
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             mu_cbor_get_bstr_copy(&r, campaign, MU_CAMPAIGN_ID);
         else if (key == 2)
@@ -151,7 +147,7 @@ int mu_wide_campaign_ask_consume(struct mu_bytes in,
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0x2);
+    return mu_msg_end(&r, &map, 0x2);
 }
 
 int mu_wide_campaign_create(const struct mu_wide_campaign *m,
@@ -247,17 +243,15 @@ static void wide_campaign_read(struct mu_reader *r, int64_t key,
 int mu_wide_campaign_consume(struct mu_bytes in, struct mu_wide_campaign *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
     int rc;
 
     *m = (struct mu_wide_campaign){.tags_len = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         wide_campaign_read(&r, key, m);
     }
-    rc = mu_msg_end(&r, seen, 0xfe);
+    rc = mu_msg_end(&r, &map, 0xfe);
     /* The modes in which the gateway works with Kb are the ones that bring it,
      * and nobody gives it away in the other. */
     if (rc == 0 &&
@@ -298,15 +292,13 @@ int mu_wide_report_create(const struct mu_wide_report *m, struct mu_writer *w)
 int mu_wide_report_consume(struct mu_bytes in, struct mu_wide_report *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
+    struct mu_msg_map map = mu_msg_map(&r);
     struct mu_ack_set set;
-    uint32_t seen = 0;
     int64_t key;
     int rc;
 
     *m = (struct mu_wide_report){.state = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         switch (key) {
         case 1:
             mu_cbor_get_bstr_copy(&r, m->campaign, MU_CAMPAIGN_ID);
@@ -334,7 +326,7 @@ int mu_wide_report_consume(struct mu_bytes in, struct mu_wide_report *m)
             mu_cbor_skip(&r);
         }
     }
-    rc = mu_msg_end(&r, seen, 0x7e);
+    rc = mu_msg_end(&r, &map, 0x7e);
     if (rc != 0)
         return rc;
     set = mu_wide_report_set(m);

@@ -25,13 +25,11 @@ int mu_wide_hello_create(const struct mu_wide_hello *m, struct mu_writer *w)
 int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_wide_hello){.epoch = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         switch (key) {
         case 1:
             m->software = mu_msg_get_text(&r, 0, MU_ID_MAX);
@@ -52,7 +50,7 @@ int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m)
             mu_cbor_skip(&r);
         }
     }
-    return mu_msg_end(&r, seen, 0x1e);
+    return mu_msg_end(&r, &map, 0x1e);
 }
 
 int mu_wide_welcome_create(const struct mu_wide_welcome *m,
@@ -146,17 +144,15 @@ static void wide_welcome_read(struct mu_reader *r, int64_t key,
 int mu_wide_welcome_consume(struct mu_bytes in, struct mu_wide_welcome *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
     int rc;
 
     *m = (struct mu_wide_welcome){.number = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         wide_welcome_read(&r, key, m);
     }
-    rc = mu_msg_end(&r, seen, 0x1ffe);
+    rc = mu_msg_end(&r, &map, 0x1ffe);
     if (rc != 0)
         mu_secret_clear(&m->kw);
     return rc;
@@ -190,14 +186,12 @@ int mu_wide_notice_create(const struct mu_wide_notice *m, struct mu_writer *w)
 int mu_wide_notice_consume(struct mu_bytes in, struct mu_wide_notice *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
     int rc;
 
     *m = (struct mu_wide_notice){.area_version = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->area_version = mu_cbor_get_uint(&r);
         else if (key == 2)
@@ -209,7 +203,7 @@ int mu_wide_notice_consume(struct mu_bytes in, struct mu_wide_notice *m)
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, seen, 0x1e);
+    rc = mu_msg_end(&r, &map, 0x1e);
     if (rc != 0)
         mu_secret_clear(&m->kw);
     return rc;

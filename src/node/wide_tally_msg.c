@@ -35,13 +35,11 @@ static void tally_numbers(struct mu_reader *r, struct mu_wide_tally *m)
 int mu_wide_tally_consume(struct mu_bytes in, struct mu_wide_tally *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_wide_tally){.data = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         switch (key) {
         case 1:
             mu_cbor_get_bstr_copy(&r, m->campaign, MU_CAMPAIGN_ID);
@@ -53,5 +51,5 @@ int mu_wide_tally_consume(struct mu_bytes in, struct mu_wide_tally *m)
             mu_cbor_skip(&r);
         }
     }
-    return mu_msg_end(&r, seen, 0x06);
+    return mu_msg_end(&r, &map, 0x06);
 }
