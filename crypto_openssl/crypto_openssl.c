@@ -16,7 +16,7 @@ static int ossl_random(void *ctx, void *out, size_t len)
     return RAND_bytes(out, (int)len) == 1 ? 0 : MU_ERR_CRYPTO;
 }
 
-static const struct mu_crypto ossl_table = {
+static struct mu_crypto ossl_table = {
     .name = "openssl",
     .random = ossl_random,
     .sha256_init = mu_ossl_sha256_init,
@@ -40,6 +40,8 @@ static bool ossl_ready;
 
 static void ossl_setup(void)
 {
+    mu_ossl_gf_setup();
+    ossl_table.gf_sum = mu_ossl_gf_way(0);
     ossl_ready = mu_ossl_cipher_setup();
 }
 

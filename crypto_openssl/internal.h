@@ -46,4 +46,10 @@ int mu_ossl_agree(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
 int mu_ossl_curve_public(struct mu_bytes ed, uint8_t x[32]);
 int mu_ossl_curve_private(const struct mu_secret *ed, struct mu_secret *x);
 
+/* gf_sum.c: the ways that this machine has, the fastest first; NULL when there
+ * are no more. mu_ossl_gf_setup once before they are used. */
+typedef void mu_ossl_gf_fn(void *ctx, const struct mu_gf_sum *s);
+void mu_ossl_gf_setup(void);
+mu_ossl_gf_fn *mu_ossl_gf_way(unsigned n);
+
 #endif

@@ -48,6 +48,21 @@ struct mu_aead {
 };
 
 /*
+ * The sum over i < count of coef[i] * (from + i * stride), len bytes of each, in
+ * GF(2^8) with the polynomial 0x11d; with `add`, added to what is in `to`. `to`
+ * may be a source if its coefficient is 0: that source is not looked at.
+ */
+struct mu_gf_sum {
+    uint8_t *to;
+    bool add;
+    const uint8_t *coef;
+    const uint8_t *from;
+    size_t stride;
+    size_t count;
+    size_t len;
+};
+
+/*
  * All functions: 0, or MU_ERR_CRYPTO when the back end itself fails,
  * MU_ERR_UNSUPPORTED for an algorithm it does not have, MU_ERR_USAGE for a key,
  * nonce or count that no caller of ours may pass, MU_ERR_AUTH when a tag or
@@ -106,6 +121,10 @@ struct mu_crypto {
      * A public key of low order, or none of the curve: MU_ERR_MALFORMED. */
     int (*agree)(void *ctx, enum mu_alg alg, const struct mu_secret *priv,
                  struct mu_bytes pub, uint8_t out[32]);
+
+    /* Arithmetic of parity symbols, where the machine has instructions for it;
+     * NULL: the core does it. No secret is in it. */
+    void (*gf_sum)(void *ctx, const struct mu_gf_sum *s);
 };
 
 /*

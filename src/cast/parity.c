@@ -32,15 +32,25 @@ static uint8_t parity_coef(unsigned k, unsigned j, unsigned i)
     return (uint8_t)(x >> 24);
 }
 
-void mu_parity_encode(uint8_t *to, unsigned j, const uint8_t *block,
-                      unsigned k, size_t len)
+static void parity_sum(const struct mu_crypto *c, const struct mu_gf_sum *s)
+{
+    if (c->gf_sum != NULL)
+        c->gf_sum(c->ctx, s);
+    else
+        mu_gf_dot(s->to, s->add, s->coef, s->from, s->stride, s->count,
+                  s->len);
+}
+
+void mu_parity_encode(const struct mu_crypto *c, uint8_t *to, unsigned j,
+                      const uint8_t *block, unsigned k, size_t len)
 {
     uint8_t coef[MU_PAGE_DATA_MAX];
 
     mu_assert(k <= MU_PAGE_DATA_MAX && j < MU_PAGE_PARITY_MAX);
     for (unsigned i = 0; i < k; i++)
         coef[i] = parity_coef(k, j, i);
-    mu_gf_dot(to, false, coef, block, len, k, len);
+    parity_sum(c, &(struct mu_gf_sum){.to = to, .coef = coef, .from = block,
+                                      .stride = len, .count = k, .len = len});
 }
 
 size_t mu_parity_scratch(unsigned k, unsigned parity)
@@ -98,7 +108,8 @@ static unsigned matrix_invert(uint8_t *a, uint8_t *inv, uint8_t *column,
 }
 
 /* Leaves in each parity symbol only what the missing symbols put into it. */
-static void parity_reduce(const struct mu_parity_page *p)
+static void parity_reduce(const struct mu_crypto *c,
+                          const struct mu_parity_page *p)
 {
     uint8_t coef[MU_PAGE_DATA_MAX];
 
@@ -108,8 +119,10 @@ static void parity_reduce(const struct mu_parity_page *p)
         for (unsigned i = 0; i < p->k; i++)
             coef[i] = mu_set_has(p->data, i)
                           ? parity_coef(p->k, p->slots[s], i) : 0;
-        mu_gf_dot(p->block + s * p->len, true, coef, p->block, p->len, p->k,
-                  p->len);
+        parity_sum(c, &(struct mu_gf_sum){
+                          .to = p->block + s * p->len, .add = true,
+                          .coef = coef, .from = p->block, .stride = p->len,
+                          .count = p->k, .len = p->len});
     }
 }
 
@@ -120,7 +133,8 @@ struct parity_unknowns {
 };
 
 /* The missing symbols are inv times the right-hand sides, chunk by chunk. */
-static void parity_solve(const struct mu_parity_page *p,
+static void parity_solve(const struct mu_crypto *c,
+                         const struct mu_parity_page *p,
                          const struct parity_unknowns *u, const uint8_t *inv,
                          uint8_t *sides)
 {
@@ -130,12 +144,17 @@ static void parity_solve(const struct mu_parity_page *p,
             mu_copy(sides + (size_t)r * MU_GF_CHUNK,
                     p->block + u->missing[r] * p->len + at, n);
         for (unsigned r = 0; r < u->e; r++)
-            mu_gf_dot(p->block + u->missing[u->column[r]] * p->len + at, false,
-                      inv + (size_t)r * u->e, sides, MU_GF_CHUNK, u->e, n);
+            parity_sum(c, &(struct mu_gf_sum){
+                              .to = p->block +
+                                    u->missing[u->column[r]] * p->len + at,
+                              .coef = inv + (size_t)r * u->e, .from = sides,
+                              .stride = MU_GF_CHUNK, .count = u->e,
+                              .len = n});
     }
 }
 
-int mu_parity_decode(const struct mu_parity_page *p, uint8_t *scratch)
+int mu_parity_decode(const struct mu_crypto *c,
+                     const struct mu_parity_page *p, uint8_t *scratch)
 {
     struct parity_unknowns u;
     uint8_t *inv = scratch, *a;
@@ -158,7 +177,7 @@ int mu_parity_decode(const struct mu_parity_page *p, uint8_t *scratch)
     rank = matrix_invert(a, inv, u.column, u.e);
     if (rank < u.e)
         return u.missing[rank];
-    parity_reduce(p);
-    parity_solve(p, &u, inv, a);
+    parity_reduce(c, p);
+    parity_solve(c, p, &u, inv, a);
     return -1;
 }

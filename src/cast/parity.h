@@ -7,11 +7,11 @@
 #ifndef CAST_PARITY_H
 #define CAST_PARITY_H
 
-#include "muster/bytes.h"
+#include "muster/crypto.h"
 
 /* Parity symbol j of the k data symbols in block, len bytes each. */
-void mu_parity_encode(uint8_t *to, unsigned j, const uint8_t *block,
-                      unsigned k, size_t len);
+void mu_parity_encode(const struct mu_crypto *c, uint8_t *to, unsigned j,
+                      const uint8_t *block, unsigned k, size_t len);
 
 /* Memory that decoding wants for k data symbols when at most `parity` symbols
  * are parity. */
@@ -32,6 +32,7 @@ struct mu_parity_page {
  * whose symbol says nothing that the others do not say: nothing is changed
  * then, and another symbol is wanted in its place.
  */
-int mu_parity_decode(const struct mu_parity_page *p, uint8_t *scratch);
+int mu_parity_decode(const struct mu_crypto *c,
+                     const struct mu_parity_page *p, uint8_t *scratch);
 
 #endif

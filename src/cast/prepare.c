@@ -75,8 +75,8 @@ static void prepare_hash(struct mu_cast_prepare *p,
             parts[1] = mu_bytes(p->work + (size_t)i * page->symbol_len,
                                 page->symbol_len);
         } else {
-            mu_parity_encode(symbol, i - page->data, p->work, page->data,
-                             page->symbol_len);
+            mu_parity_encode(p->crypto, symbol, i - page->data, p->work,
+                             page->data, page->symbol_len);
             parts[1] = mu_bytes(symbol, page->symbol_len);
         }
         mu_sha256(p->crypto, parts, 2, hash);

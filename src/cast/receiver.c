@@ -217,7 +217,7 @@ static void receiver_complete(struct mu_cast_receiver *r, mu_time now)
         .k = r->page.data,
         .len = r->page.symbol_len,
     };
-    int spare = mu_parity_decode(&p, r->scratch);
+    int spare = mu_parity_decode(r->conf.crypto, &p, r->scratch);
 
     if (spare >= 0) {
         r->slots[spare] = SLOT_FREE;

@@ -583,8 +583,8 @@ static size_t sender_put_symbol(struct mu_cast_sender *s, unsigned index,
     } else {
         uint8_t *symbol = mu_write_room(&w, len);
         if (symbol != NULL)
-            mu_parity_encode(symbol, index - s->page.data, s->block,
-                             s->page.data, len);
+            mu_parity_encode(s->conf.crypto, symbol, index - s->page.data,
+                             s->block, s->page.data, len);
     }
     if (!first)
         s->counts.repair++;

@@ -537,6 +537,45 @@ static int selftest_x25519_pair(const struct mu_crypto *c)
                                       MU_BYTES(x25519_pub));
 }
 
+/* x * y, bit by bit. */
+static uint8_t selftest_times(uint8_t x, uint8_t y)
+{
+    uint8_t out = 0;
+
+    for (unsigned bit = 8; bit-- > 0;) {
+        out = (uint8_t)(out << 1 ^ (0x1d & (0u - (out >> 7))));
+        out ^= (y >> bit & 1) != 0 ? x : 0;
+    }
+    return out;
+}
+
+/* Every product there is, by sums of three long enough for any vector. */
+static int selftest_gf_sum(const struct mu_crypto *c)
+{
+    uint8_t from[3 * 300], to[300];
+
+    if (c->gf_sum == NULL)
+        return MU_ERR_UNSUPPORTED;
+    for (size_t i = 0; i < sizeof(from); i++)
+        from[i] = (uint8_t)(i ^ i >> 8);
+    for (unsigned k = 0; k < 256; k++) {
+        const uint8_t coef[3] = {(uint8_t)k, (uint8_t)(255 - k), 0};
+        const struct mu_gf_sum s = {to, (k & 1) != 0, coef, from, 300, 3, 300};
+        uint8_t wrong = 0;
+
+        for (unsigned i = 0; i < 300; i++)
+            to[i] = (uint8_t)i;
+        c->gf_sum(c->ctx, &s);
+        for (unsigned i = 0; i < 300; i++)
+            wrong |= (uint8_t)(to[i] ^ selftest_times(from[i], coef[0]) ^
+                               selftest_times(from[300 + i], coef[1]) ^
+                               (s.add ? i : 0));
+        if (wrong != 0)
+            return MU_ERR_CRYPTO;
+    }
+    return 0;
+}
+
 /* What a back end must have, which is what a device that only receives uses,
  * and what it may do without. One check per function and algorithm: what is
  * missing hides nothing that is there. */
@@ -553,6 +592,7 @@ static const struct {
     {selftest_eddsa_verify, true},  {selftest_eddsa_sign, true},
     {selftest_eddsa_agree, true},   {selftest_eddsa_pair, true},
     {selftest_x25519, true},        {selftest_x25519_pair, true},
+    {selftest_gf_sum, true},
 };
 
 int mu_crypto_selftest(const struct mu_crypto *c)

@@ -205,7 +205,7 @@ static void put_coefficients(FILE *out)
     for (size_t n = 0; n < sizeof(at) / sizeof(at[0]); n++) {
         memset(block, 0, sizeof(block));
         block[at[n][2]] = 1;
-        mu_parity_encode(&to, at[n][1], block, at[n][0], 1);
+        mu_parity_encode(c, &to, at[n][1], block, at[n][0], 1);
         fprintf(out, "coefficient = %u %u %u %u\n", at[n][0], at[n][1],
                 at[n][2], to);
     }
