@@ -16,6 +16,8 @@
 #define UDP_ROOM 2048      /* above MU_UDP_MAX: too long is seen, not cut */
 #define UDP_WAIT_MS 10     /* for room in the socket before a packet is lost */
 #define UDP_READS_MAX 64   /* batches in a row before others get their turn */
+#define UDP_GATHER_MS 1    /* between looks at a socket that much comes to */
+#define UDP_IDLE_LOOKS 4   /* in vain before it is waited for again */
 
 struct mu_udp_batch {
     unsigned len;
@@ -67,8 +69,8 @@ static void udp_take(struct mu_udp *u, const uint8_t *data, size_t len,
     u->packet(u->ctx, mu_bytes(data, len), &a);
 }
 
-/* One batch. True when there may be more. */
-static bool udp_read(struct mu_udp *u)
+/* One batch: how many there were. */
+static int udp_read(struct mu_udp *u)
 {
     uint8_t data[UDP_RX_BATCH][UDP_ROOM];
     struct sockaddr_in6 from[UDP_RX_BATCH];
@@ -88,31 +90,72 @@ static bool udp_read(struct mu_udp *u)
     for (int i = 0; i < n && u->fd >= 0; i++)
         udp_take(u, data[i], in[i].msg_len, &from[i],
                  in[i].msg_hdr.msg_namelen);
-    return n == UDP_RX_BATCH;
+    return n;
+}
+
+/* What is there: how many packets. */
+static int udp_read_all(struct mu_udp *u)
+{
+    int all = 0, n = UDP_RX_BATCH;
+
+    for (int i = 0; i < UDP_READS_MAX && n == UDP_RX_BATCH && u->fd >= 0; i++) {
+        n = udp_read(u);
+        if (n > 0)
+            all += n;
+    }
+    return all;
+}
+
+static void udp_readable(uv_poll_t *poll, int status, int events);
+
+/*
+ * To wake up for each packet of many costs more than the packets. While they
+ * come close together the socket is looked at once in a while, and keeps them
+ * meanwhile; when that was in vain a few times it is waited for again.
+ */
+static void udp_gather(uv_timer_t *timer)
+{
+    struct mu_udp *u = timer->data;
+
+    if (udp_read_all(u) > 0)
+        u->vain = 0;
+    else
+        u->vain++;
+    if (u->vain < UDP_IDLE_LOOKS)
+        return;
+    uv_timer_stop(timer);
+    uv_poll_start(u->poll, UV_READABLE, udp_readable);
 }
 
 static void udp_readable(uv_poll_t *poll, int status, int events)
 {
     struct mu_udp *u = poll->data;
+    uint64_t now = uv_now(poll->loop), last = u->read_at;
 
     (void)status;
     (void)events;
-    for (int i = 0; i < UDP_READS_MAX && u->fd >= 0; i++) {
-        if (!udp_read(u))
-            return;
-    }
+    u->read_at = now;
+    if (udp_read_all(u) == 0 || u->poll != poll || now - last > UDP_GATHER_MS)
+        return;
+    u->vain = 0;
+    uv_poll_stop(poll);
+    uv_timer_start(u->gather, udp_gather, UDP_GATHER_MS, UDP_GATHER_MS);
 }
 
 static int udp_watch(struct mu_udp *u, uv_loop_t *uv)
 {
     u->poll = calloc(1, sizeof(*u->poll));
-    if (u->poll == NULL)
-        return MU_ERR_IO;
-    if (uv_poll_init(uv, u->poll, u->fd) != 0) {
+    u->gather = calloc(1, sizeof(*u->gather));
+    if (u->poll == NULL || u->gather == NULL ||
+        uv_poll_init(uv, u->poll, u->fd) != 0) {
         free(u->poll);
+        free(u->gather);
         u->poll = NULL;
+        u->gather = NULL;
         return MU_ERR_IO;
     }
+    (void)uv_timer_init(uv, u->gather);
+    u->gather->data = u;
     u->poll->data = u;
     return uv_poll_start(u->poll, UV_READABLE, udp_readable) == 0 ? 0
                                                                   : MU_ERR_IO;
@@ -358,6 +401,11 @@ void mu_udp_close(struct mu_udp *u)
         uv_poll_stop(u->poll);
         uv_close((uv_handle_t *)u->poll, udp_closed);
         u->poll = NULL;
+    }
+    if (u->gather != NULL) {
+        uv_timer_stop(u->gather);
+        uv_close((uv_handle_t *)u->gather, udp_closed);
+        u->gather = NULL;
     }
     if (u->fd >= 0)
         close(u->fd);

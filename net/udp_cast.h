@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * UDP sockets of the cast: multicast groups joined on a chosen interface, and
- * plain ports. Datagrams are read and sent many at a time.
+ * plain ports. Datagrams are read and sent many at a time; where many come, the
+ * socket is looked at each millisecond.
  */
 #ifndef NET_UDP_CAST_H
 #define NET_UDP_CAST_H
@@ -25,6 +26,9 @@ struct mu_udp_batch;
 struct mu_udp {
     int fd; /* -1: closed */
     uv_poll_t *poll;
+    uv_timer_t *gather; /* active while packets come close together */
+    uint64_t read_at;   /* uv_now of the last time it was readable */
+    unsigned vain;      /* looks since then that found nothing */
     void (*packet)(void *ctx, struct mu_bytes packet, const struct mu_addr *from);
     void *ctx;
     struct mu_udp_batch *batch;

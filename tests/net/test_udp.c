@@ -144,6 +144,76 @@ static void test_ipv6(void **state)
     world_close(&w);
 }
 
+/* One packet after the other until the socket is looked at by the clock. */
+static unsigned gather(struct world *w, struct ear *e, struct ear *from,
+                       const struct mu_addr *to)
+{
+    uint8_t packet[1] = { 1 };
+    unsigned sent = 0;
+
+    w->late = false;
+    while (!uv_is_active((uv_handle_t *)e->udp.gather)) {
+        mu_udp_send(&from->udp, to, MU_BYTES(packet));
+        assert_true(hear(w, e, ++sent));
+        assert_true(sent < 10000);
+    }
+    assert_false(uv_is_active((uv_handle_t *)e->udp.poll));
+    return sent;
+}
+
+static void on_closing_packet(void *ctx, struct mu_bytes packet,
+                              const struct mu_addr *from)
+{
+    struct ear *e = ctx;
+
+    on_packet(ctx, packet, from);
+    if (packet.data[0] == 9)
+        mu_udp_close(&e->udp);
+}
+
+static void test_gathering(void **state)
+{
+    struct world w;
+    struct ear e = { .packets = 0 }, from;
+    struct mu_addr at = addr("127.0.0.1:0"), bound, to;
+    uint8_t packet[1] = { 2 };
+    unsigned sent;
+
+    (void)state;
+    world_open(&w);
+    mu_udp_init(&e.udp, on_closing_packet, &e);
+    mu_udp_init(&from.udp, on_packet, &from);
+    assert_int_equal(mu_udp_bind(&e.udp, &w.uv, &at, &to), 0);
+    assert_int_equal(mu_udp_bind(&from.udp, &w.uv, &at, &bound), 0);
+    sent = gather(&w, &e, &from, &to);
+    /* What comes meanwhile is heard all the same, in its order. */
+    for (unsigned i = 0; i < 100; i++) {
+        packet[0] = (uint8_t)(100 + i);
+        mu_udp_send(&from.udp, &to, MU_BYTES(packet));
+    }
+    assert_true(hear(&w, &e, sent += 100));
+    assert_int_equal(e.last, 199);
+    /* Nothing for a while, and it is waited for. */
+    while (uv_is_active((uv_handle_t *)e.udp.gather))
+        uv_run(&w.uv, UV_RUN_ONCE);
+    assert_true(uv_is_active((uv_handle_t *)e.udp.poll));
+    mu_udp_send(&from.udp, &to, MU_BYTES(packet));
+    assert_true(hear(&w, &e, ++sent));
+    /* Closed by who takes a packet, and what was behind it is not heard. */
+    e.packets = 0;
+    (void)gather(&w, &e, &from, &to);
+    sent = e.packets;
+    packet[0] = 9;
+    mu_udp_send(&from.udp, &to, MU_BYTES(packet));
+    mu_udp_send(&from.udp, &to, MU_BYTES(packet));
+    assert_true(hear(&w, &e, sent + 1));
+    uv_run(&w.uv, UV_RUN_NOWAIT);
+    assert_int_equal(e.packets, sent + 1);
+    assert_int_equal(e.udp.fd, -1);
+    mu_udp_close(&from.udp);
+    world_close(&w);
+}
+
 static void test_oversized_and_empty(void **state)
 {
     struct world w;
@@ -238,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ipv4),
         cmocka_unit_test(test_oversized_and_empty),
+        cmocka_unit_test(test_gathering),
         cmocka_unit_test(test_losses_are_seeded),
         cmocka_unit_test(test_wrong_addresses),
         cmocka_unit_test(test_ipv6),
