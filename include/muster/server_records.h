@@ -65,12 +65,24 @@ struct mu_record_key mu_record_key_part(const uint8_t id[MU_CAMPAIGN_ID],
 /* MU_TABLE_NODE: "group/NAME" -> number. */
 struct mu_record_key mu_record_key_group_name(struct mu_bytes name);
 /* MU_TABLE_SCHEME: group, 's': the scheme; group, 'o', number: a change of its
- * members; group, 'c', copy, chunk: its trees; group, 'm': its MTK. */
+ * members; group, 'c', copy, chunk: its trees; group, 'k', copy, page: which of
+ * those are in force; group, 'm': its MTK. Who is a member where: group, 'r',
+ * gateway, chunk; group, 'v', gateway, chunk, version: as it was; group, 'a',
+ * part: of each gateway. group, 'p', base, chunk: who has which place. */
 struct mu_record_key mu_record_key_scheme(uint32_t group);
 struct mu_record_key mu_record_key_mtk(uint32_t group);
 struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op);
 struct mu_record_key mu_record_key_chunk(uint32_t group, uint8_t copy,
                                          uint32_t chunk);
+struct mu_record_key mu_record_key_map(uint32_t group, uint8_t copy,
+                                       uint16_t page);
+struct mu_record_key mu_record_key_roster(uint32_t group, uint32_t gateway,
+                                          uint8_t chunk);
+struct mu_record_key mu_record_key_past(uint32_t group, uint32_t gateway,
+                                        uint8_t chunk, uint64_t version);
+struct mu_record_key mu_record_key_areas(uint32_t group, uint16_t part);
+struct mu_record_key mu_record_key_places(uint32_t group, uint64_t base,
+                                          uint32_t chunk);
 
 /* ---- small records ------------------------------------------------------- */
 
@@ -207,8 +219,10 @@ MU_MUST int mu_group_record_read(struct mu_bytes in,
 
 /* ---- schemes (docs/key-schemes.md) --------------------------------------- */
 
+#define MU_ROSTER_CHUNK 256    /* devices, gateways or places of a record */
 #define MU_SCHEME_SAVED_MAX 96 /* bytes of mu_scheme_save */
-#define MU_CHUNK_MAX 8000      /* bytes of the trees in a record */
+#define MU_CHUNK_MAX 2048      /* bytes of the trees in a record */
+#define MU_MAP_PAGE 1024       /* chunks that a record of the map is about */
 
 struct mu_scheme_record {
     struct mu_group_scheme wish; /* of the operator */
@@ -230,6 +244,8 @@ struct mu_scheme_record {
     uint8_t saved[MU_SCHEME_SAVED_MAX];
     uint8_t saved_len;
     struct mu_sealed master;
+    uint64_t roster; /* version of it that the last campaign is about */
+    bool heal;       /* the roster is not to be trusted: with new trees, anew */
 };
 void mu_scheme_record_write(struct mu_writer *w,
                             const struct mu_scheme_record *r);
@@ -250,6 +266,48 @@ struct mu_mtk_record {
 };
 void mu_mtk_record_write(struct mu_writer *w, const struct mu_mtk_record *r);
 MU_MUST int mu_mtk_record_read(struct mu_bytes in, struct mu_mtk_record *r);
+
+/*
+ * The roster of a group with a scheme, one record for up to MU_TARGETS area
+ * indexes of a gateway. A campaign about version v of it is about those who
+ * were members then: a record that changes afterwards is kept as it was.
+ */
+struct mu_roster_record {
+    uint64_t since; /* the first version that this is */
+    uint64_t kept;  /* the last one of the record before it; 0: none */
+    uint64_t base;  /* the trees that `ready` is about */
+    uint8_t members[MU_ROSTER_CHUNK / 8];
+    uint8_t ready[MU_ROSTER_CHUNK / 8]; /* proved to have a state */
+};
+void mu_roster_record_write(struct mu_writer *w,
+                            const struct mu_roster_record *r);
+MU_MUST int mu_roster_record_read(struct mu_bytes in,
+                                  struct mu_roster_record *r);
+
+/* How many of them there are behind each of MU_ROSTER_CHUNK gateways. */
+struct mu_areas_record {
+    uint64_t base; /* the trees that `ready` is about */
+    uint16_t members[MU_ROSTER_CHUNK];
+    uint16_t ready[MU_ROSTER_CHUNK];
+};
+void mu_areas_record_write(struct mu_writer *w,
+                           const struct mu_areas_record *r);
+MU_MUST int mu_areas_record_read(struct mu_bytes in,
+                                 struct mu_areas_record *r);
+
+/* Who was given the places of a chunk last. */
+struct mu_place {
+    uint16_t gateway; /* 0: nobody yet */
+    uint16_t index;
+    uint32_t since;   /* counter of the generation; 0: when they were made */
+};
+struct mu_places_record {
+    struct mu_place at[MU_ROSTER_CHUNK];
+};
+void mu_places_record_write(struct mu_writer *w,
+                            const struct mu_places_record *r);
+MU_MUST int mu_places_record_read(struct mu_bytes in,
+                                  struct mu_places_record *r);
 
 /* A change of a group's members that a rekey is to cover. */
 struct mu_op_record {
@@ -294,6 +352,8 @@ struct mu_campaign_record {
     uint16_t announce_len; /* 0: never announced */
     uint8_t cancel[MU_CANCEL_MAX];
     uint8_t cancel_len;
+    uint64_t roster; /* its targets are of this version; 0: each has a record */
+    uint64_t base;   /* of a key: the trees, beside them */
 };
 void mu_campaign_record_write(struct mu_writer *w,
                               const struct mu_campaign_record *r);

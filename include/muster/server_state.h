@@ -50,6 +50,9 @@ struct mu_server_gateway {
     mu_time greeted_at;
     struct mu_ask notice; /* POST /n */
     struct mu_ask poke;   /* POST /poke */
+    bool poke_all;        /* look at all its devices, */
+    bool poke_told;       /* at those that a key's campaign tells apart, */
+    uint8_t *poke_who;    /* and at these: a bit for each area index */
 };
 
 /* One M2M service connection; at most two a device: pending and current. */
@@ -126,6 +129,9 @@ struct mu_server_campaign {
 /* The trees of one group at a time, as of its last rekey. */
 struct mu_server_trees {
     uint8_t *mem;    /* conf.scheme_mem bytes */
+    uint8_t *stored; /* as many: mem as it is in the store */
+    uint32_t *map;   /* of each chunk: which record it is in, how new it is */
+    bool fresh;      /* nothing of mem is in the store */
     uint8_t *state;  /* of a device, on its way: MU_MEMBER_STATE_MAX */
     uint32_t group;  /* 0: none is here */
     struct mu_scheme scheme;
@@ -135,12 +141,14 @@ struct mu_server_trees {
 enum mu_rekey_step {
     MU_REKEY_CLEAR,   /* what an earlier try has left goes */
     MU_REKEY_OPEN,    /* which changes, old trees or new ones */
+    MU_REKEY_HEAL,    /* new trees: a roster that is damaged goes */
     MU_REKEY_NUMBER,  /* new trees: a place for every member */
     MU_REKEY_BUILD,
     MU_REKEY_PLACE,   /* new trees: clusters and levels that were asked for */
     MU_REKEY_APPLY,   /* old trees: who came and who left */
     MU_REKEY_BEGIN,   /* a generation */
-    MU_REKEY_TARGETS, /* old trees: who hears it, and who has to be told */
+    MU_REKEY_ENTER,   /* old trees: who has the new places */
+    MU_REKEY_TARGETS, /* old trees: who has to be told */
     MU_REKEY_PARTS,
     MU_REKEY_SAVE,    /* the trees, beside the copy that is in force */
     MU_REKEY_FLIP,    /* all of it comes into force at once */
@@ -157,11 +165,14 @@ struct mu_server_rekey {
     bool built;            /* build: there are some */
     uint64_t base, generation;
     uint64_t op, op_end;   /* changes below op_end are covered */
+    uint64_t entered;      /* ENTER: so far */
     struct mu_record_key after; /* of the walk in progress */
     bool listed;           /* that walk is over */
-    uint32_t members;      /* NUMBER: so far */
+    bool heal;             /* build: and the roster */
+    uint32_t members;      /* NUMBER: so far; else those it is for */
+    struct mu_places_record places; /* NUMBER: of the chunk in progress */
     uint32_t least;        /* the least memory of those that have some */
-    uint32_t heard;        /* TARGETS: those whom parts are for */
+    uint32_t heard;        /* those whom parts are for */
     uint32_t chunk;        /* SAVE: so far */
     struct mu_scheme_record next; /* what the record becomes */
     struct mu_rekey parts;

@@ -89,7 +89,20 @@ static void carve_trees(struct carver *c, const struct mu_server_conf *conf,
                         struct mu_server_trees *t)
 {
     t->mem = carve(c, conf->scheme_mem);
+    t->stored = carve(c, conf->scheme_mem);
+    t->map = carve(c, conf->scheme_mem != 0 ? mu_srv_trees_map_len(conf) : 0);
     t->state = carve(c, conf->scheme_mem != 0 ? MU_MEMBER_STATE_MAX : 0);
+}
+
+static void carve_gateways(struct carver *c, const struct mu_server_conf *conf,
+                           struct mu_server_gateway **gateways)
+{
+    *gateways = carve(c, conf->gateways_max * sizeof **gateways);
+    for (uint32_t i = 0; i < conf->gateways_max; i++) {
+        uint8_t *who = carve(c, MU_AREA_DEVICES_MAX / 8);
+        if (c->base != NULL)
+            (*gateways)[i].poke_who = who;
+    }
 }
 
 static void carve_all(struct carver *c, const struct mu_server_conf *conf,
@@ -97,7 +110,7 @@ static void carve_all(struct carver *c, const struct mu_server_conf *conf,
 {
     carve_ring(c, &s->stores, STORES_ITEMS, STORES_BYTES);
     carve_ring(c, &s->sends, SENDS_ITEMS, SENDS_BYTES);
-    s->gateways = carve(c, conf->gateways_max * sizeof *s->gateways);
+    carve_gateways(c, conf, &s->gateways);
     carve_connections(c, conf, &s->connections);
     carve_campaigns(c, conf, s);
     carve_trees(c, conf, &s->trees);
@@ -111,11 +124,12 @@ size_t mu_server_work(const struct mu_server_conf *conf)
     struct mu_server_ring stores, sends;
     struct mu_server_connections connections;
     struct mu_server_trees trees;
+    struct mu_server_gateway *gateways;
     struct carver c = {.base = NULL};
 
     carve_ring(&c, &stores, STORES_ITEMS, STORES_BYTES);
     carve_ring(&c, &sends, SENDS_ITEMS, SENDS_BYTES);
-    (void)carve(&c, conf->gateways_max * sizeof(struct mu_server_gateway));
+    carve_gateways(&c, conf, &gateways);
     carve_connections(&c, conf, &connections);
     (void)carve(&c, campaigns_len(conf) * sizeof(struct mu_server_campaign));
     for (uint16_t i = 0; i < campaigns_len(conf); i++) {

@@ -315,7 +315,7 @@ int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
         int rc;
         if (!mu_srv_campaign_at_work(c) || c->rec.group != group)
             continue;
-        rc = mu_srv_target_get(s, c->rec.id, gateway, index, &t);
+        rc = mu_srv_target_get(s, &c->rec, gateway, index, &t);
         if (rc != 0 && rc != MU_ERR_NOT_FOUND)
             return rc;
         if ((*state & MU_TARGET_MEMBER) == 0 ||

@@ -2,8 +2,9 @@
 /*
  * What the files of the server engine share. One file a noun: records and
  * effects (server_store.c), keys and epoch (server_keys.c), devices and
- * gateways (server_registry.c), groups (server_groups.c) and how their keys
- * change (server_scheme.c, server_rekey.c, server_rekey_cast.c), the links of gateways
+ * gateways (server_registry.c), groups (server_groups.c), who is in them
+ * (server_roster.c) and how their keys change (server_scheme.c, server_trees.c,
+ * server_rekey.c, server_rekey_flip.c, server_rekey_cast.c), the links of gateways
  * (server_link.c), connections of devices (server_connect.c) and what they
  * fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
@@ -114,16 +115,6 @@ MU_MUST int mu_srv_group_find(struct mu_server *s, struct mu_bytes name,
 MU_MUST int mu_srv_member_next(struct mu_server *s, uint32_t group,
                                bool left_too, struct mu_record_key *cursor,
                                struct mu_bytes *identity);
-MU_MUST int mu_srv_target_get(struct mu_server *s, const uint8_t *campaign,
-                              uint32_t gateway, uint16_t index,
-                              struct mu_target_record *t);
-void mu_srv_target_put(struct mu_server *s, const uint8_t *campaign,
-                       uint32_t gateway, uint16_t index,
-                       const struct mu_target_record *t);
-/* All targets of a campaign by chunk: the first above *key. */
-MU_MUST int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
-                               struct mu_record_key *key, uint32_t *gateway,
-                               uint16_t *first, struct mu_target_record *t);
 MU_MUST int mu_srv_key_get(struct mu_server *s, const struct mu_kid *kid,
                            struct mu_secret *key);
 /* As it is stored: of a group with mikey the MSK, from which mu_srv_key_get
@@ -192,6 +183,50 @@ MU_MUST int mu_srv_group_activate(struct mu_server *s, uint32_t number,
 void mu_srv_group_sweep(struct mu_server *s, uint32_t number,
                         uint64_t generation);
 
+/* ---- who is a member where: server_roster.c -------------------------------- */
+
+/* Of the device of an area, or not any more; *sc is changed, not put. */
+MU_MUST int mu_srv_roster_put(struct mu_server *s, uint32_t group,
+                              struct mu_scheme_record *sc, uint32_t gateway,
+                              uint16_t index, bool member);
+/* A member proved to have a state of the trees. */
+MU_MUST int mu_srv_roster_ready(struct mu_server *s, uint32_t group,
+                                uint64_t base, uint32_t gateway,
+                                uint16_t index);
+struct mu_roster_sum {
+    uint32_t members, ready;
+};
+/* Bitmaps of gateways: those with members, and those with some who have no
+ * state of the trees. */
+MU_MUST int mu_srv_roster_areas(struct mu_server *s, uint32_t group,
+                                uint64_t base, uint8_t *gateways,
+                                uint8_t *told, struct mu_roster_sum *sum);
+/* The targets of a campaign around one index: its record, or what the roster
+ * says. MU_ERR_NOT_FOUND: there are none. */
+MU_MUST int mu_srv_target_get(struct mu_server *s,
+                              const struct mu_campaign_record *c,
+                              uint32_t gateway, uint16_t index,
+                              struct mu_target_record *t);
+void mu_srv_target_put(struct mu_server *s, const uint8_t *campaign,
+                       uint32_t gateway, uint16_t index,
+                       const struct mu_target_record *t);
+/* Counts all targets anew, and notes the gateways that have any. */
+MU_MUST int mu_srv_targets_count(struct mu_server_campaign *c);
+/* The same for so many in a roster, gateways noted: what has a record. */
+MU_MUST int mu_srv_targets_count_of(struct mu_server_campaign *c,
+                                    uint32_t members);
+/* Adds those behind a gateway who are neither running nor out; of them all, or
+ * who were told apart. */
+MU_MUST int mu_srv_targets_missing(struct mu_server_campaign *c,
+                                   uint32_t gateway, bool told,
+                                   uint8_t who[MU_AREA_DEVICES_MAX / 8]);
+/* Who has the places of a chunk. */
+MU_MUST int mu_srv_places_get(struct mu_server *s, uint32_t group,
+                              uint64_t base, uint32_t chunk,
+                              struct mu_places_record *p);
+void mu_srv_places_put(struct mu_server *s, uint32_t group, uint64_t base,
+                       uint32_t chunk, const struct mu_places_record *p);
+
 /* ---- schemes: server_scheme.c --------------------------------------------- */
 
 MU_MUST int mu_srv_member_get(struct mu_server *s, uint32_t group,
@@ -211,15 +246,22 @@ MU_MUST int mu_srv_scheme_check(const struct mu_group_scheme *wish);
 /* A member comes, goes: its record is put, and the change is noted. */
 MU_MUST int mu_srv_scheme_join(struct mu_server *s, uint32_t group,
                                const struct mu_group_record *g,
-                               struct mu_bytes identity, uint16_t where);
+                               struct mu_bytes identity,
+                               const struct mu_device_record *d,
+                               uint16_t where);
 MU_MUST int mu_srv_scheme_leave(struct mu_server *s, uint32_t group,
-                                struct mu_bytes identity);
+                                struct mu_bytes identity,
+                                const struct mu_device_record *d);
 /* It has a place in the trees of the record, and may be given what is there. */
 bool mu_srv_member_placed(const struct mu_scheme_record *sc,
                           const struct mu_member_record *m);
+
+/* ---- their trees: server_trees.c ------------------------------------------- */
+
 struct mu_scheme_conf mu_srv_trees_conf(const struct mu_server *s,
                                         uint32_t group,
                                         const struct mu_scheme_record *sc);
+size_t mu_srv_trees_map_len(const struct mu_server_conf *conf);
 void mu_srv_trees_drop(struct mu_server *s);
 /* Reads the trees that a record speaks of. MU_ERR_CORRUPT when they are not
  * whole. */
@@ -228,8 +270,12 @@ MU_MUST int mu_srv_trees_load(struct mu_server *s, uint32_t group,
 /* The same unless they are here. MU_ERR_BUSY while a rekey is made. */
 MU_MUST int mu_srv_trees_use(struct mu_server *s, uint32_t group,
                              const struct mu_scheme_record *sc);
-/* Queues chunks of the trees from *chunk on as long as there is room; true:
- * that was all. */
+/* New trees are to take the place of those that a record speaks of. */
+MU_MUST int mu_srv_trees_replace(struct mu_server *s, uint32_t group,
+                                 const struct mu_scheme_record *sc);
+/* Queues what of the trees has changed since they were loaded or saved, and
+ * the map that says where all of it is, from *chunk on as long as there is
+ * room; true: that was all. */
 bool mu_srv_trees_save(struct mu_server *s, uint32_t group, uint8_t copy,
                        uint64_t generation, uint32_t *chunk);
 /* A member's state in the trees that are here; wipe it. */
@@ -243,6 +289,15 @@ void mu_srv_state_wipe(struct mu_server *s);
  * yet, another one is. */
 MU_MUST int mu_srv_rekey_begin(struct mu_server *s, uint32_t number);
 MU_MUST int mu_srv_rekey_step(struct mu_server_campaign *c);
+/* All of it comes into force: server_rekey_flip.c. */
+MU_MUST int mu_srv_rekey_flip(struct mu_server *s);
+/* Deletes the records of a table whose keys begin like `prefix`, from *after
+ * on, below `end` if there is one, some a step. */
+MU_MUST int mu_srv_records_drop(struct mu_server *s, uint8_t table,
+                                const struct mu_record_key *prefix,
+                                size_t prefix_len,
+                                const struct mu_record_key *end,
+                                struct mu_record_key *after, bool *all);
 /* Changes that a rekey has covered go, some a step. */
 void mu_srv_rekey_sweep(struct mu_server *s);
 
@@ -282,6 +337,9 @@ bool mu_srv_close_next(struct mu_server *s, struct mu_effect *out);
 void mu_srv_notice(struct mu_server *s, uint32_t number);
 void mu_srv_poke(struct mu_server *s, uint32_t number);
 void mu_srv_poke_all(struct mu_server *s);
+/* One device of it; those whom a rekey tells apart. */
+void mu_srv_poke_device(struct mu_server *s, uint32_t number, uint16_t index);
+void mu_srv_poke_told(struct mu_server *s, uint32_t number);
 void mu_srv_asks_work(struct mu_server *s);
 void mu_srv_link_request(struct mu_server *s, const struct mu_event *ev);
 void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev);
@@ -376,8 +434,6 @@ MU_MUST int mu_srv_prepare_step(struct mu_server_campaign *c);
 MU_MUST int mu_srv_prepare_open(struct mu_server_campaign *c);
 /* Another edition: begins the stage PAGES with a fresh CEK and session. */
 MU_MUST int mu_srv_prepare_again(struct mu_server_campaign *c);
-/* Counts all targets anew, and notes the gateways that have any. */
-MU_MUST int mu_srv_targets_count(struct mu_server_campaign *c);
 size_t mu_srv_campaign_work_len(const struct mu_server_conf *conf);
 struct mu_kid mu_srv_cek_kid(const struct mu_server_campaign *c);
 

@@ -272,9 +272,12 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
     if (rc != 0 || !mu_srv_group_schemed(&g) || s->conf.scheme_mem == 0)
         return rc;
     rc = mu_srv_scheme_get(s, entry->number, &sc);
-    if (rc == 0)
-        rc = mu_srv_member_get(s, entry->number, f->identity, &m);
-    /* What is damaged is made anew with the next key. */
+    if (rc != 0)
+        return rc;
+    rc = mu_srv_member_get(s, entry->number, f->identity, &m);
+    /* Nobody knows its place: with new trees it has one. */
+    if ((rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT) && !sc.rebuild)
+        return state_damaged(s, entry->number, &sc);
     if (rc != 0)
         return rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT ? 0 : rc;
     if (held != NULL && (held->base > sc.base || held->newest > sc.generation))
@@ -282,6 +285,10 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
                                held->base > held->newest ? held->base
                                                          : held->newest);
     if (state_good(&sc, entry, held) && entry->base != sc.base) {
+        rc = mu_srv_roster_ready(s, entry->number, sc.base, f->d->gateway,
+                                 f->d->index);
+        if (rc != 0)
+            return rc;
         entry->base = sc.base;
         f->changed = true;
     }

@@ -390,10 +390,11 @@ int mu_server_group_add(struct mu_server *s, struct mu_bytes name,
 /* Its record as a member, of either sort. */
 static int member_enter(struct mu_server *s, uint32_t number,
                         const struct mu_group_record *g,
-                        struct mu_bytes identity, uint16_t where)
+                        struct mu_bytes identity,
+                        const struct mu_device_record *d, uint16_t where)
 {
     if (mu_srv_group_schemed(g))
-        return mu_srv_scheme_join(s, number, g, identity, where);
+        return mu_srv_scheme_join(s, number, g, identity, d, where);
     if (where != MU_WHERE_ANY)
         return MU_ERR_USAGE;
     member_put(s, number, identity, false);
@@ -416,7 +417,7 @@ int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
         return 0;
     if (d.groups_len == MU_DEVICE_GROUPS_MAX)
         return MU_ERR_FULL;
-    rc = member_enter(s, number, &g, identity, where);
+    rc = member_enter(s, number, &g, identity, &d, where);
     if (rc != 0)
         return rc;
     /* A joiner opens nothing that was sent before, and has a place in the
@@ -431,7 +432,7 @@ int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
         mu_srv_group_want(s, number, &g, MU_GROUP_LATER);
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
-    mu_srv_poke(s, d.gateway);
+    mu_srv_poke_device(s, d.gateway, d.index);
     return 0;
 }
 
@@ -451,7 +452,7 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
     if (rc != 0)
         return rc;
     if (mu_srv_group_schemed(&g))
-        rc = mu_srv_scheme_leave(s, number, identity);
+        rc = mu_srv_scheme_leave(s, number, identity, d);
     else
         member_put(s, number, identity, true);
     if (rc != 0)

@@ -183,8 +183,37 @@ void mu_srv_poke(struct mu_server *s, uint32_t number)
 {
     struct mu_server_gateway *g = mu_srv_gateway(s, number);
 
-    if (g != NULL)
-        ask_soon(s, &g->poke);
+    if (g == NULL)
+        return;
+    g->poke_all = true;
+    ask_soon(s, &g->poke);
+}
+
+void mu_srv_poke_device(struct mu_server *s, uint32_t number, uint16_t index)
+{
+    struct mu_server_gateway *g = mu_srv_gateway(s, number);
+
+    if (g == NULL || index >= MU_AREA_DEVICES_MAX)
+        return;
+    mu_bit_put(g->poke_who, index, true);
+    ask_soon(s, &g->poke);
+}
+
+void mu_srv_poke_told(struct mu_server *s, uint32_t number)
+{
+    struct mu_server_gateway *g = mu_srv_gateway(s, number);
+
+    if (g == NULL)
+        return;
+    g->poke_told = true;
+    ask_soon(s, &g->poke);
+}
+
+/* They were told, or there is nobody to tell. */
+static void poke_clear(struct mu_server_gateway *g)
+{
+    g->poke_all = g->poke_told = false;
+    mu_zero(g->poke_who, BITMAP_MAX);
 }
 
 void mu_srv_poke_all(struct mu_server *s)
@@ -251,7 +280,7 @@ static bool device_told(struct mu_server *s, const struct mu_device_record *d,
     struct mu_target_record t;
 
     return c == NULL || c->rec.parts == 0 ||
-           mu_srv_target_get(s, c->rec.id, d->gateway, d->index, &t) != 0 ||
+           mu_srv_target_get(s, &c->rec, d->gateway, d->index, &t) != 0 ||
            (t.state[d->index % MU_TARGETS] & MU_TARGET_MEMBER) == 0 ||
            (t.state[d->index % MU_TARGETS] & MU_TARGET_TOLD) != 0;
 }
@@ -279,18 +308,45 @@ static bool device_behind(struct mu_server *s, struct briefs *b,
     return false;
 }
 
+/* Whom to look at: all of the area, or those who are named. */
+static void poke_candidates(struct mu_server *s, uint32_t number,
+                            uint8_t bitmap[BITMAP_MAX])
+{
+    struct mu_server_gateway *g = &s->gateways[number - 1];
+
+    mu_copy(bitmap, g->poke_who, BITMAP_MAX);
+    for (uint16_t i = 0; g->poke_told && i < s->campaigns_len; i++) {
+        struct mu_server_campaign *c = &s->campaigns[i];
+        if (mu_srv_campaign_at_work(c) && mu_srv_campaign_is_key(c) &&
+            c->rec.cut &&
+            mu_srv_targets_missing(c, number, true, bitmap) != 0)
+            g->poke_all = true;
+    }
+    for (size_t i = 0; g->poke_all && i < BITMAP_MAX; i++)
+        bitmap[i] = 0xff;
+}
+
 /* The devices of an area that lack a key. Its length without zeros. */
 static size_t poke_bitmap(struct mu_server *s, uint32_t number,
                           uint8_t bitmap[BITMAP_MAX])
 {
+    uint8_t who[BITMAP_MAX];
     struct briefs b = {.len = 0};
     struct mu_area_record a;
     size_t len = 0;
+    bool walk;
 
+    poke_candidates(s, number, who);
+    walk = s->gateways[number - 1].poke_all;
     mu_zero(bitmap, BITMAP_MAX);
     for (uint32_t index = 0; index < MU_AREA_DEVICES_MAX; index++) {
-        int rc = mu_srv_area_next(s, number, &index, &a);
-        if (rc == MU_ERR_CORRUPT)
+        int rc;
+
+        if (!mu_bit_get(MU_BYTES(who), index))
+            continue;
+        rc = walk ? mu_srv_area_next(s, number, &index, &a)
+                  : mu_srv_area_get(s, number, (uint16_t)index, &a);
+        if (rc == MU_ERR_CORRUPT || (rc == MU_ERR_NOT_FOUND && !walk))
             continue;
         if (rc != 0 || index >= MU_AREA_DEVICES_MAX)
             break;
@@ -312,6 +368,7 @@ static void poke_send(struct mu_server *s, uint32_t number,
 
     if (len == 0) {
         gw->poke.due = false;
+        poke_clear(gw);
         return;
     }
     if (mu_wide_poke_create(mu_bytes(bitmap, len), &w) != 0)
@@ -395,6 +452,9 @@ void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev)
         mu_ask_done(a);
     else
         mu_ask_failed(a, s->now, &s->jitter);
+    /* Unless more was asked for meanwhile. */
+    if (good && a == &gw->poke && !a->due)
+        poke_clear(gw);
     s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(a));
 }
 

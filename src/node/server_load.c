@@ -201,56 +201,6 @@ int mu_srv_member_next(struct mu_server *s, uint32_t group, bool left_too,
     }
 }
 
-/* ---- targets -------------------------------------------------------------- */
-
-int mu_srv_target_get(struct mu_server *s, const uint8_t *campaign,
-                      uint32_t gateway, uint16_t index,
-                      struct mu_target_record *t)
-{
-    struct mu_record_key k = mu_record_key_target(campaign, gateway, index);
-    struct mu_bytes value;
-    int rc = mu_srv_get(s, MU_TABLE_TARGET, &k, &value);
-
-    if (rc == 0)
-        rc = mu_target_record_read(value, t);
-    if (rc != 0)
-        *t = (struct mu_target_record){{0}, {0}};
-    return rc;
-}
-
-void mu_srv_target_put(struct mu_server *s, const uint8_t *campaign,
-                       uint32_t gateway, uint16_t index,
-                       const struct mu_target_record *t)
-{
-    struct mu_record_key k = mu_record_key_target(campaign, gateway, index);
-    uint8_t room[2 * MU_TARGETS + 8];
-    struct mu_writer w = mu_writer(room, sizeof room);
-
-    mu_target_record_write(&w, t);
-    mu_srv_put_merged(s, MU_TABLE_TARGET, &k, &w);
-}
-
-int mu_srv_target_next(struct mu_server *s, const uint8_t *campaign,
-                       struct mu_record_key *key, uint32_t *gateway,
-                       uint16_t *first, struct mu_target_record *t)
-{
-    struct mu_bytes value;
-    struct mu_reader r;
-    int rc = mu_srv_next(s, MU_TABLE_TARGET, key, &value);
-
-    if (rc != 0 && rc != MU_ERR_CORRUPT)
-        return rc;
-    r = mu_reader(mu_record_key_view(key));
-    if (!mu_bytes_eq(mu_read_bytes(&r, MU_CAMPAIGN_ID),
-                     mu_bytes(campaign, MU_CAMPAIGN_ID)))
-        return MU_ERR_NOT_FOUND;
-    *gateway = mu_read_u32(&r);
-    *first = (uint16_t)(mu_read_u16(&r) * MU_TARGETS);
-    if (rc != 0 || mu_reader_end(&r) != 0)
-        return MU_ERR_CORRUPT;
-    return mu_srv_target_get(s, campaign, *gateway, *first, t);
-}
-
 /* ---- keys ----------------------------------------------------------------- */
 
 int mu_srv_key_raw(struct mu_server *s, const struct mu_kid *kid,

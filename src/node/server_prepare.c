@@ -97,7 +97,7 @@ static int target_add(struct mu_server_campaign *c, struct mu_bytes identity)
         return rc;
     if (d.revoked || mu_device_record_group(&d, c->rec.group) == NULL)
         return 0;
-    rc = mu_srv_target_get(s, c->rec.id, d.gateway, d.index, &t);
+    rc = mu_srv_target_get(s, &c->rec, d.gateway, d.index, &t);
     if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
         return rc;
     at = d.index % MU_TARGETS;
@@ -112,38 +112,6 @@ static int target_add(struct mu_server_campaign *c, struct mu_bytes identity)
     }
     mu_srv_target_put(s, c->rec.id, d.gateway, d.index, &t);
     return 0;
-}
-
-/* Counts all targets anew, and notes the gateways that have any. */
-int mu_srv_targets_count(struct mu_server_campaign *c)
-{
-    struct mu_server *s = c->server;
-    struct mu_campaign_record *r = &c->rec;
-    struct mu_record_key k = mu_record_key_campaign(r->id);
-    struct mu_target_record t;
-    uint32_t gateway;
-    uint16_t first;
-
-    r->members = r->received = r->verified = r->installed = 0;
-    r->running = r->failed = r->revoked = 0;
-    mu_zero(c->gateways, s->conf.gateways_max / 8u + 1);
-    for (;;) {
-        int rc = mu_srv_target_next(s, r->id, &k, &gateway, &first, &t);
-        if (rc == MU_ERR_NOT_FOUND)
-            return 0;
-        if (rc == MU_ERR_CORRUPT) {
-            mu_srv_trace(s, "targets-damaged", gateway, first);
-            continue;
-        }
-        if (rc != 0)
-            return rc;
-        for (unsigned i = 0; i < MU_TARGETS; i++) {
-            mu_srv_campaign_count(r, t.state[i], 1);
-            if ((t.state[i] & MU_TARGET_MEMBER) != 0 && gateway != 0 &&
-                gateway <= s->conf.gateways_max)
-                mu_bit_put(c->gateways, gateway - 1, true);
-        }
-    }
 }
 
 /* Cuts the pages down to what all of them have memory for. */

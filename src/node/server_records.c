@@ -681,6 +681,8 @@ void mu_scheme_record_write(struct mu_writer *w,
     mu_write_u32(w, r->mem_len);
     text_write(w, r->saved, r->saved_len);
     sealed_write(w, &r->master);
+    mu_write_u64(w, r->roster);
+    mu_write_u8(w, r->heal);
 }
 
 int mu_scheme_record_read(struct mu_bytes in, struct mu_scheme_record *r)
@@ -708,6 +710,8 @@ int mu_scheme_record_read(struct mu_bytes in, struct mu_scheme_record *r)
     r->mem_len = mu_read_u32(&in_);
     r->saved_len = text_read(&in_, r->saved, MU_SCHEME_SAVED_MAX);
     sealed_read(&in_, &r->master);
+    r->roster = mu_read_u64(&in_);
+    r->heal = small_read(&in_, 2) != 0;
     return record_end(&in_);
 }
 
@@ -740,7 +744,8 @@ enum {
     CAMPAIGN_CUT = 4,
     CAMPAIGN_SWEPT = 8,
     CAMPAIGN_PAUSED = 16,
-    CAMPAIGN_FLAGS = 32,
+    CAMPAIGN_ROSTER = 32,
+    CAMPAIGN_FLAGS = 64,
 };
 
 static void campaign_counts_write(struct mu_writer *w,
@@ -783,7 +788,8 @@ void mu_campaign_record_write(struct mu_writer *w,
                              (c->rekey ? CAMPAIGN_REKEY : 0) |
                              (c->cut ? CAMPAIGN_CUT : 0) |
                              (c->swept ? CAMPAIGN_SWEPT : 0) |
-                             (c->paused ? CAMPAIGN_PAUSED : 0)));
+                             (c->paused ? CAMPAIGN_PAUSED : 0) |
+                             (c->roster != 0 ? CAMPAIGN_ROSTER : 0)));
     text_write(w, c->name, c->name_len);
     mu_write_u64(w, c->version);
     mu_write_u64(w, c->size);
@@ -802,6 +808,10 @@ void mu_campaign_record_write(struct mu_writer *w,
     mu_write_u16(w, c->announce_len);
     mu_write_bytes(w, mu_bytes(c->announce, c->announce_len));
     text_write(w, c->cancel, c->cancel_len);
+    if (c->roster != 0) {
+        mu_write_u64(w, c->roster);
+        mu_write_u64(w, c->base);
+    }
 }
 
 int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
@@ -844,6 +854,10 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     }
     mu_read_copy(&r, c->announce, c->announce_len);
     c->cancel_len = text_read(&r, c->cancel, MU_CANCEL_MAX);
+    if ((flags & CAMPAIGN_ROSTER) != 0) {
+        c->roster = mu_read_u64(&r);
+        c->base = mu_read_u64(&r);
+    }
     return record_end(&r);
 }
 

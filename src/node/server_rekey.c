@@ -20,7 +20,6 @@
 #define OPS_A_STEP 64
 #define PARTS_A_STEP 8
 #define PARTS_MAX 1024     /* beyond, fetching costs a member less */
-#define DEADLINE_LEAST 60u /* s, for a campaign whose key is active at once */
 #define GONE_LEAST 8       /* leavers that are never worth new trees */
 #define DEGREE_DEFAULT 4
 #define SPARE_LEAST 64     /* places for newcomers in new trees */
@@ -136,9 +135,7 @@ static bool key_below(const struct mu_record_key *a,
     return i < a->len && i < b->len && a->bytes[i] < b->bytes[i];
 }
 
-/* Deletes the records of a table whose keys begin like `prefix`, from *after
- * on, below `end` if there is one. True: that was all. */
-static int records_drop(struct mu_server *s, uint8_t table,
+int mu_srv_records_drop(struct mu_server *s, uint8_t table,
                         const struct mu_record_key *prefix, size_t prefix_len,
                         const struct mu_record_key *end,
                         struct mu_record_key *after, bool *all)
@@ -169,17 +166,21 @@ static int step_clear(struct mu_server *s)
     bool all;
     int rc;
 
+    /* Walks do not see what is queued. */
+    if (!mu_srv_taken(s))
+        return 0;
+    r->c->rec.roster = 0;
     if (!r->listed) {
-        rc = records_drop(s, MU_TABLE_TARGET, &id, id.len, NULL, &r->after,
-                          &r->listed);
+        rc = mu_srv_records_drop(s, MU_TABLE_TARGET, &id, id.len, NULL,
+                                 &r->after, &r->listed);
         if (rc == 0 && r->listed) {
             r->after = id;
             r->after.bytes[r->after.len++] = 'o';
         }
         return rc;
     }
-    rc = records_drop(s, MU_TABLE_SEEN, &part, part.len - 2, NULL, &r->after,
-                      &all);
+    rc = mu_srv_records_drop(s, MU_TABLE_SEEN, &part, part.len - 2, NULL,
+                             &r->after, &all);
     if (rc == 0 && all)
         r->step = MU_REKEY_OPEN;
     return rc;
@@ -192,6 +193,17 @@ struct walked {
     struct mu_device_record d;
     struct mu_device_group *entry;
 };
+
+/* The roster is made anew, newcomers that this key is not for included. */
+static int walk_heal(struct mu_server *s, const struct walked *w)
+{
+    struct mu_scheme_record sc;
+    int rc = mu_srv_scheme_get(s, s->rekey.group, &sc);
+
+    return rc == 0 ? mu_srv_roster_put(s, s->rekey.group, &sc, w->d.gateway,
+                                       w->d.index, true)
+                   : rc;
+}
 
 /* 0 and a member, MU_ERR_NOT_FOUND at the end. */
 static int walk_next(struct mu_server *s, struct walked *w)
@@ -217,21 +229,25 @@ static int walk_next(struct mu_server *s, struct walked *w)
         if (rc != 0)
             return rc;
         w->entry = mu_device_record_group(&w->d, r->group);
-        if (w->entry != NULL && !w->d.revoked && w->m.op < r->op_end)
-            return 0;
+        if (w->entry == NULL || w->d.revoked)
+            continue;
+        if (r->heal && r->step == MU_REKEY_NUMBER)
+            rc = walk_heal(s, w);
+        if (rc != 0 || w->m.op < r->op_end)
+            return rc;
     }
 }
 
-static int walk_target(struct mu_server *s, const struct walked *w, bool told)
+static int walk_target(struct mu_server *s, const struct walked *w)
 {
     const uint8_t *id = s->rekey.c->rec.id;
     struct mu_target_record t;
-    int rc = mu_srv_target_get(s, id, w->d.gateway, w->d.index, &t);
+    int rc = mu_srv_target_get(s, &s->rekey.c->rec, w->d.gateway, w->d.index,
+                               &t);
 
     if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
         return rc;
-    t.state[w->d.index % MU_TARGETS] =
-        (uint8_t)(MU_TARGET_MEMBER | (told ? MU_TARGET_TOLD : 0));
+    t.state[w->d.index % MU_TARGETS] = MU_TARGET_MEMBER | MU_TARGET_TOLD;
     t.reason[w->d.index % MU_TARGETS] = 0;
     mu_srv_target_put(s, id, w->d.gateway, w->d.index, &t);
     return 0;
@@ -280,12 +296,45 @@ static int open_build(struct mu_server *s)
 
     if (rc != 0)
         return rc;
+    rc = mu_srv_trees_replace(s, r->group, &r->next);
+    if (rc != 0)
+        return rc;
     r->build = true;
+    r->heal = r->next.heal;
     r->members = 0;
     r->least = 0;
-    mu_srv_trees_drop(s);
     rekey_walk(s);
-    r->step = MU_REKEY_NUMBER;
+    r->after.bytes[r->after.len++] = 'r';
+    if (!r->heal)
+        rekey_walk(s);
+    r->step = r->heal ? MU_REKEY_HEAL : MU_REKEY_NUMBER;
+    return 0;
+}
+
+/* Changes from here on are in another version of the roster than this key's
+ * campaign. */
+static int open_roster(struct mu_server *s, const struct mu_group_record *g)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_roster_sum sum;
+    int rc = mu_srv_roster_areas(s, r->group, r->base, r->c->gateways,
+                                 r->c->fetched, &sum);
+
+    if (rc == MU_ERR_CORRUPT || (rc == 0 && sum.members != g->members)) {
+        mu_srv_trace(s, "roster-damaged", r->group, sum.members);
+        r->next.heal = r->next.rebuild = true;
+        mu_srv_scheme_put(s, r->group, &r->next);
+        mu_srv_rekey_again(s);
+        return 0;
+    }
+    if (rc != 0)
+        return rc;
+    r->members = sum.members;
+    r->heard = sum.ready;
+    r->c->rec.roster = ++r->next.roster;
+    r->c->rec.base = r->base;
+    mu_srv_scheme_put(s, r->group, &r->next);
+    r->step = MU_REKEY_APPLY;
     return 0;
 }
 
@@ -310,21 +359,52 @@ static int step_open(struct mu_server *s)
     r->heard = 0;
     r->chunk = 0;
     r->built = false;
+    mu_zero(&r->places, sizeof r->places);
     if (trees_stale(s, &g, &r->next))
         return open_build(s);
     r->build = false;
     r->base = r->next.base;
-    rc = mu_srv_trees_load(s, r->group, &r->next);
+    rc = mu_srv_trees_use(s, r->group, &r->next);
     if (rc == MU_ERR_CORRUPT) {
         mu_srv_trace(s, "trees-damaged", r->group, r->next.generation);
         return rekey_rebuild(s);
     }
-    if (rc == 0)
-        r->step = MU_REKEY_APPLY;
-    return rc;
+    return rc == 0 ? open_roster(s, &g) : rc;
 }
 
 /* ---- new trees ------------------------------------------------------------- */
+
+static int step_heal(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_record_key prefix = mu_record_key_number(r->group);
+    bool all;
+    int rc;
+
+    prefix.bytes[prefix.len++] = r->after.bytes[4];
+    rc = mu_srv_records_drop(s, MU_TABLE_SCHEME, &prefix, prefix.len, NULL,
+                             &r->after, &all);
+    if (rc != 0 || !all)
+        return rc;
+    rekey_walk(s);
+    if (prefix.bytes[4] == 'r')
+        r->after.bytes[r->after.len++] = 'a';
+    else
+        r->step = MU_REKEY_NUMBER;
+    return 0;
+}
+
+/* The chunk of places that the last numbers were of. */
+static void number_flush(struct mu_server *s, uint32_t places)
+{
+    struct mu_server_rekey *r = &s->rekey;
+
+    if (places == 0)
+        return;
+    mu_srv_places_put(s, r->group, r->base, (places - 1) / MU_ROSTER_CHUNK,
+                      &r->places);
+    mu_zero(&r->places, sizeof r->places);
+}
 
 static int number_each(struct mu_server *s, struct walked *w)
 {
@@ -335,18 +415,26 @@ static int number_each(struct mu_server *s, struct walked *w)
     w->m.base = r->base;
     w->m.slot = r->members++;
     mu_srv_member_put(s, r->group, w->identity, &w->m);
+    r->places.at[w->m.slot % MU_ROSTER_CHUNK] = (struct mu_place){
+        .gateway = (uint16_t)w->d.gateway, .index = w->d.index};
+    if (r->members % MU_ROSTER_CHUNK == 0)
+        number_flush(s, r->members);
     if (memory != 0 && (r->least == 0 || memory < r->least))
         r->least = memory;
-    return walk_target(s, w, true);
+    return walk_target(s, w);
 }
 
 static int step_number(struct mu_server *s)
 {
+    struct mu_server_rekey *r = &s->rekey;
     int rc = walk_step(s, number_each);
 
-    if (rc == 0 && s->rekey.listed)
-        s->rekey.step = MU_REKEY_BUILD;
-    return rc;
+    if (rc != 0 || !r->listed)
+        return rc;
+    if (r->members % MU_ROSTER_CHUNK != 0)
+        number_flush(s, r->members);
+    r->step = MU_REKEY_BUILD;
+    return 0;
 }
 
 /* The wish, or what is best for the group as it is. */
@@ -606,35 +694,119 @@ static int step_begin(struct mu_server *s)
         r->step = MU_REKEY_SAVE;
         return 0;
     }
-    rekey_walk(s);
-    r->step = MU_REKEY_TARGETS;
+    r->entered = r->next.op_first;
+    r->step = MU_REKEY_ENTER;
     return 0;
 }
 
-/* Who has no state of these trees, or whom no part is for. */
-static int target_each(struct mu_server *s, struct walked *w)
+static int enter_op(struct mu_server *s)
 {
     struct mu_server_rekey *r = &s->rekey;
-    const bool told = w->m.base != r->base || w->entry->base != r->base ||
-                      mu_scheme_tells(&s->trees.scheme, w->m.slot);
+    struct mu_record_key k = mu_record_key_op(r->group, r->entered);
+    struct mu_places_record p;
+    struct mu_member_record m;
+    struct mu_device_record d;
+    struct mu_op_record o;
+    struct mu_bytes value, identity;
+    int rc = mu_srv_get(s, MU_TABLE_SCHEME, &k, &value);
 
-    r->heard += !told;
-    return walk_target(s, w, told);
+    if (rc == 0)
+        rc = mu_op_record_read(value, &o);
+    if (rc != 0 || !o.join)
+        return rc;
+    identity = mu_bytes(o.identity, o.identity_len);
+    rc = mu_srv_member_get(s, r->group, identity, &m);
+    if (rc == 0)
+        rc = mu_srv_device_get(s, identity, &d);
+    if (rc != 0 || m.base != r->base || m.op != r->entered)
+        return rc;
+    rc = mu_srv_places_get(s, r->group, r->base, m.slot / MU_ROSTER_CHUNK, &p);
+    if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
+        return rc;
+    p.at[m.slot % MU_ROSTER_CHUNK] =
+        (struct mu_place){.gateway = (uint16_t)d.gateway,
+                          .index = d.index,
+                          .since = (uint32_t)r->generation};
+    mu_srv_places_put(s, r->group, r->base, m.slot / MU_ROSTER_CHUNK, &p);
+    return 0;
+}
+
+static int step_enter(struct mu_server *s)
+{
+    struct mu_server_rekey *r = &s->rekey;
+
+    for (unsigned n = 0; n < OPS_A_STEP && mu_srv_stores_room(s); n++) {
+        int rc;
+
+        if (r->entered == r->op_end) {
+            r->step = MU_REKEY_TARGETS;
+            return 0;
+        }
+        rc = enter_op(s);
+        /* Taken back; or nobody can tell, and tracing does without. */
+        if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
+            return rc;
+        r->entered++;
+    }
+    return 0;
+}
+
+/* Whom no part is for: the clusters and levels that have changed. */
+static int target_tell(struct mu_server *s, uint32_t slot)
+{
+    struct mu_server_rekey *r = &s->rekey;
+    struct mu_places_record p;
+    const struct mu_place *place = &p.at[slot % MU_ROSTER_CHUNK];
+    struct mu_target_record t;
+    uint8_t *state;
+    int rc = mu_srv_places_get(s, r->group, r->base, slot / MU_ROSTER_CHUNK,
+                               &p);
+
+    if (rc == MU_ERR_NOT_FOUND || (rc == 0 && place->gateway == 0))
+        return MU_ERR_CORRUPT;
+    if (rc != 0)
+        return rc;
+    rc = mu_srv_target_get(s, &r->c->rec, place->gateway, place->index, &t);
+    if (rc == MU_ERR_NOT_FOUND)
+        return 0;
+    if (rc != 0)
+        return rc;
+    state = &t.state[place->index % MU_TARGETS];
+    if ((*state & (MU_TARGET_MEMBER | MU_TARGET_TOLD)) != MU_TARGET_MEMBER)
+        return 0;
+    *state |= MU_TARGET_TOLD;
+    if (r->heard > 0)
+        r->heard--;
+    mu_bit_put(r->c->fetched, place->gateway - 1u, true);
+    mu_srv_target_put(s, r->c->rec.id, place->gateway, place->index, &t);
+    return 0;
 }
 
 static int step_targets(struct mu_server *s)
 {
     struct mu_server_rekey *r = &s->rekey;
-    int rc = walk_step(s, target_each);
+    uint32_t slot;
 
-    if (rc == MU_ERR_CORRUPT)
-        return rekey_rebuild(s);
-    if (rc != 0 || !r->listed)
-        return rc;
-    r->c->rec.parts = r->heard != 0 && r->parts.parts <= PARTS_MAX
-                          ? (uint16_t)r->parts.parts
-                          : 0;
-    r->step = MU_REKEY_PARTS;
+    for (unsigned n = 0; n < MEMBERS_A_STEP; n++) {
+        int rc;
+
+        if (!mu_srv_stores_room(s))
+            return 0;
+        if (!mu_rekey_personal(&s->trees.scheme, &r->parts, &slot)) {
+            r->c->rec.parts = r->heard != 0 && r->parts.parts <= PARTS_MAX
+                                  ? (uint16_t)r->parts.parts
+                                  : 0;
+            r->step = MU_REKEY_PARTS;
+            return 0;
+        }
+        rc = target_tell(s, slot);
+        if (rc == MU_ERR_CORRUPT)
+            return rekey_rebuild(s);
+        if (rc != 0) {
+            r->parts.slot = slot; /* it is looked at again */
+            return rc;
+        }
+    }
     return 0;
 }
 
@@ -697,156 +869,6 @@ static int step_save(struct mu_server *s)
     return 0;
 }
 
-/* ---- into force ------------------------------------------------------------ */
-
-/* Is the key used at once, or when enough members have it? */
-static bool flip_at_once(const struct mu_server *s,
-                         const struct mu_group_record *g,
-                         const struct mu_scheme_record *sc)
-{
-    return g->generation == 0 || g->generation >> 32 != s->epoch || g->cut ||
-           !g->used || sc->wish.key_deadline_s == 0;
-}
-
-static int flip_key(struct mu_server *s, struct mu_group_record *g,
-                    bool at_once)
-{
-    struct mu_server_rekey *r = &s->rekey;
-    struct mu_kid kid = mu_srv_kb_kid(r->group, r->generation);
-    struct mu_kid passed = mu_srv_kb_kid(r->group, g->dormant);
-    int rc = mu_srv_key_put(s, &kid,
-                            at_once ? MU_PHASE_ACTIVE : MU_PHASE_DORMANT,
-                            &r->kb);
-
-    if (rc == 0 && at_once)
-        rc = mu_srv_group_retire(s, r->group, g);
-    if (rc != 0)
-        return rc;
-    if (g->dormant != 0)
-        mu_srv_key_drop(s, &passed);
-    g->dormant = at_once ? 0 : r->generation;
-    if (at_once) {
-        g->generation = r->generation;
-        g->used = false;
-    }
-    g->wish = r->wish;
-    g->cut = r->cut;
-    mu_srv_group_put(s, r->group, g);
-    return 0;
-}
-
-static void flip_scheme(struct mu_server *s, const struct mu_scheme_record *sc)
-{
-    struct mu_server_rekey *r = &s->rekey;
-    struct mu_scheme_record *n = &r->next;
-
-    n->wish = sc->wish;
-    n->rebuild = r->build ? false : sc->rebuild;
-    n->op_first = r->op_end;
-    n->op_next = sc->op_next;
-    n->gone = sc->gone;
-    if (r->build) {
-        n->gone = 0;
-        n->least_memory = r->least;
-    }
-    mu_srv_scheme_put(s, r->group, n);
-}
-
-static int flip_campaign(struct mu_server *s, const struct mu_scheme_record *sc)
-{
-    struct mu_server_rekey *r = &s->rekey;
-    struct mu_server_campaign *c = r->c;
-    struct mu_kid kid = mu_srv_kb_kid(r->group, r->generation);
-    int rc = mu_kb_held(s->conf.crypto, &r->kb, &kid, c->rec.digest);
-
-    if (rc == 0)
-        rc = mu_srv_targets_count(c);
-    if (rc != 0)
-        return rc;
-    if (r->build)
-        c->rec.parts = 0;
-    c->rec.cut = true;
-    c->rec.phase = MU_CAMPAIGN_RUNNING;
-    c->rec.generation = r->generation;
-    c->rec.version = r->generation;
-    c->rec.quorum_permille = sc->wish.key_quorum_permille != 0
-                                 ? sc->wish.key_quorum_permille
-                                 : 1000;
-    c->rec.deadline_s = sc->wish.key_deadline_s != 0 ? sc->wish.key_deadline_s
-                                                     : DEADLINE_LEAST;
-    c->rec.elapsed_s = 0;
-    c->base = s->now;
-    c->stage = MU_STAGE_CAST;
-    c->cast_at = s->now;
-    c->retry_at = 0;
-    (void)mu_srv_campaign_put(c);
-    return 0;
-}
-
-/* What brought the key before this one has nothing left to do. */
-static void flip_supersede(struct mu_server *s)
-{
-    for (uint16_t i = 0; i < s->campaigns_len; i++) {
-        struct mu_server_campaign *c = &s->campaigns[i];
-        if (c != s->rekey.c && mu_srv_campaign_at_work(c) &&
-            mu_srv_campaign_is_key(c) && c->rec.group == s->rekey.group)
-            mu_srv_campaign_finish(c);
-    }
-}
-
-static int step_flip(struct mu_server *s)
-{
-    struct mu_server_rekey *r = &s->rekey;
-    struct mu_group_record g;
-    struct mu_scheme_record sc;
-    bool at_once;
-    int rc;
-
-    if (!mu_srv_taken(s))
-        return 0;
-    rc = mu_srv_group_get(s, r->group, &g);
-    if (rc == 0)
-        rc = mu_srv_scheme_get(s, r->group, &sc);
-    if (rc == 0)
-        rc = flip_campaign(s, &sc);
-    if (rc != 0)
-        return rc;
-    at_once = flip_at_once(s, &g, &sc);
-    rc = flip_key(s, &g, at_once);
-    if (rc != 0)
-        return rc;
-    flip_scheme(s, &sc);
-    if (r->built || !r->build)
-        s->trees.group = r->group;
-    r->step = MU_REKEY_SWEEP;
-    r->after = mu_record_key_number(r->group);
-    r->after.bytes[r->after.len++] = 'o';
-    mu_secret_clear(&r->kb);
-    flip_supersede(s);
-    if (at_once)
-        mu_srv_campaigns_follow(s, r->group, g.generation);
-    mu_srv_campaign_changed(r->c);
-    mu_srv_poke_all(s);
-    if (r->wish != MU_GROUP_KEEP)
-        mu_srv_groups_mark(s, false);
-    mu_srv_trace(s, at_once ? "rotate" : "rotate-dormant", r->group,
-                 r->generation);
-    return 0;
-}
-
-void mu_srv_rekey_sweep(struct mu_server *s)
-{
-    struct mu_server_rekey *r = &s->rekey;
-    struct mu_record_key prefix = mu_record_key_op(r->group, 0);
-    struct mu_record_key end = mu_record_key_op(r->group, r->op_end);
-    bool all;
-
-    if (records_drop(s, MU_TABLE_SCHEME, &prefix, 5, &end, &r->after, &all) !=
-            0 ||
-        all)
-        r->c = NULL; /* what is left goes with the next rekey */
-}
-
 /* ---- one step -------------------------------------------------------------- */
 
 /* Found at the start: the group begins it again, if it still wants a key. */
@@ -879,6 +901,8 @@ int mu_srv_rekey_step(struct mu_server_campaign *c)
         return step_clear(s);
     case MU_REKEY_OPEN:
         return step_open(s);
+    case MU_REKEY_HEAL:
+        return step_heal(s);
     case MU_REKEY_NUMBER:
         return step_number(s);
     case MU_REKEY_BUILD:
@@ -889,6 +913,8 @@ int mu_srv_rekey_step(struct mu_server_campaign *c)
         return step_apply(s);
     case MU_REKEY_BEGIN:
         return step_begin(s);
+    case MU_REKEY_ENTER:
+        return step_enter(s);
     case MU_REKEY_TARGETS:
         return step_targets(s);
     case MU_REKEY_PARTS:
@@ -899,5 +925,5 @@ int mu_srv_rekey_step(struct mu_server_campaign *c)
     case MU_REKEY_SWEEP:
         break;
     }
-    return step_flip(s);
+    return mu_srv_rekey_flip(s);
 }

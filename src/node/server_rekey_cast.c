@@ -26,19 +26,42 @@ void mu_srv_rekey_cast(struct mu_server_campaign *c)
         rekey_activate(c);
 }
 
-void mu_srv_rekey_ended(struct mu_server_campaign *c)
+/* Those who have not said that they have the key. */
+static void rekey_poke(struct mu_server_campaign *c)
 {
     struct mu_server *s = c->server;
     struct mu_bytes gateways =
         mu_bytes(c->gateways, s->conf.gateways_max / 8u + 1);
 
+    for (uint32_t n = 1; n <= s->gateways_len; n++) {
+        uint8_t who[MU_AREA_DEVICES_MAX / 8] = {0};
+
+        if (!mu_bit_get(gateways, n - 1))
+            continue;
+        if (mu_srv_targets_missing(c, n, false, who) != 0) {
+            mu_srv_poke(s, n);
+            continue;
+        }
+        for (uint16_t i = 0; i < MU_AREA_DEVICES_MAX; i++)
+            if (mu_bit_get(MU_BYTES(who), i))
+                mu_srv_poke_device(s, n, i);
+    }
+}
+
+void mu_srv_rekey_ended(struct mu_server_campaign *c)
+{
+    struct mu_server *s = c->server;
+    struct mu_group_record g;
+
     if (s->rekey.c == c)
         s->rekey.c = NULL;
     rekey_activate(c);
-    /* Whoever has not said that it has the key is told to fetch it. */
-    for (uint32_t n = 1; n <= s->gateways_len; n++)
-        if (mu_bit_get(gateways, n - 1))
-            mu_srv_poke(s, n);
+    /* Whoever has not said that it has the key is told to fetch it; when there
+     * is a newer one already, that one's campaign sees to them. */
+    if (c->rec.running + c->rec.revoked < c->rec.members &&
+        mu_srv_group_get(s, c->rec.group, &g) == 0 &&
+        mu_srv_group_newest(&g) == c->rec.generation)
+        rekey_poke(c);
 }
 
 struct mu_server_campaign *mu_srv_rekey_of(struct mu_server *s, uint32_t group,
@@ -66,7 +89,7 @@ int mu_srv_rekey_held(struct mu_server *s, uint32_t group, uint32_t gateway,
 
     if (c == NULL)
         return 0;
-    rc = mu_srv_target_get(s, c->rec.id, gateway, index, &t);
+    rc = mu_srv_target_get(s, &c->rec, gateway, index, &t);
     if (rc != 0)
         return rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT ? 0 : rc;
     if ((*state & MU_TARGET_MEMBER) == 0 ||

@@ -132,7 +132,7 @@ static int members_bitmap(struct mu_server_campaign *c, uint32_t gateway,
     *len = 0;
     for (uint32_t first = 0; first < MU_AREA_DEVICES_MAX;
          first += MU_TARGETS) {
-        int rc = mu_srv_target_get(c->server, c->rec.id, gateway,
+        int rc = mu_srv_target_get(c->server, &c->rec, gateway,
                                    (uint16_t)first, &t);
         if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
             return rc;
@@ -304,7 +304,7 @@ static int report_expect(void *context, uint16_t index,
     struct report_check *k = context;
 
     if (index / MU_TARGETS != k->chunk) {
-        int rc = mu_srv_target_get(k->campaign->server, k->campaign->rec.id,
+        int rc = mu_srv_target_get(k->campaign->server, &k->campaign->rec,
                                    k->gateway,
                                    (uint16_t)(index / MU_TARGETS * MU_TARGETS),
                                    &k->targets);
@@ -375,7 +375,7 @@ static int report_take(struct mu_server_campaign *c, uint32_t gateway,
 {
     struct mu_target_record t;
     bool changed = false;
-    int rc = mu_srv_target_get(c->server, c->rec.id, gateway, (uint16_t)at,
+    int rc = mu_srv_target_get(c->server, &c->rec, gateway, (uint16_t)at,
                                &t);
 
     if (rc != 0)
@@ -409,7 +409,7 @@ static int report_blame(struct mu_server_campaign *c, uint32_t gateway,
 {
     struct mu_target_record t;
     bool changed = false;
-    int rc = mu_srv_target_get(c->server, c->rec.id, gateway, (uint16_t)at,
+    int rc = mu_srv_target_get(c->server, &c->rec, gateway, (uint16_t)at,
                                &t);
 
     if (rc != 0)

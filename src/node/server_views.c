@@ -154,27 +154,51 @@ int mu_server_area_next(struct mu_server *s, const uint8_t campaign[8],
     return rc;
 }
 
+/* At work or ended. A view until another record is looked at. */
+static int campaign_find(struct mu_server *s, const uint8_t campaign[8],
+                         const struct mu_campaign_record **r)
+{
+    const struct mu_server_campaign *c = mu_srv_campaign_find(s, campaign);
+    struct mu_record_key k = mu_record_key_campaign(campaign);
+    struct mu_bytes value;
+    uint64_t number;
+    int rc;
+
+    if (c != NULL) {
+        *r = &c->rec;
+        return 0;
+    }
+    *r = &s->loading;
+    rc = mu_srv_get(s, MU_TABLE_SEEN, &k, &value);
+    if (rc == 0)
+        rc = mu_number_record_read(value, &number);
+    if (rc != 0)
+        return rc;
+    k = mu_record_key_long(number);
+    rc = mu_srv_get(s, MU_TABLE_CAMPAIGN, &k, &value);
+    return rc == 0 ? mu_campaign_record_read(value, &s->loading) : rc;
+}
+
 int mu_server_target_next(struct mu_server *s, const uint8_t campaign[8],
                           struct mu_bytes after, struct mu_target_view *out)
 {
-    struct mu_campaign_view view;
+    const struct mu_campaign_record *r;
     struct mu_record_key k;
     struct mu_device_record d;
     struct mu_target_record t;
     struct mu_bytes identity;
-    int rc = mu_server_campaign_get(s, campaign, &view);
+    int rc = campaign_find(s, campaign, &r);
 
     if (rc != 0)
         return rc;
     if (after.len > MU_ID_MAX)
         return MU_ERR_USAGE;
-    k = mu_record_key_member(view.group, after);
-    while ((rc = mu_srv_member_next(s, view.group, true, &k, &identity)) ==
-           0) {
+    k = mu_record_key_member(r->group, after);
+    while ((rc = mu_srv_member_next(s, r->group, true, &k, &identity)) == 0) {
         unsigned at;
         rc = mu_srv_device_get(s, identity, &d);
         if (rc == 0)
-            rc = mu_srv_target_get(s, campaign, d.gateway, d.index, &t);
+            rc = mu_srv_target_get(s, r, d.gateway, d.index, &t);
         if (rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND)
             continue;
         if (rc != 0)

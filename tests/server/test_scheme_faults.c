@@ -98,7 +98,9 @@ static void test_damaged(void **state)
     } what[] = {
         {MU_TABLE_SCHEME, 4, 'c'}, /* the trees */
         {MU_TABLE_SCHEME, 4, 's'}, /* the scheme's record */
-        {MU_TABLE_MEMBER, 6, '3'}, /* m03 */
+        {MU_TABLE_SCHEME, 4, 'k'}, /* the map of the trees */
+        {MU_TABLE_SCHEME, 4, 'r'}, /* who is a member where */
+        {MU_TABLE_SCHEME, 4, 'a'}, /* and how many */
         {MU_TABLE_SCHEME, 4, 'o'}, /* the changes */
     };
     for (size_t k = 0; k < sizeof what / sizeof what[0]; k++) {
@@ -120,6 +122,38 @@ static void test_damaged(void **state)
         band_check(b);
         assert_true(band_view(b).base != base);
         assert_int_equal(band_view(b).scheme, MU_SCHEME_SD);
+        band_close(b);
+    }
+}
+
+/* The record of a member: nothing is wrong for the others until it leaves, or
+ * wants a state. */
+static void test_damaged_member(void **state)
+{
+    (void)state;
+    for (unsigned k = 0; k < 2; k++) {
+        struct band *b = band_ready("sd", 9, 8);
+        uint64_t base = band_view(b).base;
+        assert_true(spoil(&b->rig, MU_TABLE_MEMBER, 6, '3') > 0);
+        assert_int_equal(rig_restart(&b->rig), 0);
+        b->linked = false;
+        band_power(b);
+        assert_int_equal(band_leave(b, 2), 0);
+        band_rekey(b);
+        band_check(b);
+        assert_true(band_view(b).base == base);
+        if (k == 0) {
+            assert_int_equal(band_leave(b, 3), 0);
+        } else {
+            b->souls[3].state_len = 0;
+            soul_fetch(b, &b->souls[3]);
+            assert_int_equal(b->souls[3].state_len, 0);
+        }
+        band_rekey(b);
+        band_rekey(b);
+        band_check(b);
+        assert_true(band_view(b).base != base);
+        assert_true(k == 0 || b->souls[3].state_len != 0);
         band_close(b);
     }
 }
@@ -346,7 +380,7 @@ static void test_meanwhile(void **state)
         band_close(b);
     }
     for (unsigned step = MU_REKEY_CLEAR; step <= MU_REKEY_SWEEP; step++)
-        if (!seen[step])
+        if (!seen[step] && step != MU_REKEY_HEAL) /* that takes damage */
             fail_msg("nothing came in step %u", step);
 }
 
@@ -628,6 +662,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_old_copy),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_damaged_member),
         cmocka_unit_test(test_damaged_fetch),
         cmocka_unit_test(test_less_memory),
         cmocka_unit_test(test_no_trees),
