@@ -156,9 +156,7 @@ static void bench_init(struct bench *b, const struct mu_crypto *crypto,
     b->bare = bare;
     for (size_t i = 0; i < PAYLOAD; i++)
         b->packet[i] = (uint8_t)(i * 73);
-    b->packet[0] = MU_CAST_DATA;
-    b->packet[1] = 1; /* session; page and index are 0 */
-    memset(b->packet + 2, 0, 3);
+    mu_cast_data_head(b->packet, 1, 0, 0);
     mu_sha256(crypto, &packet, 1, b->hash);
     memcpy(b->forged, b->packet, PAYLOAD);
     b->forged[PAYLOAD - 1] ^= 1;

@@ -76,11 +76,20 @@ static void put_states(json_t *v, struct mu_reader *r)
     put_bits(v, "state", mu_read_u8(r), names, 8);
 }
 
-static void cast_data(json_t *v, struct mu_reader *r)
+/* The first byte of it tells more than its kind. */
+static json_t *cast_data(struct mu_bytes in)
 {
-    put_u16(v, "page", r);
-    put_u8(v, "index", r);
-    put_hex(v, "symbol", mu_reader_rest(r));
+    json_t *v;
+
+    if (in.len <= MU_CAST_DATA_HEADER)
+        return NULL;
+    v = decode_new("cast DATA", in.len);
+    decode_put_number(v, "session", in.data[1]);
+    decode_put_number(v, "page modulo 32", mu_cast_data_page(in.data));
+    decode_put_number(v, "index", mu_cast_data_index(in.data));
+    put_hex(v, "symbol", mu_bytes(in.data + MU_CAST_DATA_HEADER,
+                                  in.len - MU_CAST_DATA_HEADER));
+    return v;
 }
 
 static void cast_announce(json_t *v, struct mu_reader *r)
@@ -181,23 +190,24 @@ struct kind {
 json_t *decode_cast(struct mu_bytes in)
 {
     static const struct kind kinds[] = {
-        {"cast DATA", cast_data},     {"cast ANNOUNCE", cast_announce},
+        {"cast ANNOUNCE", cast_announce},
         {"cast POLL", cast_poll},     {"cast NEED", cast_need},
         {"cast CENSUS", cast_census}, {"cast STATUS", cast_status},
         {"neighbour ADV", hop_adv},   {"neighbour REQ", hop_req},
-        {"cast PARITY", cast_data},
     };
     struct mu_reader r = mu_reader(in);
     unsigned kind = mu_read_u8(&r);
     bool hop = kind == MU_CAST_STATUS + 1u || kind == MU_CAST_STATUS + 2u;
     json_t *v;
 
-    if (kind < MU_CAST_DATA ||
-        kind - MU_CAST_DATA >= sizeof kinds / sizeof *kinds)
+    if (mu_cast_is_data((uint8_t)kind))
+        return cast_data(in);
+    if (kind < MU_CAST_ANNOUNCE ||
+        kind - MU_CAST_ANNOUNCE >= sizeof kinds / sizeof *kinds)
         return NULL;
-    v = decode_new(kinds[kind - MU_CAST_DATA].name, in.len);
+    v = decode_new(kinds[kind - MU_CAST_ANNOUNCE].name, in.len);
     put_u8(v, hop ? "channel" : "session", &r);
-    kinds[kind - MU_CAST_DATA].show(v, &r);
+    kinds[kind - MU_CAST_ANNOUNCE].show(v, &r);
     if (mu_reader_end(&r) == 0)
         return v;
     json_decref(v);

@@ -204,10 +204,8 @@ static bool mesh_feed_page(struct mu_mesh *m, uint32_t index)
         };
         uint8_t *symbol;
 
-        mu_write_u8(&w, MU_CAST_DATA);
-        mu_write_u8(&w, m->deluge.object.session);
-        mu_write_u16(&w, (uint16_t)index);
-        mu_write_u8(&w, (uint8_t)i);
+        mu_cast_data_head(mu_write_room(&w, MU_CAST_DATA_HEADER),
+                          m->deluge.object.session, index, i);
         symbol = mu_write_room(&w, page.symbol_len);
         if (symbol == NULL ||
             m->blocks.read(m->blocks.ctx,

@@ -80,7 +80,7 @@ static void attack_shout(struct sim_world *w, uint32_t node,
 
 static bool is_data(const struct sim_buffer *b)
 {
-    return b->len > MU_CAST_DATA_HEADER && b->data[0] == MU_CAST_DATA;
+    return b->len > MU_CAST_DATA_HEADER && mu_cast_is_data(b->data[0]);
 }
 
 /* A symbol that no page has, under a good header; or under that of parity. */
@@ -97,8 +97,10 @@ static void attack_symbol(struct sim_world *w, uint32_t node,
     sim_rng_fill(&w->attacker, b->data + MU_CAST_DATA_HEADER,
                  b->len - MU_CAST_DATA_HEADER);
     if (parity)
-        b->data[4] = (uint8_t)(c->page_data +
-                               sim_rng_below(&w->attacker,
+        mu_cast_data_head(b->data, heard->data[1],
+                          mu_cast_data_page(heard->data),
+                          c->page_data + (unsigned)sim_rng_below(
+                                             &w->attacker,
                                              c->page_parity + 1u));
     attack_shout(w, node, b, false);
 }
@@ -116,6 +118,12 @@ static const struct mu_device *attack_insider(const struct sim_world *w,
     return NULL;
 }
 
+static uint16_t heard_page(const struct sim_buffer *b)
+{
+    return (uint16_t)(is_data(b) ? mu_cast_data_page(b->data)
+                                 : (unsigned)b->data[2] << 8 | b->data[3]);
+}
+
 /* Its own right tag under a wish that never ends. */
 static void attack_request(struct sim_world *w, uint32_t node,
                            const struct mu_device *d,
@@ -130,7 +138,7 @@ static void attack_request(struct sim_world *w, uint32_t node,
     struct mu_need m = {
         .session = heard->data[1],
         .receiver = d->index,
-        .page = (uint16_t)(heard->data[2] << 8 | heard->data[3]),
+        .page = heard_page(heard),
         .round = w->attack_round,
         .need = (uint8_t)w->conf.page_data, /* more would be refused */
         .bitmap = mu_bytes(all, (w->conf.page_data + 7u) / 8),

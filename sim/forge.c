@@ -16,8 +16,10 @@ static void forge_body(struct sim_rng *rng, uint8_t *out, size_t len)
 /* The packets that will come next, before the sender sends them. */
 static void forge_next(struct sim_rng *rng, uint8_t *out, size_t len)
 {
-    if (len > MU_CAST_DATA_HEADER)
-        out[4] = (uint8_t)(out[4] + 1 + sim_rng_below(rng, 8));
+    size_t at = len > 0 && mu_cast_is_data(out[0]) ? 2 : 4;
+
+    if (len > at)
+        out[at] = (uint8_t)(out[at] + 1 + sim_rng_below(rng, 8));
     forge_body(rng, out, len);
 }
 

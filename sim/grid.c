@@ -260,15 +260,16 @@ static void air_count(struct grid_world *w, struct grid_node *n,
     r->payload_bytes += len;
     r->bytes += bytes;
     n->bytes += bytes;
+    if (mu_cast_is_data(packet[0])) {
+        r->data_bytes += bytes;
+        return;
+    }
     switch (packet[0]) {
     case MU_DELUGE_ADV:
         r->adv_bytes += bytes;
         break;
     case MU_DELUGE_REQ:
         r->req_bytes += bytes;
-        break;
-    case MU_CAST_DATA:
-        r->data_bytes += bytes;
         break;
     default:
         r->fragment_bytes += bytes;

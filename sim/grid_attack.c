@@ -75,14 +75,15 @@ static void forger_heard(struct grid_world *w, struct grid_node *n,
     uint8_t forged[MU_PACKET_MAX];
 
     for (uint32_t i = 0; i < w->conf.flood; i++) {
-        size_t head = packet.data[0] == MU_CAST_DATA ? MU_CAST_DATA_HEADER : 1;
+        bool data = mu_cast_is_data(packet.data[0]);
+        size_t head = data ? MU_CAST_DATA_HEADER : 1;
         size_t at = head + sim_rng_below(&w->rng, packet.len - head);
 
         memcpy(forged, packet.data, packet.len);
         forged[at] ^= (uint8_t)(1 + sim_rng_below(&w->rng, 255));
         /* Other packets of the page too, which are still to come. */
-        if (packet.data[0] == MU_CAST_DATA)
-            forged[4] = (uint8_t)sim_rng_below(&w->rng, w->conf.page_data);
+        if (data)
+            forged[2] = (uint8_t)sim_rng_below(&w->rng, w->conf.page_data);
         if (memcmp(forged, packet.data, packet.len) != 0)
             grid_attack_inject(w, n, mu_bytes(forged, packet.len));
     }
@@ -94,11 +95,11 @@ static void parity_heard(struct grid_world *w, struct grid_node *n,
 {
     uint8_t forged[MU_PACKET_MAX];
 
-    if (packet.data[0] != MU_CAST_DATA)
+    if (!mu_cast_is_data(packet.data[0]))
         return;
     memcpy(forged, packet.data, packet.len);
     for (uint32_t i = 0; i < w->conf.flood; i++) {
-        forged[4] = (uint8_t)(w->conf.page_data +
+        forged[2] = (uint8_t)(w->conf.page_data +
                               sim_rng_below(&w->rng, 255u - w->conf.page_data));
         sim_rng_fill(&w->rng, forged + MU_CAST_DATA_HEADER,
                      packet.len - MU_CAST_DATA_HEADER);
@@ -113,7 +114,7 @@ static void replayer_heard(struct grid_world *w, struct grid_node *n,
     uint32_t at = n->kept_len;
 
     /* DATA again is no attack; what drives nodes is. */
-    if (packet.data[0] == MU_CAST_DATA)
+    if (mu_cast_is_data(packet.data[0]))
         return;
     if (n->kept_len == cap) {
         at = (uint32_t)sim_rng_below(&w->rng, cap);
@@ -291,7 +292,7 @@ static size_t relay_next(struct grid_world *w, struct grid_node *n,
 {
     size_t len = mu_deluge_next(&n->d, w->now, to);
 
-    if (len == 0 || to[0] != MU_CAST_DATA)
+    if (len == 0 || !mu_cast_is_data(to[0]))
         return len;
     if (w->conf.attack == SIM_GRID_DROP)
         return sim_rng_below(&w->rng, 100) < KEPT_BACK ? 0 : len;

@@ -19,23 +19,56 @@
 #include "muster/object.h"
 #include "muster/time.h"
 
-/* First byte of every cast packet. */
+/* First byte of every cast packet; of DATA, the lowest that it can have. */
 enum mu_cast_kind {
-    MU_CAST_DATA = 0x40,
     MU_CAST_ANNOUNCE = 0x41,
     MU_CAST_POLL = 0x42,
     MU_CAST_NEED = 0x43,
     MU_CAST_CENSUS = 0x44,
     MU_CAST_STATUS = 0x45,
-    MU_CAST_PARITY = 0x48, /* DATA whose symbol is parity */
+    MU_CAST_DATA = 0x80, /* and all above: page and index are in it */
 };
 
-#define MU_CAST_DATA_HEADER 5 /* bytes: kind, session, page, index */
+#define MU_CAST_DATA_HEADER 3 /* bytes: kind, page and index; session; index */
+#define MU_CAST_PAGES_NEAR 32 /* DATA tells its page modulo this */
 
 /* A packet with a symbol, of data or of parity. */
-static inline bool mu_cast_is_data(uint8_t kind)
+static inline bool mu_cast_is_data(uint8_t first)
 {
-    return kind == MU_CAST_DATA || kind == MU_CAST_PARITY;
+    return first >= MU_CAST_DATA;
+}
+
+/* What the header of a DATA packet says: its page modulo MU_CAST_PAGES_NEAR,
+ * and the number of its symbol, data symbols first. */
+static inline unsigned mu_cast_data_page(const uint8_t *packet)
+{
+    return packet[0] >> 2 & (MU_CAST_PAGES_NEAR - 1);
+}
+
+static inline unsigned mu_cast_data_index(const uint8_t *packet)
+{
+    return (packet[0] & 3u) << 8 | packet[2];
+}
+
+/* Writes the header of symbol `index` of a page. */
+static inline void mu_cast_data_head(uint8_t head[MU_CAST_DATA_HEADER],
+                                     uint8_t session, uint32_t page,
+                                     unsigned index)
+{
+    head[0] = (uint8_t)(MU_CAST_DATA | page % MU_CAST_PAGES_NEAR << 2 |
+                        (index >> 8 & 3));
+    head[1] = session;
+    head[2] = (uint8_t)index;
+}
+
+/* The page next to another one that ends in these bits: at most 16 before it
+ * and less than 16 after it, or among the first 32. */
+static inline uint32_t mu_cast_page_near(uint32_t near, unsigned low)
+{
+    uint32_t half = MU_CAST_PAGES_NEAR / 2;
+    uint32_t page = near + (low + half - near) % MU_CAST_PAGES_NEAR;
+
+    return page < half ? page + half : page - half;
 }
 
 /* State sets (docs/wire-format.md s.7). */
@@ -74,7 +107,7 @@ MU_MUST int mu_cast_page_at(const struct mu_cast_shape *s, uint64_t size,
 uint32_t mu_cast_pages(const struct mu_cast_shape *s, uint64_t size);
 /* Bytes of the prepared object: all blocks one after the other. */
 uint64_t mu_cast_prepared_size(const struct mu_cast_shape *s, uint64_t size);
-/* Bytes of the block buffer of the largest page: page_data * (payload - 5). */
+/* Bytes of the block buffer of the largest page: page_data * (payload - 3). */
 size_t mu_cast_block_size(const struct mu_cast_shape *s);
 
 /* What an object costs on the medium; bytes without link, IP, UDP headers. */

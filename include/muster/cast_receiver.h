@@ -32,7 +32,7 @@ struct mu_cast_receiver {
     uint8_t repeats;     /* times the answer may still be sent again */
     uint8_t hurries;     /* NEEDs because the page after ours was heard */
     uint16_t asked_page; /* last one that more was asked of, plus one; 0: none */
-    uint16_t answer_page;
+    uint16_t answer_page; /* of the last poll: the sender is near */
     mu_time answer_at;
     mu_time hurry_at;    /* the next of those, at the earliest */
     mu_time polled_at;   /* the last poll that was taken */

@@ -202,20 +202,20 @@ int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind,
 {
     struct mu_reader r = mu_reader(packet);
     uint8_t first = mu_read_u8(&r);
+    uint8_t known = mu_cast_is_data(first) ? MU_CAST_DATA : first;
     size_t kg_at;
 
     *session = mu_read_u8(&r);
     *receiver_or_kg = 0;
     if (packet.len > MU_PACKET_MAX)
         return MU_ERR_TOO_LARGE;
-    switch (first) {
+    switch (known) {
     case MU_CAST_DATA:
-    case MU_CAST_PARITY:
     case MU_CAST_ANNOUNCE:
         break;
     case MU_CAST_POLL:
     case MU_CAST_CENSUS:
-        kg_at = first == MU_CAST_POLL ? 9 : 8;
+        kg_at = known == MU_CAST_POLL ? 9 : 8;
         (void)mu_read_bytes(&r, kg_at - r.pos);
         *receiver_or_kg = mu_read_u8(&r);
         break;
@@ -226,6 +226,6 @@ int mu_cast_peek(struct mu_bytes packet, enum mu_cast_kind *kind,
     default:
         return packet.len == 0 ? MU_ERR_TRUNCATED : MU_ERR_MALFORMED;
     }
-    *kind = (enum mu_cast_kind)first;
+    *kind = (enum mu_cast_kind)known;
     return r.failed ? MU_ERR_TRUNCATED : 0;
 }

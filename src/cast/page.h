@@ -21,19 +21,6 @@ static inline uint32_t mu_page_hashes(const struct mu_cast_shape *s,
     return mu_page_packets(page) * s->hash_len;
 }
 
-/* The header of the packet of symbol n of a page: data, then parity. */
-static inline void mu_page_header(struct mu_writer *w,
-                                  const struct mu_cast_page *page,
-                                  uint8_t session, unsigned n)
-{
-    bool parity = n >= page->data;
-
-    mu_write_u8(w, parity ? MU_CAST_PARITY : MU_CAST_DATA);
-    mu_write_u8(w, session);
-    mu_write_u16(w, (uint16_t)page->index);
-    mu_write_u8(w, (uint8_t)(parity ? n - page->data : n));
-}
-
 /* Sets of up to 512 symbol indexes, bit n % 8 of byte n / 8. */
 
 static inline bool mu_set_has(const uint8_t *set, unsigned n)

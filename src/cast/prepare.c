@@ -68,9 +68,8 @@ static void prepare_hash(struct mu_cast_prepare *p,
     struct mu_bytes parts[2];
 
     for (unsigned i = 0; i < mu_page_packets(page); i++) {
-        struct mu_writer w = mu_writer(head, sizeof(head));
-        mu_page_header(&w, page, p->session, i);
-        parts[0] = mu_written(&w);
+        mu_cast_data_head(head, p->session, page->index, i);
+        parts[0] = MU_BYTES(head);
         if (i < page->data) {
             parts[1] = mu_bytes(p->work + (size_t)i * page->symbol_len,
                                 page->symbol_len);

@@ -243,31 +243,48 @@ static void receiver_hurry(struct mu_cast_receiver *r, mu_time now)
         r->ask_at = at;
 }
 
+/* A packet of a page that is not ours. */
+static int receiver_elsewhere(struct mu_cast_receiver *r, mu_time now,
+                              struct mu_bytes packet)
+{
+    uint32_t page = mu_cast_page_near(r->answer_page,
+                                      mu_cast_data_page(packet.data));
+
+    if (page >= r->pages) {
+        r->heard.forged++;
+    } else if (page > r->page.index) {
+        r->heard.ahead++;
+        receiver_hurry(r, now);
+    } else {
+        r->heard.duplicate++;
+    }
+    return MU_ERR_UNEXPECTED;
+}
+
+/* One that could be of our page, and is not in its list: forged, unless the
+ * sender is where its pages end in the same bits. */
+static int receiver_refuse(struct mu_cast_receiver *r, mu_time now,
+                           struct mu_bytes packet, int rc)
+{
+    if (mu_cast_page_near(r->answer_page, mu_cast_data_page(packet.data)) !=
+        r->page.index)
+        return receiver_elsewhere(r, now, packet);
+    r->heard.forged++;
+    return rc;
+}
+
 static int receiver_data(struct mu_cast_receiver *r, mu_time now,
                          struct mu_bytes packet)
 {
-    const uint8_t *p = packet.data;
-    uint32_t page = (uint32_t)p[2] << 8 | p[3];
-    unsigned index = p[4] + (p[0] == MU_CAST_PARITY ? r->page.data : 0u);
+    unsigned index = mu_cast_data_index(packet.data);
     int rc;
 
-    if (page != r->page.index) {
-        if (page < r->page.index) {
-            r->heard.duplicate++;
-        } else if (page < r->pages) {
-            r->heard.ahead++;
-            receiver_hurry(r, now);
-        } else {
-            r->heard.forged++;
-        }
-        return MU_ERR_UNEXPECTED;
-    }
+    if (mu_cast_data_page(packet.data) !=
+            r->page.index % MU_CAST_PAGES_NEAR || mu_cast_receiver_done(r))
+        return receiver_elsewhere(r, now, packet);
     if (index >= mu_page_packets(&r->page) ||
-        (p[0] == MU_CAST_DATA && index >= r->page.data) ||
-        packet.len != MU_CAST_DATA_HEADER + (size_t)r->page.symbol_len) {
-        r->heard.forged++;
-        return MU_ERR_AUTH;
-    }
+        packet.len != MU_CAST_DATA_HEADER + (size_t)r->page.symbol_len)
+        return receiver_refuse(r, now, packet, MU_ERR_AUTH);
     if (receiver_full(r) || mu_set_has(r->got, index)) {
         r->heard.duplicate++;
         return 0;
@@ -275,12 +292,10 @@ static int receiver_data(struct mu_cast_receiver *r, mu_time now,
     rc = mu_cast_data_check(r->conf.crypto, packet,
                             r->hashes + (size_t)index * r->conf.shape.hash_len,
                             r->conf.shape.hash_len);
-    if (rc != 0) {
-        r->heard.forged++;
-        return rc;
-    }
+    if (rc != 0)
+        return receiver_refuse(r, now, packet, rc);
     r->heard.accepted++;
-    receiver_store(r, index, p + MU_CAST_DATA_HEADER);
+    receiver_store(r, index, packet.data + MU_CAST_DATA_HEADER);
     receiver_alive(r, now);
     /* Repair is on its way: silent until the next poll. */
     r->answer = false;
@@ -513,6 +528,7 @@ int mu_cast_receiver_load(struct mu_cast_receiver *r, struct mu_reader *in)
     if (in->failed)
         return MU_ERR_CORRUPT;
     r->page = page;
+    r->answer_page = (uint16_t)index;
     mu_copy(r->hashes, hashes.data, hashes.len);
     receiver_set_page(r);
     return 0;

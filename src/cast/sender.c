@@ -577,7 +577,8 @@ static size_t sender_put_symbol(struct mu_cast_sender *s, unsigned index,
     size_t len = s->page.symbol_len;
     bool first = s->job.rounds == 0 && !s->job.serving;
 
-    mu_page_header(&w, &s->page, s->conf.session, index);
+    mu_cast_data_head(mu_write_room(&w, MU_CAST_DATA_HEADER),
+                      s->conf.session, s->page.index, index);
     if (index < s->page.data) {
         mu_write_bytes(&w, mu_bytes(s->block + index * len, len));
     } else {

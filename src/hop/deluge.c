@@ -170,7 +170,7 @@ int mu_hop_check(struct mu_deluge *d, const struct mu_cast_page *page,
 {
     const struct mu_object *store = d->conf.store;
     uint8_t hash[MU_HASH_MAX], len = d->object.shape.hash_len;
-    unsigned index = packet.data[4];
+    unsigned index = mu_cast_data_index(packet.data);
     int rc;
 
     if (index >= page->data ||
@@ -397,9 +397,9 @@ int mu_deluge_packet(struct mu_deluge *d, mu_time now, struct mu_bytes packet)
 
     if (packet.len <= MU_CAST_DATA_HEADER)
         return MU_ERR_TRUNCATED;
-    switch (packet.data[0]) {
-    case MU_CAST_DATA:
+    if (mu_cast_is_data(packet.data[0]))
         return mu_hop_data(d, now, packet);
+    switch (packet.data[0]) {
     case MU_CAST_ANNOUNCE:
     case MU_DELUGE_ADV:
     case MU_DELUGE_REQ:

@@ -273,7 +273,7 @@ static void ask_page_done(struct mu_deluge *d, mu_time now)
 static int data_take(struct mu_deluge *d, mu_time now, struct mu_bytes packet)
 {
     const struct mu_object *store = d->conf.store;
-    unsigned index = packet.data[4];
+    unsigned index = mu_cast_data_index(packet.data);
     size_t len = packet.len - MU_CAST_DATA_HEADER;
     int rc = store->write(store->ctx, d->page.block_at + index * len,
                           packet.data + MU_CAST_DATA_HEADER, len);
@@ -330,28 +330,39 @@ static int data_overheard(struct mu_deluge *d, mu_time now, uint32_t index,
     if (rc == 0)
         rc = mu_hop_check(d, &page, before.block_at, packet);
     if (rc == 0)
-        mu_hop_yield(d, now, (uint16_t)index, packet.data[4]);
+        mu_hop_yield(d, now, (uint16_t)index,
+                     mu_cast_data_index(packet.data));
     else if (rc == MU_ERR_AUTH)
         d->counts.forged++;
     return rc;
 }
 
+/* Which page a packet is of: ours if it can be, else one that is near to what
+ * is going on here. The hash tells. */
+static uint32_t data_page(const struct mu_deluge *d, unsigned low)
+{
+    if (d->pages < d->pages_all && low == d->pages % MU_CAST_PAGES_NEAR)
+        return d->pages;
+    return mu_cast_page_near(mu_hop_served(d), low);
+}
+
 int mu_hop_data(struct mu_deluge *d, mu_time now, struct mu_bytes packet)
 {
-    uint32_t page = (uint32_t)packet.data[2] << 8 | packet.data[3];
+    unsigned index = mu_cast_data_index(packet.data);
+    uint32_t page;
     int rc;
 
     if (!d->has || packet.data[1] != d->object.session)
         return MU_ERR_UNEXPECTED;
+    page = data_page(d, mu_cast_data_page(packet.data));
     if (page < d->pages)
         return data_overheard(d, now, page, packet);
     if (page > d->pages || page >= d->pages_all ||
-        (packet.data[4] >= d->page.data &&
-         packet.data[4] < d->page.data + d->page.parity)) {
+        (index >= d->page.data && index < d->page.data + d->page.parity)) {
         d->counts.ahead++; /* or parity of a cast, for which there is no room */
         return MU_ERR_UNEXPECTED;
     }
-    if (packet.data[4] < d->page.data && mu_hop_bit(d->got, packet.data[4])) {
+    if (index < d->page.data && mu_hop_bit(d->got, index)) {
         d->counts.duplicate++;
         return 0;
     }

@@ -168,6 +168,14 @@ static int send_choose(const struct mu_deluge *d)
     return best;
 }
 
+uint32_t mu_hop_served(const struct mu_deluge *d)
+{
+    int i = d->sending == HOP_NONE ? send_choose(d) : d->sending;
+
+    return i == HOP_NONE || d->wants[i].page == MU_DELUGE_MANIFEST
+               ? d->pages : d->wants[i].page;
+}
+
 /* Most of those who asked us have heard it too; who has not asks again, which
  * costs less than saying everything twice. */
 static void yield_packet(struct mu_deluge *d, uint16_t page, unsigned index)
@@ -226,10 +234,8 @@ static size_t send_data(struct mu_deluge *d, unsigned index, uint8_t *to)
     struct mu_writer w = mu_writer(to, MU_PACKET_MAX);
     uint8_t *symbol;
 
-    mu_write_u8(&w, MU_CAST_DATA);
-    mu_write_u8(&w, d->object.session);
-    mu_write_u16(&w, (uint16_t)page->index);
-    mu_write_u8(&w, (uint8_t)index);
+    mu_cast_data_head(mu_write_room(&w, MU_CAST_DATA_HEADER),
+                      d->object.session, page->index, index);
     symbol = mu_write_room(&w, page->symbol_len);
     if (symbol == NULL ||
         store->read(store->ctx,

@@ -80,6 +80,8 @@ size_t mu_hop_request(struct mu_deluge *d, mu_time now, uint8_t *to);
 void mu_hop_send_clear(struct mu_deluge *d);
 MU_MUST int mu_hop_asked(struct mu_deluge *d, mu_time now,
                          const struct mu_deluge_req *q);
+/* The page that we send or shall send next, or the one we are at. */
+uint32_t mu_hop_served(const struct mu_deluge *d);
 /* A neighbour has sent this packet of this page. */
 void mu_hop_yield(struct mu_deluge *d, mu_time now, uint16_t page,
                   unsigned index);

@@ -69,7 +69,6 @@ static int device_packet(struct mu_device *d, struct mu_bytes packet)
         return rc;
     switch (kind) {
     case MU_CAST_DATA:
-    case MU_CAST_PARITY:
     case MU_CAST_POLL:
         return mu_device_campaign_packet(d, packet);
     case MU_CAST_ANNOUNCE:

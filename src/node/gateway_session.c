@@ -363,8 +363,7 @@ int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
     if (rc != 0)
         return rc;
     if (ev->channel == MU_CHANNEL_WIDE) {
-        if (kind == MU_CAST_DATA || kind == MU_CAST_PARITY ||
-            kind == MU_CAST_POLL)
+        if (kind == MU_CAST_DATA || kind == MU_CAST_POLL)
             return session_wide_packet(g, ev->packet);
         return MU_ERR_UNEXPECTED;
     }

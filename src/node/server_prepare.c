@@ -303,10 +303,8 @@ static bool prepared_intact(struct mu_server_campaign *c)
         m.session != c->rec.session ||
         mu_cast_page_first(&c->rec.shape, c->rec.size, &page) != 0)
         return false;
-    mu_write_u8(&w, MU_CAST_DATA);
-    mu_write_u8(&w, c->rec.session);
-    mu_write_u16(&w, 0);
-    mu_write_u8(&w, 0);
+    mu_cast_data_head(mu_write_room(&w, MU_CAST_DATA_HEADER),
+                      c->rec.session, 0, 0);
     symbol = mu_write_room(&w, page.symbol_len);
     if (symbol == NULL || c->prepared.read(c->prepared.ctx, page.block_at,
                                            symbol, page.symbol_len) != 0)

@@ -424,9 +424,9 @@ static void field_forge(struct field *f, struct mu_bytes real)
     if (what == 0 || !mu_cast_is_data(real.data[0])) {
         bogus[len - 1 - field_random(f, 8)] ^= 1;
     } else if (what == 1) {
-        for (size_t i = 5; i < len; i++)
+        for (size_t i = MU_CAST_DATA_HEADER; i < len; i++)
             bogus[i] = (uint8_t)field_random(f, 256);
-        bogus[4] = (uint8_t)field_random(f, 256);
+        bogus[2] = (uint8_t)field_random(f, 256);
     } else if (what == 2) {
         for (size_t i = 0; i < 18; i++)
             bogus[i] = (uint8_t)field_random(f, 256);

@@ -63,7 +63,7 @@ struct twin {
 static void twin_page(const struct mu_cast_shape *s, uint64_t r,
                       struct twin *p)
 {
-    uint64_t t = s->payload - 5u, c = p->k * t, limit = twin_fits(s, c);
+    uint64_t t = s->payload - 3u, c = p->k * t, limit = twin_fits(s, c);
 
     p->t = t;
     p->last = r <= c;
@@ -95,7 +95,7 @@ static uint64_t twin_pages(const struct mu_cast_shape *s, uint64_t size,
     uint64_t n = 1, at = 0;
     struct twin p = {.k = k};
 
-    if ((k + twin_m(s, k)) * s->hash_len >= k * (s->payload - 5u))
+    if ((k + twin_m(s, k)) * s->hash_len >= k * (s->payload - 3u))
         return UINT64_MAX;
     for (;; n++) {
         twin_page(s, size - at, &p);
@@ -110,7 +110,7 @@ static uint64_t twin_first(const struct mu_cast_shape *s, uint64_t size)
 {
     uint64_t low = 1, high = twin_fits(s, twin_root_room(s)), pages;
 
-    if (size <= high * (s->payload - 5u))
+    if (size <= high * (s->payload - 3u))
         return high;
     pages = twin_pages(s, size, high);
     while (low < high) {
@@ -155,7 +155,7 @@ static void check_cut(const struct mu_cast_shape *s, uint64_t size)
         twin_same(s, &t, &p);
         assert_true(p.data >= 1 && p.data <= s->page_data);
         assert_true(p.parity <= s->page_parity);
-        assert_true(p.symbol_len >= 1 && p.symbol_len <= s->payload - 5);
+        assert_true(p.symbol_len >= 1 && p.symbol_len <= s->payload - 3);
         assert_true(block <= mu_cast_block_size(s));
         assert_true(p.hashes_len + p.content_len <= block);
         /* Nothing but the last page is padded. */
@@ -274,7 +274,7 @@ static void test_cost(void **state)
         assert_int_equal(one.roots, (p.data + p.parity) * s->hash_len);
         do {
             data += p.data;
-            bytes += (uint64_t)p.data * (p.symbol_len + 5u);
+            bytes += (uint64_t)p.data * (p.symbol_len + 3u);
         } while (mu_cast_page_next(s, size, &p));
         assert_int_equal(one.pages, mu_cast_pages(s, size));
         assert_int_equal(one.content, size);
@@ -287,7 +287,7 @@ static void test_cost(void **state)
         assert_int_equal(mu_cast_cost(s, size, 1000, 200, &worse), 0);
         assert_true(few.data == data && worse.data == data);
         assert_true(few.more <= many.more && many.more < worse.more);
-        assert_true(worse.more_bytes >= worse.more * 6);
+        assert_true(worse.more_bytes >= worse.more * 4);
     }
     assert_int_equal(mu_cast_cost(&shapes[0], 0, 1, 0, &one), MU_ERR_USAGE);
     assert_int_equal(mu_cast_cost(&shapes[0], 9, 1, 901, &one), MU_ERR_USAGE);
@@ -310,9 +310,35 @@ static void test_refused(void **state)
                      MU_ERR_TOO_LARGE);
     assert_int_equal(mu_cast_page_first(&shapes[0], UINT64_MAX, &p),
                      MU_ERR_TOO_LARGE);
-    /* 39 bytes of content a page but the last, and 65,535 pages */
-    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 39 + 43), 65535);
-    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 39 + 44), 0);
+    /* 41 bytes of content a page but the last, and 65,535 pages */
+    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 41 + 45), 65535);
+    assert_int_equal(mu_cast_pages(&shapes[6], 65534ull * 41 + 46), 0);
+}
+
+/* The page that a packet is of, from the last bits of its number. */
+static void test_near(void **state)
+{
+    (void)state;
+    assert_int_equal(mu_cast_page_near(0, 0), 0);
+    assert_int_equal(mu_cast_page_near(0, 31), 31); /* there is none before */
+    assert_int_equal(mu_cast_page_near(16, 31), 31);
+    assert_int_equal(mu_cast_page_near(17, 0), 32);
+    assert_int_equal(mu_cast_page_near(40, 31), 31);
+    for (uint32_t near = 16; near < 70000; near += 1 + (uint32_t)noise(40)) {
+        for (uint32_t page = near - 16; page < near + 16; page++)
+            assert_int_equal(mu_cast_page_near(
+                near, page % MU_CAST_PAGES_NEAR), page);
+    }
+    for (unsigned n = 0; n < 1000; n++) {
+        uint32_t page = (uint32_t)noise(65536), i = (uint32_t)noise(1024);
+        uint8_t head[MU_CAST_DATA_HEADER];
+
+        mu_cast_data_head(head, 9, page, i);
+        assert_true(mu_cast_is_data(head[0]));
+        assert_int_equal(head[1], 9);
+        assert_int_equal(mu_cast_data_page(head), page % MU_CAST_PAGES_NEAR);
+        assert_int_equal(mu_cast_data_index(head), i);
+    }
 }
 
 int main(void)
@@ -324,6 +350,7 @@ int main(void)
         cmocka_unit_test(test_any_shape),
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_near),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

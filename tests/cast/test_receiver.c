@@ -19,21 +19,10 @@
 struct twin {
     struct mu_cast_page pages[64];
     uint32_t count, at;
-    uint8_t *real[64][512]; /* every packet there is */
+    uint8_t *real[64][1024]; /* every packet there is */
     size_t len[64];
-    bool held[64][512];
+    bool held[64][1024];
 };
-
-/* Which symbol of the page a packet carries; 511, which none has: nonsense. */
-static unsigned twin_index(const struct twin *t, unsigned page,
-                           const uint8_t *packet)
-{
-    unsigned k = t->pages[page].data;
-
-    if (packet[0] == MU_CAST_PARITY)
-        return k + packet[4];
-    return packet[4] < k ? packet[4] : 511u;
-}
 
 static void twin_make(struct twin *t, struct field *f)
 {
@@ -45,7 +34,7 @@ static void twin_make(struct twin *t, struct field *f)
     assert_int_equal(mu_cast_page_first(&f->conf.shape, f->conf.size, &page),
                      0);
     do {
-        t->len[t->count] = page.symbol_len + 5u;
+        t->len[t->count] = page.symbol_len + 3u;
         t->pages[t->count++] = page;
     } while (mu_cast_page_next(&f->conf.shape, f->conf.size, &page));
     /* A sender that thinks half is lost sends all symbols there are. */
@@ -55,7 +44,7 @@ static void twin_make(struct twin *t, struct field *f)
             uint8_t **slot;
             if (!mu_cast_is_data(out[0]))
                 continue;
-            slot = &t->real[out[3]][twin_index(t, out[3], out)];
+            slot = &t->real[f->sender.page.index][mu_cast_data_index(out)];
             assert_null(*slot);
             *slot = malloc(len);
             assert_non_null(*slot);
@@ -72,7 +61,7 @@ static void twin_make(struct twin *t, struct field *f)
 static void twin_free(struct twin *t)
 {
     for (uint32_t p = 0; p < t->count; p++) {
-        for (unsigned i = 0; i < 512; i++)
+        for (unsigned i = 0; i < 1024; i++)
             free(t->real[p][i]);
     }
 }
@@ -81,7 +70,7 @@ static unsigned twin_held(const struct twin *t)
 {
     unsigned n = 0;
 
-    for (unsigned i = 0; i < 512; i++)
+    for (unsigned i = 0; i < 1024; i++)
         n += t->held[t->at][i];
     return n;
 }
@@ -93,16 +82,16 @@ static int twin_packet(struct twin *t, struct mu_bytes p)
 {
     unsigned page, index;
 
-    if (p.len <= 5)
+    if (p.len <= 3)
         return MU_ERR_TRUNCATED;
     if (p.data[1] != t->real[0][0][1])
         return MU_ERR_UNEXPECTED;
     if (!mu_cast_is_data(p.data[0]))
         return p.data[0] == MU_CAST_POLL ? ANY_ERROR : MU_ERR_UNEXPECTED;
-    page = p.data[2] * 256u + p.data[3];
+    page = mu_cast_data_page(p.data);
     if (page != t->at)
         return MU_ERR_UNEXPECTED;
-    index = twin_index(t, page, p.data);
+    index = mu_cast_data_index(p.data);
     if (t->real[page][index] == NULL || p.len != t->len[page])
         return MU_ERR_AUTH;
     if (t->held[page][index])
@@ -312,6 +301,49 @@ static int answer(struct field *f, uint8_t round, uint8_t flags, uint16_t page,
     return n->need;
 }
 
+/* Packets of a page whose number ends in the same bits as ours: nothing is
+ * taken, and nothing counts as forged while the sender is there. */
+static void test_same_bits(void **state)
+{
+    struct field_conf conf = {.shape = {100, 8, 4, 8}, .size = 30000,
+                              .receivers = 1, .seed = 1};
+    static struct twin t;
+    struct mu_cast_receiver *r;
+    struct mu_need n;
+    struct field f;
+
+    (void)state;
+    field_init(&f, &conf);
+    twin_make(&t, &f);
+    r = &f.all[0].r;
+    assert_in_range(t.count, 40, 64);
+    for (unsigned i = 0; i < t.pages[0].data; i++)
+        assert_int_equal(mu_cast_receiver_packet(r, 0, mu_bytes(
+            t.real[0][i], t.len[0])), 0);
+    assert_int_equal(mu_cast_receiver_pages(r), 1);
+    /* Page 33 for page 1: by its last bits ours, by its hash not. */
+    for (unsigned i = 0; i < t.pages[33].data; i++)
+        assert_int_equal(mu_cast_receiver_packet(r, 0, mu_bytes(
+            t.real[33][i], t.len[33])), MU_ERR_AUTH);
+    assert_int_equal(r->heard.forged, t.pages[33].data);
+    assert_int_equal(r->have, 0);
+    /* The sender says that it is there: nobody forged them. */
+    f.now = 1000;
+    assert_int_equal(answer(&f, 10, 0, 33, &n), t.pages[1].data);
+    for (unsigned i = 0; i < t.pages[33].data; i++)
+        assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(
+            t.real[33][i], t.len[33])), MU_ERR_UNEXPECTED);
+    assert_int_equal(r->heard.forged, t.pages[33].data);
+    assert_int_equal(r->heard.ahead, t.pages[33].data);
+    /* What is of our page is taken all the same. */
+    for (unsigned i = 0; i < t.pages[1].data; i++)
+        assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(
+            t.real[1][i], t.len[1])), 0);
+    assert_int_equal(mu_cast_receiver_pages(r), 2);
+    twin_free(&t);
+    field_free(&f);
+}
+
 static void test_polls(void **state)
 {
     struct field_conf conf = {.shape = {100, 8, 4, 8}, .size = 3416, /* its first page is full */
@@ -489,6 +521,7 @@ int main(void)
         cmocka_unit_test(test_init_refuses),
         cmocka_unit_test(test_load_refuses),
         cmocka_unit_test(test_polls),
+        cmocka_unit_test(test_same_bits),
         cmocka_unit_test(test_control_keys),
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_sink_fails),

@@ -40,7 +40,7 @@ def read(path):
 def cut(shape, size):
     """Rows: index, k, m, T, hash bytes, content from, content bytes."""
     payload, most_k, most_m, h = shape
-    full = payload - 5
+    full = payload - 3
 
     def m(k):
         return min(most_m, -(-k * most_m // most_k) + 2 + most_m // 16) \
@@ -125,8 +125,7 @@ def prepare(shape, session, content):
         block = (hashes + content[at:at + n]).ljust(k * length, b"\0")
         symbols = [block[i * length:(i + 1) * length] for i in range(k)]
         symbols += [parity(symbols, j) for j in range(m)]
-        page = [bytes([0x40 if i < k else 0x48, session]) +
-                index.to_bytes(2, "big") + bytes([i if i < k else i - k]) + s
+        page = [bytes([0x80 | index % 32 << 2 | i >> 8, session, i % 256]) + s
                 for i, s in enumerate(symbols)]
         hashes = b"".join(hashlib.sha256(p).digest()[:h] for p in page)
         prepared = block + prepared

@@ -108,10 +108,10 @@ static void test_cast(void **state)
 
     vector(file, "packet", 0);
     SHOWS(lab, NULL, "cast DATA", "session                  5",
-          "page                     0", "index                    0",
+          "page modulo 32           0", "index                    0",
           "symbol");
     vector(file, "packet", 3);
-    SHOWS(lab, NULL, "cast PARITY");
+    SHOWS(lab, NULL, "cast DATA", "index                    3");
     vector(file, "need", 0);
     SHOWS(lab, NULL, "cast NEED", "receiver                 300",
           "round                    9", "need                     3",

@@ -52,11 +52,12 @@ static void forge(struct mesh_link *l, const uint8_t *packet, size_t len)
         memcpy(forged, packet, len);
         forged[mesh_link_random(l) % len] ^=
             (uint8_t)(1 + mesh_link_random(l) % 255);
-        if (packet[0] == MU_CAST_DATA && i % 2 == 0) {
+        if (mu_cast_is_data(packet[0]) && i % 2 == 0)
             /* one that is still to come, and what a page never has */
-            forged[4] = (uint8_t)mesh_link_random(l);
-            forged[3] = (uint8_t)(packet[3] + mesh_link_random(l) % 2);
-        }
+            mu_cast_data_head(forged, packet[1],
+                              mu_cast_data_page(packet) +
+                                  mesh_link_random(l) % 2,
+                              mesh_link_random(l) % 256);
         mesh_link_send(l, forged, len);
     }
     mesh_link_send(l, packet, len); /* and what it recorded, as it was */

@@ -104,6 +104,8 @@ static void forge(int fd, const struct sockaddr_in *to, unsigned count)
         for (size_t b = 0; b < sizeof(packet); b++)
             packet[b] = (uint8_t)dice(256);
         packet[0] = (uint8_t)(0x40 + dice(6));
+        if (packet[0] == 0x40) /* data, of one of the first pages */
+            packet[0] = (uint8_t)(0x80 + dice(32));
         packet[1] = (uint8_t)dice(256);
         packet[2] = 0;
         packet[3] = (uint8_t)dice(6);

@@ -126,7 +126,9 @@ static void flood(struct world *w, size_t packets)
             p[b] = (uint8_t)world_random(w);
         p[0] = kinds[i % sizeof kinds];
         p[1] = w->script.campaign.session;
-        if (i % 5 == 0) /* of the page in progress */
+        if (p[0] == MU_CAST_DATA) /* of the pages in progress */
+            p[0] = (uint8_t)(MU_CAST_DATA | world_random(w) % 20);
+        else if (i % 5 == 0)
             p[2] = 0, p[3] = (uint8_t)(world_random(w) % 5);
         if (p[0] == MU_CAST_ANNOUNCE)
             p[7] = 3; /* fragments: few enough to be put together */

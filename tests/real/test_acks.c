@@ -93,7 +93,7 @@ static uint8_t session_of(int fd)
 
     do
         assert_int_equal(poll(&wait, 1, LAB_PATIENCE_MS), 1);
-    while (recv(fd, bytes, sizeof(bytes), 0) < 2 || bytes[0] != MU_CAST_DATA);
+    while (recv(fd, bytes, sizeof(bytes), 0) < 2 || !mu_cast_is_data(bytes[0]));
     return bytes[1];
 }
 

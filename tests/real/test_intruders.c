@@ -217,8 +217,10 @@ static unsigned listen_page(int fd, in_port_t ours)
 
     while (heard_len < HEARD_MAX) {
         for (; k < heard_len; k++) {
-            if (heard[k].bytes[0] == MU_CAST_DATA && heard[k].bytes[4] >= 8 &&
-                heard[k].bytes[4] < 30) {
+            unsigned index = mu_cast_data_index(heard[k].bytes);
+
+            if (mu_cast_is_data(heard[k].bytes[0]) && index >= 8 &&
+                index < 30) {
                 heard_len = k + 1; /* the last one is of that page */
                 return first;
             }

@@ -97,7 +97,8 @@ static void shout(struct world *w, uint32_t packets)
     for (uint32_t i = 0; i < packets; i++) {
         uint8_t p[256] = {0};
 
-        p[0] = (uint8_t)(MU_CAST_DATA + i % 6);
+        p[0] = (uint8_t)(i % 6 == 0 ? MU_CAST_DATA
+                                    : MU_CAST_ANNOUNCE + i % 6 - 1);
         p[1] = w->script.campaign.session;
         p[3] = (uint8_t)(i / 6 % 5);
         p[4] = (uint8_t)(i / 30 % 26);

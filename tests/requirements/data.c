@@ -140,12 +140,14 @@ static bool readable_with_key(struct world *w, struct mu_bytes packet)
     uint8_t copy[MU_PACKET_MAX];
     struct mu_cast_page page;
     uint64_t in_block;
+    unsigned index;
 
     assert_int_equal(mu_cast_page_at(&k->m.shape, k->m.size,
-                                     (uint32_t)packet.data[2] << 8 |
-                                         packet.data[3], &page), 0);
-    in_block = (uint64_t)packet.data[4] * page.symbol_len;
-    if (packet.data[4] >= page.data || in_block < page.hashes_len)
+                                     mu_cast_data_page(packet.data), &page),
+                     0);
+    index = mu_cast_data_index(packet.data);
+    in_block = (uint64_t)index * page.symbol_len;
+    if (index >= page.data || in_block < page.hashes_len)
         return false; /* parity, or hashes in it */
     memcpy(copy, packet.data, packet.len);
     assert_int_equal(mu_cast_crypt(mu_crypto_openssl(), &k->cek,

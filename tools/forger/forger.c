@@ -55,7 +55,8 @@ static long forge(int fd, const struct sockaddr_in *group, long count,
         if (poll(&p, 1, 200) <= 0)
             continue;
         ssize_t len = recv(fd, heard, sizeof heard, 0);
-        if (len <= 4 || heard[0] < 0x40 || heard[0] > 0x45)
+        if (len <= 4 || heard[0] < 0x41 ||
+            (heard[0] > 0x45 && heard[0] < 0x80))
             continue;
         bool ours = false;
         for (long i = sent > 64 ? sent - 64 : 0; i < sent && !ours; i++)
