@@ -179,24 +179,28 @@ void api_groups_explain(struct api_request *r)
 
 /* ---- whose keys are in a clone ------------------------------------------- */
 
-static json_t *hit_json(struct api_request *r, const struct mu_trace_hit *hit)
+static json_t *hit_json(struct api_request *r, const struct mu_server_hit *hit)
 {
     char identity[MU_ID_MAX + 1] = "";
+    uint32_t at = 0;
     bool left;
     json_t *names = json_array();
     while (json_array_size(names) < NAMES_MAX &&
            mu_server_trace_next(api_server(r), mu_bytes_str(r->args[0]), hit,
-                                mu_bytes_str(identity), identity, &left) == 0)
+                                &at, identity, &left) == 0)
         json_array_append_new(names, json_pack("{s:s,s:b}", "id", identity,
                                                "left", left));
-    return json_pack("{s:I,s:I,s:o}", "slot", (json_int_t)hit->slot, "places",
-                     (json_int_t)hit->count, "devices", names);
+    return json_pack("{s:I,s:I,s:I,s:I,s:b,s:o}", "slot",
+                     (json_int_t)hit->slot, "places", (json_int_t)hit->count,
+                     "base", (json_int_t)hit->base, "until",
+                     (json_int_t)hit->until, "present", hit->present,
+                     "devices", names);
 }
 
 /* The dump is looked through and forgotten: nothing of it is stored. */
 void api_groups_trace(struct api_request *r)
 {
-    struct mu_trace_hit hits[HITS_MAX];
+    struct mu_server_hit hits[HITS_MAX];
     size_t len = 0;
     int rc = r->body_len > TRACE_MAX ? MU_ERR_TOO_LARGE : 0;
     if (r->body_len == 0) {
@@ -209,12 +213,18 @@ void api_groups_trace(struct api_request *r)
             mu_bytes((const uint8_t *)r->body, r->body_len), hits, HITS_MAX,
             &len);
     mu_wipe((uint8_t *)r->body, r->body_len);
+    if (rc == MU_ERR_TOO_LARGE && len == 0) {
+        api_error(r, 413, "at most 4 MiB; where keys of lkh are looked for "
+                          "leaf by leaf, 64 KiB");
+        return;
+    }
     if (rc == MU_ERR_UNSUPPORTED) {
         api_error(r, 400, "groups with the schemes sd, cs and lkh can be "
                           "traced, once they have a key");
         return;
     }
-    if (rc != 0 && rc != MU_ERR_FULL) { /* full: these, and others */
+    if (rc != 0 && rc != MU_ERR_FULL && rc != MU_ERR_TOO_LARGE) {
+        /* full: these, and others */
         api_refuse(r, rc, "trace");
         return;
     }

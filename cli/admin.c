@@ -603,6 +603,9 @@ static void trace_print(const json_t *answer)
                    : "keys of at least one device of a part of the tree, from "
                      "place %lld on:\n",
                cli_number(hit, "slot"));
+        if (!json_is_true(json_object_get(hit, "present")))
+            printf("  of earlier trees, generation %lld until %lld\n",
+                   cli_number(hit, "base"), cli_number(hit, "until"));
         json_array_foreach(json_object_get(hit, "devices"), k, device)
             printf("  %s%s\n", cli_text(device, "id"),
                    json_is_true(json_object_get(device, "left"))

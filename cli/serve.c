@@ -59,8 +59,12 @@ static void serve_table(struct serve_args *a,
           "the key of every group is made anew so often, also over "
           "restarts; 0: when somebody leaves or joins, or by group rotate", false },
         { "scheme-kb", CLI_NUMBER, &c->scheme_kb, 0, 1048576, "KIB",
-          "of memory for the trees of a group whose key changes by a scheme; "
+          "of memory for the trees of a group whose key changes by a scheme, "
+          "and as much for a copy; "
           "the default is enough for a million members with any scheme", false },
+        { "trace-generations", CLI_NUMBER, &c->trace_generations, 0, 255, "N",
+          "trees of the past, of each group with a scheme, whose keys group "
+          "trace still knows: 8 bytes a member each", false },
         { "payload", CLI_NUMBER, &a->payload, MU_PAYLOAD_MIN, MU_PACKET_MAX,
           "BYTES", "of a cast packet", false },
         { "page-data", CLI_NUMBER, &a->page_data, 1, MU_PAGE_DATA_MAX, "N",
@@ -91,7 +95,8 @@ static void serve_defaults(struct serve_args *a)
         .wide_rate = 12500000, /* 100 Mb/s */
         .wide_window_ms = 100, .wide_loss_permille = 5,
         .campaigns_max = MU_SESSIONS_MAX, .gateways_max = 1024,
-        .connections_max = 20000, .scheme_kb = 8192, .body = mu_body_defaults,
+        .connections_max = 20000, .scheme_kb = 8192,
+        .trace_generations = 8, .body = mu_body_defaults,
         .extension = &mu_api_extension,
     };
 }

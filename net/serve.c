@@ -152,6 +152,7 @@ static int serve_engine(struct serve_run *r)
         .connections_max = c->connections_max,
         .rekey_s = c->rekey_s,
         .scheme_mem = (size_t)c->scheme_kb * 1024u,
+        .trace_generations = (uint8_t)c->trace_generations,
         .day_s = (uint64_t)time(NULL),
         .wide_address = "unicast",
         .wide_port = 0,

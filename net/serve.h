@@ -53,6 +53,7 @@ struct mu_serve_conf {
     uint32_t campaigns_max, gateways_max, connections_max;
     uint32_t rekey_s;          /* 0: no periodic rekey */
     uint32_t scheme_kb;        /* KiB for the trees of a group; 0: none */
+    uint32_t trace_generations; /* trees of the past that tracing knows */
     struct mu_cast_shape shape;
     struct mu_body_conf body;
     const struct mu_serve_extension *extension; /* NULL: none */

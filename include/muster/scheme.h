@@ -319,6 +319,31 @@ MU_MUST int mu_scheme_trace(const struct mu_scheme *s, struct mu_bytes dump,
                             struct mu_trace_hit *hits, size_t hits_max,
                             size_t *hits_len);
 
+/*
+ * Trees of the past, of which conf (with the master) and what mu_scheme_save
+ * wrote are left: good for tracing alone, and LKH by its leaves only.
+ * MU_ERR_CORRUPT.
+ */
+MU_MUST int mu_scheme_ghost(struct mu_scheme *s,
+                            const struct mu_scheme_conf *conf,
+                            struct mu_reader *saved);
+/*
+ * LKH: the keys above a leaf change with every leave, and a clone of before has
+ * none of those above. Whether the dump shows the key that a slot's leaf has
+ * had since the generation with the counter `since` (0: since the trees were
+ * made). The sieve is made of the same dump; it grows useless beyond
+ * MU_TRACE_LEAVES_MAX bytes.
+ */
+#define MU_TRACE_LEAVES_MAX 65536
+struct mu_trace_sieve {
+    uint8_t bits[4][8192]; /* pairs of bytes that follow each other, by place */
+};
+void mu_trace_sieve_make(struct mu_trace_sieve *v, struct mu_bytes dump);
+MU_MUST int mu_scheme_trace_leaf(const struct mu_scheme *s, uint32_t slot,
+                                 uint32_t since,
+                                 const struct mu_trace_sieve *v,
+                                 struct mu_bytes dump, bool *shown);
+
 /* What a group is like, for choosing. */
 struct mu_scheme_facts {
     uint32_t members;

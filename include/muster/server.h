@@ -36,6 +36,8 @@ struct mu_server_conf {
                                        counts over restarts; 0: unknown */
     size_t scheme_mem;              /* bytes for the trees of one group at a
                                        time; 0: no group has any */
+    uint8_t trace_generations;      /* trees of the past, of each group, that
+                                       tracing still knows */
     uint32_t seed;
 };
 
@@ -279,16 +281,23 @@ struct mu_group_explain {
 MU_MUST int mu_server_group_explain(struct mu_server *s, struct mu_bytes name,
                                     struct mu_group_explain *out);
 /* Whose keys are in the memory of a clone (mu_scheme_trace), in the trees that
- * the group has now. MU_ERR_UNSUPPORTED without such trees, MU_ERR_BUSY while
- * the next key is made. */
+ * the group has now, and in conf.trace_generations before. MU_ERR_UNSUPPORTED
+ * without any, MU_ERR_BUSY while the next key is made, MU_ERR_TOO_LARGE for
+ * more than MU_TRACE_LEAVES_MAX bytes where leaves have to be looked at. */
+struct mu_server_hit {
+    uint32_t slot, count; /* places */
+    uint64_t base;        /* the trees: made with this generation */
+    uint64_t until;       /* and replaced with this one; 0: not known, not yet */
+    bool present;         /* they are those in use */
+};
 MU_MUST int mu_server_group_trace(struct mu_server *s, struct mu_bytes name,
                                   struct mu_bytes dump,
-                                  struct mu_trace_hit *hits, size_t hits_max,
+                                  struct mu_server_hit *hits, size_t hits_max,
                                   size_t *hits_len);
-/* The first one above `after` who has, or had, a place of a hit. */
+/* Who had a place of a hit last: the first from *at of its places on, which
+ * goes behind it. left: it is no member any more. */
 MU_MUST int mu_server_trace_next(struct mu_server *s, struct mu_bytes name,
-                                 const struct mu_trace_hit *hit,
-                                 struct mu_bytes after,
+                                 const struct mu_server_hit *hit, uint32_t *at,
                                  char identity[MU_ID_MAX + 1], bool *left);
 MU_MUST int mu_server_member_next(struct mu_server *s, uint32_t group,
                                   struct mu_bytes after,

@@ -68,7 +68,8 @@ struct mu_record_key mu_record_key_group_name(struct mu_bytes name);
  * members; group, 'c', copy, chunk: its trees; group, 'k', copy, page: which of
  * those are in force; group, 'm': its MTK. Who is a member where: group, 'r',
  * gateway, chunk; group, 'v', gateway, chunk, version: as it was; group, 'a',
- * part: of each gateway. group, 'p', base, chunk: who has which place. */
+ * part: of each gateway. group, 'p', base, chunk: who has which place; group,
+ * 'e', base: trees that can be traced, the present ones among them. */
 struct mu_record_key mu_record_key_scheme(uint32_t group);
 struct mu_record_key mu_record_key_mtk(uint32_t group);
 struct mu_record_key mu_record_key_op(uint32_t group, uint64_t op);
@@ -81,6 +82,7 @@ struct mu_record_key mu_record_key_roster(uint32_t group, uint32_t gateway,
 struct mu_record_key mu_record_key_past(uint32_t group, uint32_t gateway,
                                         uint8_t chunk, uint64_t version);
 struct mu_record_key mu_record_key_areas(uint32_t group, uint16_t part);
+struct mu_record_key mu_record_key_trees(uint32_t group, uint64_t base);
 struct mu_record_key mu_record_key_places(uint32_t group, uint64_t base,
                                           uint32_t chunk);
 

@@ -4,7 +4,7 @@
  * effects (server_store.c), keys and epoch (server_keys.c), devices and
  * gateways (server_registry.c), groups (server_groups.c), who is in them
  * (server_roster.c) and how their keys change (server_scheme.c, server_trees.c,
- * server_rekey.c, server_rekey_flip.c, server_rekey_cast.c), the links of gateways
+ * server_rekey.c, server_rekey_flip.c, server_rekey_cast.c, server_trace.c), the links of gateways
  * (server_link.c), connections of devices (server_connect.c) and what they
  * fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
@@ -282,6 +282,16 @@ bool mu_srv_trees_save(struct mu_server *s, uint32_t group, uint8_t copy,
 MU_MUST int mu_srv_state_issue(struct mu_server *s, uint32_t slot,
                                struct mu_bytes *state);
 void mu_srv_state_wipe(struct mu_server *s);
+
+/* ---- tracing: server_trace.c ------------------------------------------------ */
+
+/* New trees are here and come into force: what tracing needs of them. */
+MU_MUST int mu_srv_trace_keep(struct mu_server *s, uint32_t group,
+                              const struct mu_scheme_record *sc);
+/* Trees of the past beyond those that are kept, and places of trees that never
+ * came into force, go: some a step, from *after on. */
+MU_MUST int mu_srv_trace_sweep(struct mu_server *s, uint32_t group,
+                               struct mu_record_key *after, bool *all);
 
 /* ---- rekeys: server_rekey.c ----------------------------------------------- */
 

@@ -134,6 +134,8 @@ int mu_srv_rekey_flip(struct mu_server *s)
     rc = mu_srv_group_get(s, r->group, &g);
     if (rc == 0)
         rc = mu_srv_scheme_get(s, r->group, &sc);
+    if (rc == 0 && r->built)
+        rc = mu_srv_trace_keep(s, r->group, &r->next);
     if (rc == 0)
         rc = flip_campaign(s, &sc);
     if (rc != 0)
@@ -146,6 +148,7 @@ int mu_srv_rekey_flip(struct mu_server *s)
     if (r->built || !r->build)
         s->trees.group = r->group;
     r->step = MU_REKEY_SWEEP;
+    r->listed = false;
     r->after = mu_record_key_number(r->group);
     r->after.bytes[r->after.len++] = 'o';
     mu_secret_clear(&r->kb);
@@ -161,15 +164,24 @@ int mu_srv_rekey_flip(struct mu_server *s)
     return 0;
 }
 
+/* Changes that are covered, then what is left of older trees. */
 void mu_srv_rekey_sweep(struct mu_server *s)
 {
     struct mu_server_rekey *r = &s->rekey;
     struct mu_record_key prefix = mu_record_key_op(r->group, 0);
     struct mu_record_key end = mu_record_key_op(r->group, r->op_end);
     bool all;
+    int rc;
 
-    if (mu_srv_records_drop(s, MU_TABLE_SCHEME, &prefix, 5, &end, &r->after,
-                            &all) != 0 ||
-        all)
+    if (r->listed)
+        rc = mu_srv_trace_sweep(s, r->group, &r->after, &all);
+    else
+        rc = mu_srv_records_drop(s, MU_TABLE_SCHEME, &prefix, 5, &end,
+                                 &r->after, &all);
+    if (rc == 0 && all && !r->listed && r->build) {
+        r->listed = true;
+        r->after = mu_record_key_places(r->group, 0, 0);
+    } else if (rc != 0 || all) {
         r->c = NULL; /* what is left goes with the next rekey */
+    }
 }

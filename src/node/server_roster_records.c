@@ -80,6 +80,16 @@ struct mu_record_key mu_record_key_places(uint32_t group, uint64_t base,
     return k;
 }
 
+struct mu_record_key mu_record_key_trees(uint32_t group, uint64_t base)
+{
+    struct mu_record_key k;
+    struct mu_writer w = key_begin(&k, group, 'e');
+
+    mu_write_u64(&w, base);
+    k.len = mu_written(&w).len;
+    return k;
+}
+
 /* ---- forms ----------------------------------------------------------------- */
 
 static struct mu_reader record_begin(struct mu_bytes in)

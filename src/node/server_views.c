@@ -406,60 +406,6 @@ int mu_server_group_explain(struct mu_server *s, struct mu_bytes name,
     return rc == 0 ? mu_scheme_choose(&out->facts, &out->choice) : rc;
 }
 
-int mu_server_group_trace(struct mu_server *s, struct mu_bytes name,
-                          struct mu_bytes dump, struct mu_trace_hit *hits,
-                          size_t hits_max, size_t *hits_len)
-{
-    struct mu_scheme_record sc;
-    struct mu_group_record g;
-    uint32_t number;
-    int rc = mu_srv_group_find(s, name, &number, &g);
-
-    *hits_len = 0;
-    if (rc == 0 && !mu_srv_group_schemed(&g))
-        rc = MU_ERR_UNSUPPORTED;
-    if (rc == 0)
-        rc = mu_srv_scheme_get(s, number, &sc);
-    if (rc == 0 && (sc.base == 0 || sc.kind == MU_SCHEME_UNICAST))
-        rc = MU_ERR_UNSUPPORTED;
-    if (rc == 0)
-        rc = mu_srv_trees_use(s, number, &sc);
-    if (rc == 0)
-        rc = mu_scheme_trace(&s->trees.scheme, dump, hits, hits_max, hits_len);
-    return rc;
-}
-
-int mu_server_trace_next(struct mu_server *s, struct mu_bytes name,
-                         const struct mu_trace_hit *hit, struct mu_bytes after,
-                         char identity[MU_ID_MAX + 1], bool *left)
-{
-    struct mu_scheme_record sc;
-    struct mu_member_record m;
-    struct mu_group_record g;
-    struct mu_record_key k;
-    struct mu_bytes found;
-    uint32_t number;
-    int rc = mu_srv_group_find(s, name, &number, &g);
-
-    if (rc == 0)
-        rc = mu_srv_scheme_get(s, number, &sc);
-    if (rc != 0)
-        return rc;
-    if (after.len > MU_ID_MAX)
-        return MU_ERR_USAGE;
-    k = mu_record_key_member(number, after);
-    while ((rc = mu_srv_member_next(s, number, true, &k, &found)) == 0) {
-        if (mu_srv_member_get(s, number, found, &m) != 0 ||
-            m.base != sc.base || m.slot < hit->slot ||
-            m.slot - hit->slot >= hit->count)
-            continue;
-        view_text(identity, found.data, found.len, MU_ID_MAX);
-        *left = m.left;
-        return 0;
-    }
-    return rc;
-}
-
 int mu_server_member_next(struct mu_server *s, uint32_t group,
                           struct mu_bytes after, char identity[MU_ID_MAX + 1])
 {

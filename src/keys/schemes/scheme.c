@@ -214,15 +214,12 @@ static bool scheme_sound(const struct mu_scheme *s)
     return s->ladder_changed <= MU_LADDER_LEVELS_MAX;
 }
 
-int mu_scheme_load(struct mu_scheme *s, const struct mu_scheme_conf *conf,
-                   struct mu_reader *r, void *mem, size_t mem_len)
+/* What mu_scheme_save wrote, of a scheme that has its conf. */
+static int scheme_read(struct mu_scheme *s, struct mu_reader *r)
 {
-    int rc = scheme_attach(s, conf, mem, mem_len);
     uint8_t pending;
 
-    if (rc != 0)
-        return rc;
-    if (mu_read_u8(r) != SAVE_VERSION || mu_read_u8(r) != conf->kind)
+    if (mu_read_u8(r) != SAVE_VERSION || mu_read_u8(r) != s->conf.kind)
         return MU_ERR_CORRUPT;
     s->base = mu_read_u64(r);
     s->generation = mu_read_u64(r);
@@ -240,9 +237,40 @@ int mu_scheme_load(struct mu_scheme *s, const struct mu_scheme_conf *conf,
     s->ladder_told = mu_read_u8(r);
     s->lkh_free = mu_read_u32(r);
     s->height = mu_read_u8(r);
-    if (r->failed || pending > 1 || !scheme_sound(s))
+    return r->failed || pending > 1 ? MU_ERR_CORRUPT : 0;
+}
+
+int mu_scheme_load(struct mu_scheme *s, const struct mu_scheme_conf *conf,
+                   struct mu_reader *r, void *mem, size_t mem_len)
+{
+    int rc = scheme_attach(s, conf, mem, mem_len);
+
+    if (rc == 0)
+        rc = scheme_read(s, r);
+    return rc == 0 && !scheme_sound(s) ? MU_ERR_CORRUPT : rc;
+}
+
+int mu_scheme_ghost(struct mu_scheme *s, const struct mu_scheme_conf *conf,
+                    struct mu_reader *saved)
+{
+    int rc;
+
+    mu_zero(s, sizeof *s);
+    if (mu_scheme_mem(conf) == 0 || conf->master.len != MASTER_LEN ||
+        conf->crypto == NULL)
         return MU_ERR_CORRUPT;
-    return 0;
+    s->conf = *conf;
+    rc = scheme_read(s, saved);
+    s->forest.places = scheme_places(conf);
+    /* Who came after it was saved has a place as well. */
+    s->forest.next = s->forest.places;
+    if (rc == 0 && (s->forest.level > MU_SCHEME_LEVELS ||
+                    (s->forest.places != 0 &&
+                     (uint32_t)1 << s->forest.level > s->forest.places)))
+        rc = MU_ERR_CORRUPT;
+    if (rc != 0)
+        mu_scheme_clear(s);
+    return rc;
 }
 
 bool mu_scheme_is_member(const struct mu_scheme *s, uint32_t slot)

@@ -152,6 +152,8 @@ int mu_scheme_trace(const struct mu_scheme *s, struct mu_bytes dump,
     int rc = 0;
 
     *hits_len = 0;
+    if (s->conf.kind == MU_SCHEME_LKH && s->version == NULL)
+        return 0; /* what is left of it says nothing of the keys above leaves */
     if (s->conf.kind == MU_SCHEME_LKH) {
         rc = trace_root(&t, root, 0, &shown);
         if (rc == 0 && shown)
@@ -168,5 +170,53 @@ int mu_scheme_trace(const struct mu_scheme *s, struct mu_bytes dump,
         } while (rc == 0 && start < s->forest.next);
     }
     *hits_len = t.hits_len;
+    return rc;
+}
+
+/* ---- leaves ---------------------------------------------------------------- */
+
+static size_t sieve_at(const uint8_t *key, unsigned pair)
+{
+    return (size_t)key[2 * pair] << 8 | key[2 * pair + 1];
+}
+
+void mu_trace_sieve_make(struct mu_trace_sieve *v, struct mu_bytes dump)
+{
+    mu_zero(v, sizeof *v);
+    for (size_t at = 0; at + MU_NODE_KEY_LEN <= dump.len; at++) {
+        for (unsigned pair = 0; pair < 4; pair++) {
+            const size_t bit = sieve_at(dump.data + at, pair);
+            uint8_t *byte = &v->bits[pair][bit / 8];
+
+            *byte = (uint8_t)(*byte | 1u << bit % 8);
+        }
+    }
+}
+
+static bool sieve_holds(const struct mu_trace_sieve *v, const uint8_t *key)
+{
+    for (unsigned pair = 0; pair < 4; pair++) {
+        const size_t bit = sieve_at(key, pair);
+
+        if ((v->bits[pair][bit / 8] >> bit % 8 & 1) == 0)
+            return false;
+    }
+    return true;
+}
+
+int mu_scheme_trace_leaf(const struct mu_scheme *s, uint32_t slot,
+                         uint32_t since, const struct mu_trace_sieve *v,
+                         struct mu_bytes dump, bool *shown)
+{
+    const struct trace t = {.s = s, .dump = dump};
+    struct mu_secret key = {.len = 0};
+    int rc;
+
+    *shown = false;
+    if (s->conf.kind != MU_SCHEME_LKH)
+        return MU_ERR_UNSUPPORTED;
+    rc = mu_scheme_prf(s, "lkh", mu_lkh_code(0, slot), since, &key);
+    *shown = rc == 0 && sieve_holds(v, key.bytes) && trace_has(&t, &key);
+    mu_secret_clear(&key);
     return rc;
 }
