@@ -159,6 +159,56 @@ void api_devices_revoke(struct api_request *r)
         api_when_durable(r, 200, NULL);
 }
 
+/* ---- speakers ---------------------------------------------------------- */
+
+void api_speakers_list(struct api_request *r)
+{
+    uint64_t after, limit;
+    struct mu_speaker_view v;
+    if (!api_query_number(r, "after", INT64_MAX, 0, &after) ||
+        !api_query_limit(r, 100, &limit))
+        return;
+    json_t *rows = json_array();
+    json_t *next = NULL;
+    while (mu_server_speaker_next(api_server(r), after, &v) == 0) {
+        if (json_array_size(rows) == limit) {
+            next = json_integer((json_int_t)after);
+            break;
+        }
+        json_array_append_new(
+            rows, json_pack("{s:I,s:s,s:s,s:s,s:b}", "number",
+                            (json_int_t)v.number, "id", v.identity, "gateway",
+                            v.gateway, "scheme", v.scheme, "key", v.known));
+        after = v.number;
+    }
+    api_answer_list(r, "speakers", rows, next);
+}
+
+void api_speakers_add(struct api_request *r)
+{
+    json_t *body = api_body(r);
+    if (body == NULL)
+        return;
+    int rc = mu_server_speaker_add(api_server(r),
+                                   text_of(json_object_get(body, "id")));
+    if (rc == MU_ERR_FULL)
+        api_error(r, 409, "speaker: its area has as many as there can be");
+    else if (rc != 0)
+        api_refuse(r, rc, "speaker");
+    else
+        api_when_durable(r, 201, NULL);
+    json_decref(body);
+}
+
+void api_speakers_remove(struct api_request *r)
+{
+    int rc = mu_server_speaker_remove(api_server(r), mu_bytes_str(r->args[0]));
+    if (rc != 0)
+        api_refuse(r, rc, "speaker");
+    else
+        api_when_durable(r, 200, NULL);
+}
+
 /* ---- groups ------------------------------------------------------------ */
 
 static const char *const modes[] = {"end-to-end", "option-1", "option-2"};

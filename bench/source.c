@@ -111,8 +111,8 @@ static void set_up(void)
     for (uint32_t i = 0; i < MEMBERS; i++) {
         make_key(&b.member_keys[i]);
         b.members[i].id = i + 1;
-        b.members[i].pub_len = 65;
-        memcpy(b.members[i].pub, b.member_keys[i].pub, 65);
+        must(mu_who_make(MU_BYTES(b.member_keys[i].pub),
+                         mu_bytes_str("meter-17"), &b.members[i]), "who");
     }
     for (size_t i = 0; i < MESSAGES; i++) {
         for (size_t n = 0; n < MESSAGE; n++)
@@ -140,6 +140,7 @@ static void begin_sign(struct run *r, bool bloom)
     b.sign = (struct mu_sign_sender){
         .crypto = crypto, .signer = &b.member_keys[5], .id = 6, .index = 5,
         .version = 1,
+        .who = {b.members[5].who, b.members[5].who_len},
     };
     if (bloom) {
         must(mu_bloom_make(crypto, b.members, MEMBERS, d.salt, b.bits, BLOOM,

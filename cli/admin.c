@@ -64,6 +64,18 @@ static const char GROUP_HELP[] =
     "                      what auto and explain reckon with\n"
     CLI_OPTIONS_HELP;
 
+static const char SPEAKER_HELP[] =
+    "muster speaker - who may say alerts to its whole area\n"
+    "\n"
+    "usage: muster speaker add ID      a device or a gateway\n"
+    "       muster speaker remove ID   its alerts are refused from now on\n"
+    "       muster speaker list\n"
+    "\n"
+    "It speaks with `muster device --speak` or `muster gateway --alerts`, and\n"
+    "`muster alert`. Who it is is proved to each device by a directory that the\n"
+    "server signs for the area.\n"
+    CLI_OPTIONS_HELP;
+
 static const char KEY_HELP[] =
     "muster key - ids of keys: kind, scope, generation, holders\n"
     "\n"
@@ -293,6 +305,57 @@ static int gateway_remove(struct admin *a)
                           "removed");
     free(path);
     free(id);
+    return code;
+}
+
+static void speaker_print(const json_t *row)
+{
+    if (row == NULL)
+        printf("%-24s %-16s %-10s %s\n", "speaker", "gateway", "scheme", "key");
+    else
+        printf("%-24s %-16s %-10s %s\n", cli_text(row, "id"),
+               cli_text(row, "gateway"), cli_text(row, "scheme"),
+               json_is_true(json_object_get(row, "key")) ? "known" : "-");
+}
+
+static int speaker_add(struct admin *a)
+{
+    json_t *body = json_pack("{s:s}", "id", a->argv[0]);
+    int code = admin_done(
+        a, cli_send(&a->client, "POST", "/v1/speakers", body), "added");
+    json_decref(body);
+    return code;
+}
+
+static int speaker_remove(struct admin *a)
+{
+    char *id = cli_escape(a->argv[0]);
+    char *path = cli_path("/v1/speakers/%s", id);
+    int code = admin_done(a, cli_send(&a->client, "DELETE", path, NULL),
+                          "removed");
+    free(path);
+    free(id);
+    return code;
+}
+
+int verb_speaker(int argc, char **argv)
+{
+    struct admin a;
+    const char *word;
+    int code;
+    admin_options(&a, argc, argv, "speaker");
+    word = a.word;
+    if (a.help || a.bad)
+        code = admin_usage(&a, SPEAKER_HELP);
+    else if (strcmp(word, "add") == 0 && a.argc == 1)
+        code = speaker_add(&a);
+    else if (strcmp(word, "remove") == 0 && a.argc == 1)
+        code = speaker_remove(&a);
+    else if (strcmp(word, "list") == 0 && a.argc == 0)
+        code = admin_list(&a, "/v1/speakers", "speakers", speaker_print);
+    else
+        code = admin_usage(&a, SPEAKER_HELP);
+    cli_client_clear(&a.client);
     return code;
 }
 

@@ -75,6 +75,7 @@ int verb_admin_device(int argc, char **argv);  /* device import|add|... */
 int verb_admin_gateway(int argc, char **argv); /* gateway add|list */
 int verb_group(int argc, char **argv);
 int verb_key(int argc, char **argv);
+int verb_speaker(int argc, char **argv);
 int verb_push(int argc, char **argv);
 int verb_tell(int argc, char **argv);
 int verb_watch(int argc, char **argv);

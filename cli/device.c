@@ -3,6 +3,7 @@
 #include "cli/client.h"
 #include "cli/run.h"
 #include "cli/verbs.h"
+#include "muster/listener.h"
 #include "net/device.h"
 
 struct device_args {
@@ -11,7 +12,7 @@ struct device_args {
     uint32_t seed;
 };
 
-#define DEVICE_OPTIONS 48
+#define DEVICE_OPTIONS 56
 
 static void device_table(struct device_args *a,
                          struct cli_option table[DEVICE_OPTIONS])
@@ -43,6 +44,13 @@ static void device_table(struct device_args *a,
           "exits 0 when the new version runs", false },
         { "command-hook", CLI_TEXT, &c->body.command_hook, 0, 0, "CMD",
           "runs what its group is told: $1 a file with it", false },
+        { "alert-hook", CLI_TEXT, &c->body.alert_hook, 0, 0, "CMD",
+          "hears what speakers say: $1 a file with it, $2 who is proved to",
+          false },
+        { "streams", CLI_NUMBER, &c->streams, 0, MU_LISTENER_STREAMS_MAX, "N",
+          "speakers with a chain that it follows at once; 0: it is deaf to all",
+          false },
+        CLI_SPEAK_OPTIONS("speak", c),
         { "hook-timeout-ms", CLI_NUMBER, &c->body.hook_timeout_ms, 10, 86400000,
           "MS", "time for a hook before it is killed", false },
         { "mesh", CLI_TEXT, &c->mesh.listen, 0, 0, "HOST:PORT",
@@ -71,6 +79,7 @@ static void device_defaults(struct device_args *a)
     *a = (struct device_args){ .log = "info", .seed = 1 };
     a->conf = (struct mu_device_run_conf){
         .object_max = 65536, .page_memory = 256, .key_memory = 4096,
+        .streams = 4, .alert_copies = 3, .alert_interval_ms = 1000,
         .body = mu_body_defaults,
         .mesh = { .neighbours = "", .rate = 250000, .payload = 1024 },
     };
@@ -115,6 +124,7 @@ int verb_device(int argc, char **argv)
              cli_run_wants("device", "key-file", a.conf.key_file) &&
              cli_run_wants("device", "gateway", a.conf.gateway) &&
              cli_run_wants("device", "state", a.conf.state_dir) &&
+             cli_run_scheme("device", a.conf.scheme) &&
              cli_run_prepare("device", a.log)) {
         a.conf.body.seed = a.seed;
         code = mu_device_run(&a.conf);

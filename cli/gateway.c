@@ -12,7 +12,7 @@ struct gateway_args {
     uint32_t airtime;
 };
 
-#define GATEWAY_OPTIONS 40
+#define GATEWAY_OPTIONS 48
 
 static void gateway_table(struct gateway_args *a,
                           struct cli_option table[GATEWAY_OPTIONS])
@@ -55,6 +55,7 @@ static void gateway_table(struct gateway_args *a,
           MU_PACKET_MAX, "BYTES", "the largest cast packet", false },
         { "page-packets-max", CLI_NUMBER, &c->page_packets_max, 1,
           MU_PAGE_PACKETS_MAX, "N", "the largest page", false },
+        CLI_SPEAK_OPTIONS("alerts", c),
         CLI_DROP_OPTIONS(&c->body, &a->seed),
         CLI_RUN_OPTIONS(&c->body, &a->log),
         { 0 },
@@ -76,6 +77,7 @@ static void gateway_defaults(struct gateway_args *a)
         .rate = 1250000, /* 10 Mb/s */
         .overhead = 42,  /* Ethernet 14, IPv4 20, UDP 8 */
         .window_ms = 50, .loss_permille = 50, .body = mu_body_defaults,
+        .alert_copies = 3, .alert_interval_ms = 1000,
     };
 }
 
@@ -137,6 +139,7 @@ int verb_gateway(int argc, char **argv)
              cli_run_wants("gateway", "server", a.conf.server) &&
              cli_run_wants("gateway", "state", a.conf.state_dir) &&
              gateway_airtime(&a) &&
+             cli_run_scheme("gateway", a.conf.scheme) &&
              cli_run_prepare("gateway", a.log)) {
         a.conf.body.seed = a.seed;
         a.conf.rate = gateway_rate(&a);

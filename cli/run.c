@@ -60,6 +60,16 @@ bool cli_run_prepare(const char *verb, const char *log)
     return true;
 }
 
+bool cli_run_scheme(const char *verb, const char *scheme)
+{
+    if (scheme == NULL ||
+        mu_speech_scheme_of(mu_bytes_str(scheme)) != MU_SPEECH_NONE)
+        return true;
+    fprintf(stderr, "muster %s: bloom, merkle, tesla, utesla, multilevel or "
+            "chain is wanted, not \"%s\"\n", verb, scheme);
+    return false;
+}
+
 bool cli_run_wants(const char *verb, const char *name, const char *value)
 {
     if (value != NULL && value[0] != '\0')

@@ -34,6 +34,18 @@
     { "relays", CLI_TEXT, &(ways)->relays, 0, 0, "FILE",                       \
       "mode 0600: identity,key,network of each relay", false }
 
+/* How a gateway or a device speaks to all of its area. */
+#define CLI_SPEAK_OPTIONS(name, conf)                                          \
+    { name, CLI_TEXT, &(conf)->scheme, 0, 0, "SCHEME",                         \
+      "says alerts to its area, proved by bloom, merkle, tesla, utesla, "      \
+      "multilevel or chain", false },                                          \
+    { "control", CLI_TEXT, &(conf)->control, 0, 0, "SOCKET",                   \
+      "for muster alert; without it STATE/control", false },                   \
+    { "alert-copies", CLI_NUMBER, &(conf)->alert_copies, 1,                    \
+      MU_SPEAKER_COPIES_MAX, "N", "of each alert, against loss", false },      \
+    { "alert-interval-ms", CLI_NUMBER, &(conf)->alert_interval_ms, 10,         \
+      3600000, "MS", "of the keys of tesla, utesla and multilevel", false }
+
 /* Test aids of gateway and device. */
 #define CLI_DROP_OPTIONS(body, seed)                                           \
     { "drop-in", CLI_NUMBER, &(body)->drop_in, 0, 100, "PERCENT",              \
@@ -45,6 +57,8 @@
 
 /* After parsing: the log level, and no core dumps. False: said why. */
 bool cli_run_prepare(const char *verb, const char *log);
+/* A scheme of speakers, or none; what is neither is named: false. */
+bool cli_run_scheme(const char *verb, const char *scheme);
 /* A wanted option that is missing is named: false. */
 bool cli_run_wants(const char *verb, const char *name, const char *value);
 

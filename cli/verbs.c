@@ -19,6 +19,8 @@ const struct cli_verb cli_verbs[] = {
       "group create|add|remove|list|show|rotate|explain|trace" },
     { "push", verb_push, "send a file to a group and watch it arrive" },
     { "tell", verb_tell, "send a short command to a group, run by its hooks" },
+    { "speaker", verb_speaker, "speaker add|remove|list: who may say alerts" },
+    { "alert", verb_alert, "have a running gateway or device say something" },
     { "watch", verb_watch, "watch a campaign" },
     { "report", verb_report, "who has it, who has not, and why" },
     { "pause", verb_pause, "halt a campaign" },

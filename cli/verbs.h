@@ -18,6 +18,7 @@ int verb_gateway(int argc, char **argv);
 int verb_device(int argc, char **argv);
 int verb_relay(int argc, char **argv);
 int verb_tree(int argc, char **argv);
+int verb_alert(int argc, char **argv);
 int verb_configfile(int argc, char **argv);
 int verb_version(int argc, char **argv);
 

@@ -52,6 +52,17 @@ void mu_body_report(struct mu_body *b, const char *name, json_t *more,
     json_decref(line);
 }
 
+struct mu_speaker_conf mu_body_speaks(const char *scheme, uint32_t copies,
+                                      uint32_t interval_ms, uint16_t answers)
+{
+    return (struct mu_speaker_conf){
+        .scheme = scheme == NULL ? MU_SPEECH_NONE
+                                 : mu_speech_scheme_of(mu_bytes_str(scheme)),
+        .copies = (uint8_t)copies, .interval_ms = interval_ms,
+        .answers = answers,
+    };
+}
+
 static void counts_of(json_t *to, const char *name, const struct mu_udp *u)
 {
     json_object_set_new(to, name, json_pack(
@@ -341,9 +352,9 @@ static void body_command_over(void *ctx, int result)
     mu_node_touch(&b->node);
 }
 
-static int body_command_file(const struct mu_body *b, struct mu_bytes text)
+static int body_file(const char *path, struct mu_bytes text)
 {
-    int fd = open(b->command_file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
                   0600);
     int rc = fd < 0 || write(fd, text.data, text.len) != (ssize_t)text.len
         ? MU_ERR_IO : 0;
@@ -363,7 +374,7 @@ static void body_command(struct mu_body *b, const struct mu_effect *e)
         .timeout_ms = b->conf.hook_timeout_ms,
     };
     int rc = b->conf.command_hook == NULL || b->command_file == NULL
-        ? MU_ERR_UNSUPPORTED : body_command_file(b, e->value);
+        ? MU_ERR_UNSUPPORTED : body_file(b->command_file, e->value);
 
     for (size_t i = 0; i < MU_CAMPAIGN_ID; i++)
         snprintf(name + 2 * i, 3, "%02x", e->name.data[i]);
@@ -374,6 +385,47 @@ static void body_command(struct mu_body *b, const struct mu_effect *e)
                            b);
     if (rc != 0)
         body_command_over(b, MU_HOOK_NOT_RUN);
+}
+
+static void body_alert_over(void *ctx, int result)
+{
+    struct mu_body *b = ctx;
+
+    b->alert_done = true;
+    mu_log(result == 0 ? MU_LOG_INFO : MU_LOG_WARN, "hook",
+           "id=%s kind=alert result=%d", b->identity, result);
+    mu_node_touch(&b->node);
+}
+
+/* What somebody said to all of the area, who is proved to be its source. */
+static void body_alert(struct mu_body *b, const struct mu_effect *e)
+{
+    char source[MU_ID_MAX + 1], number[24];
+    struct mu_hook_job job = {
+        .command = b->conf.alert_hook, .file = b->alert_file, .name = source,
+        .version = number, .identity = b->identity, .source = source,
+        .scheme = e->trace, .timeout_ms = b->conf.hook_timeout_ms,
+    };
+    json_t *text = json_stringn((const char *)e->value.data, e->value.len);
+    int rc;
+
+    snprintf(source, sizeof(source), "%.*s", (int)e->name.len,
+             (const char *)e->name.data);
+    snprintf(number, sizeof(number), "%" PRIu64, e->version);
+    mu_body_report(b, "alert", json_pack(
+        "{s:s, s:I, s:s, s:o}", "source", source, "number",
+        (json_int_t)e->version, "scheme", e->trace, "text",
+        text == NULL ? json_null() : text), false);
+    b->alert_done = b->conf.alert_hook == NULL;
+    if (b->alert_done) {
+        mu_node_touch(&b->node);
+        return;
+    }
+    rc = body_file(b->alert_file, e->value);
+    if (rc == 0)
+        rc = mu_hook_start(&b->alert, &b->loop->uv, &job, body_alert_over, b);
+    if (rc != 0)
+        body_alert_over(b, MU_HOOK_NOT_RUN);
 }
 
 /* ---- the node's view --------------------------------------------------- */
@@ -443,6 +495,8 @@ static void body_effect(void *ctx, const struct mu_effect *e)
     case MU_DO_HOOK:
         if (e->hook == MU_HOOK_COMMAND)
             body_command(b, e);
+        else if (e->hook == MU_HOOK_ALERT)
+            body_alert(b, e);
         else
             body_hook(b, e);
         break;
@@ -489,6 +543,13 @@ static bool body_poll(void *ctx)
         };
 
         b->command_done = false;
+        mu_node_event(&b->node, &ev);
+        any = true;
+    }
+    if (b->alert_done) {
+        struct mu_event ev = { .kind = MU_EV_HOOK, .hook = MU_HOOK_ALERT };
+
+        b->alert_done = false;
         mu_node_event(&b->node, &ev);
         any = true;
     }
@@ -587,6 +648,7 @@ void mu_body_close(struct mu_body *b)
 {
     mu_hook_stop(&b->hook);
     mu_hook_stop(&b->command);
+    mu_hook_stop(&b->alert);
     mu_coap_free(b->coap);
     b->coap = NULL;
     side_close(&b->wide);

@@ -9,6 +9,7 @@
 
 #include <jansson.h>
 
+#include "muster/speaker.h"
 #include "net/coap_link.h"
 #include "net/hook.h"
 #include "net/loop.h"
@@ -26,6 +27,7 @@ struct mu_body_conf {
     uint64_t seed;
     const char *hook, *confirm_hook; /* device: for /bin/sh -c; NULL: none */
     const char *command_hook;        /* the same, for what a group is told */
+    const char *alert_hook;          /* the same, for what the area is told */
     uint32_t hook_timeout_ms;
     bool json;               /* a line of JSON on standard output per event */
 };
@@ -57,6 +59,7 @@ struct mu_body {
     const char *upper;       /* HOST:PORT of the server or gateway above */
     const char *hook_file;   /* device: where the verified object lies */
     const char *command_file; /* device: where a command is put */
+    const char *alert_file;   /* device: where an alert is put */
     struct mu_coap *coap;
     struct mu_cast_side wide, area;
     struct mu_hook_run *hook;
@@ -66,6 +69,8 @@ struct mu_body {
     struct mu_hook_run *command; /* the same, of commands */
     int command_result;
     bool command_done;
+    struct mu_hook_run *alert; /* the same, of alerts */
+    bool alert_done;
     bool beyond;             /* device: out of reach of the area's cast, which
                                 is not joined, and no repair of it asked for */
     int (*psk)(void *engine, bool client, struct mu_bytes identity,
@@ -99,6 +104,10 @@ void mu_body_close(struct mu_body *b);
 
 void mu_body_report(struct mu_body *b, const char *name, json_t *more,
                     bool always);
+/* How an engine speaks: by a scheme of that name, which is one (NULL: not at
+ * all). answers: introductions that it may sign in a second. */
+struct mu_speaker_conf mu_body_speaks(const char *scheme, uint32_t copies,
+                                      uint32_t interval_ms, uint16_t answers);
 /* Counters of the sockets and links, as JSON. */
 json_t *mu_body_counts(struct mu_body *b);
 

@@ -11,6 +11,7 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/device_state.h"
 #include "muster/version.h"
+#include "net/control.h"
 #include "net/key_file.h"
 #include "net/log.h"
 #include "net/report.h"
@@ -24,6 +25,8 @@ struct device_unit {
     struct mu_device engine;
     char identity[MU_ID_MAX + 1];
     char slot_path[MU_PATH_MAX], command_path[MU_PATH_MAX];
+    char alert_path[MU_PATH_MAX], control_path[MU_PATH_MAX];
+    struct mu_control *control; /* or NULL */
     struct mu_journal *journal;
     struct mu_store store;
     struct mu_file_object *slot_file;
@@ -72,7 +75,7 @@ static int device_psk(void *engine, bool client, struct mu_bytes identity,
 
 static json_t *device_status_json(const struct mu_device_status *s)
 {
-    return json_pack("{s:b, s:b, s:b, s:o, s:o, s:i, s:I, s:I, s:I}",
+    return json_pack("{s:b, s:b, s:b, s:o, s:o, s:i, s:I, s:I, s:I, s:b, s:I, s:i}",
                      "linked", (int)s->linked, "connected", (int)s->connected,
                      "receiving", (int)s->receiving,
                      "campaign", mu_report_hex(s->campaign, MU_CAMPAIGN_ID),
@@ -80,7 +83,10 @@ static json_t *device_status_json(const struct mu_device_status *s)
                      "reason", (int)s->reason,
                      "page", (json_int_t)s->page,
                      "pages", (json_int_t)s->pages,
-                     "running_version", (json_int_t)s->running_version);
+                     "running_version", (json_int_t)s->running_version,
+                     "may_speak", (int)s->may_speak,
+                     "directory", (json_int_t)s->directory,
+                     "streams", (int)s->streams);
 }
 
 static void device_turned(void *ctx)
@@ -99,10 +105,24 @@ static void device_turned(void *ctx)
         now.receiving == seen.receiving && now.state == seen.state &&
         now.reason == seen.reason && now.page == seen.page &&
         now.running_version == seen.running_version &&
+        now.may_speak == seen.may_speak && now.directory == seen.directory &&
+        now.streams == seen.streams &&
         memcmp(now.campaign, seen.campaign, sizeof(now.campaign)) == 0)
         return;
     u->shown = now;
     mu_body_report(&u->body, "status", device_status_json(&now), false);
+}
+
+static void device_speech(struct device_unit *u, json_t *all)
+{
+    struct mu_device_speech_counts c;
+
+    mu_device_speech_counts(&u->engine, &c);
+    json_object_set_new(all, "speech", json_pack(
+        "{s:I, s:I, s:I, s:I, s:I, s:b}",
+        "said", (json_int_t)c.said, "taken", (json_int_t)c.taken,
+        "forged", (json_int_t)c.forged, "refused", (json_int_t)c.refused,
+        "signatures", (json_int_t)c.signatures, "may_speak", (int)c.may));
 }
 
 static void device_counters(struct device_unit *u)
@@ -120,6 +140,7 @@ static void device_counters(struct device_unit *u)
             "asked", (json_int_t)heard->asked));
     if (u->mesh != NULL)
         json_object_set_new(all, "mesh", mu_mesh_counts(u->mesh));
+    device_speech(u, all);
     mu_body_report(&u->body, "counters", all, false);
 }
 
@@ -137,6 +158,10 @@ static int unit_state(struct device_unit *u, const char *dir,
         rc = mu_state_path(u->slot_path, dir, "slot");
     if (rc == 0)
         rc = mu_state_path(u->command_path, dir, "command");
+    if (rc == 0)
+        rc = mu_state_path(u->alert_path, dir, "alert");
+    if (rc == 0)
+        rc = mu_state_path(u->control_path, dir, "control");
     if (rc != 0)
         return rc;
     rc = mu_file_object_open(&u->slot_file, u->slot_path, object_max,
@@ -161,6 +186,9 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
         .member_mem = f->conf->key_memory,
         .software = mu_bytes_str(SOFTWARE),
         .copy_port = copy_port,
+        .speak = mu_body_speaks(f->conf->scheme, f->conf->alert_copies,
+                                f->conf->alert_interval_ms, 8),
+        .listen = (uint8_t)f->conf->streams,
         .tap = mu_mesh_tap(u->mesh),
     };
     int rc = f->crypto->random(f->crypto->ctx, &conf.seed, sizeof(conf.seed));
@@ -194,6 +222,13 @@ static int unit_sockets(struct device_unit *u, struct mu_addr *bound)
     return rc;
 }
 
+static int unit_say(void *ctx, struct mu_bytes text)
+{
+    struct device_unit *u = ctx;
+
+    return mu_device_say(&u->engine, mu_node_now(&u->body.node), text);
+}
+
 static int unit_open(struct device_unit *u, struct device_fleet *f,
                      const char *dir)
 {
@@ -216,7 +251,7 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
         .loop = &f->loop, .conf = f->conf->body, .role = MU_ROLE_DEVICE,
         .identity = u->identity, .iface = f->conf->iface,
         .upper = f->conf->gateway, .hook_file = u->slot_path,
-        .command_file = u->command_path,
+        .command_file = u->command_path, .alert_file = u->alert_path,
         .psk = device_psk, .turned = device_turned, .turned_ctx = u,
     };
     rc = mu_body_init(&u->body, engine, &u->store);
@@ -229,6 +264,11 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
         rc = unit_sockets(u, &bound);
     if (rc == 0) /* out of reach of the gateway's cast, copies are too */
         rc = unit_engine(u, f, kmr, u->body.beyond ? 0 : mu_addr_port(&bound));
+    if (rc == 0 && f->conf->scheme != NULL)
+        rc = mu_control_open(&u->control, &u->body,
+                             f->conf->control != NULL ? f->conf->control
+                                                      : u->control_path,
+                             unit_say, u);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "device", "id=%s error=%s", u->identity,
                mu_err_name(rc));
@@ -241,6 +281,7 @@ static void unit_close(struct device_unit *u)
         device_counters(u);
     mu_mesh_close(u->mesh);
     u->mesh = NULL;
+    mu_control_close(u->control);
     if (u->opened)
         mu_body_close(&u->body);
     if (u->inited)

@@ -18,6 +18,13 @@ struct mu_device_run_conf {
     uint32_t object_max;    /* KiB the slot holds */
     uint32_t page_memory;   /* KiB of work memory */
     uint32_t key_memory;    /* bytes for one group's state of a rekeying scheme */
+    const char *scheme;     /* that it speaks by to all of its area; NULL: it
+                               is silent */
+    const char *control;    /* socket of `muster alert`; NULL: in the state
+                               directory */
+    uint32_t alert_copies, alert_interval_ms;
+    uint32_t streams;       /* of speakers with a chain that it follows at
+                               once; 0: it listens to nobody */
     struct mu_mesh_conf mesh; /* one device only */
     struct mu_body_conf body;
 };

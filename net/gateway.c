@@ -9,6 +9,7 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/gateway_state.h"
 #include "muster/version.h"
+#include "net/control.h"
 #include "net/key_file.h"
 #include "net/log.h"
 #include "net/report.h"
@@ -27,6 +28,7 @@ struct gateway_run {
     struct mu_depot_files *files;
     struct mu_depot depot;
     struct mu_addr listen, area, area_up, wide, relays;
+    struct mu_control *control; /* or NULL */
     void *work;
     size_t work_len;
     struct mu_gateway_status shown;
@@ -68,15 +70,18 @@ static void gateway_turned(void *ctx)
     mu_gateway_status(&g->engine, &now);
     if (now.linked == seen->linked && now.devices == seen->devices &&
         now.devices_linked == seen->devices_linked &&
-        now.sessions == seen->sessions)
+        now.sessions == seen->sessions && now.may_speak == seen->may_speak &&
+        now.directory == seen->directory)
         return;
     g->shown = now;
     mu_body_report(&g->body, "status",
-                   json_pack("{s:b, s:i, s:i, s:i}",
+                   json_pack("{s:b, s:i, s:i, s:i, s:b, s:I}",
                              "linked", (int)now.linked,
                              "devices", (int)now.devices,
                              "devices_linked", (int)now.devices_linked,
-                             "sessions", (int)now.sessions), false);
+                             "sessions", (int)now.sessions,
+                             "may_speak", (int)now.may_speak, "directory",
+                             (json_int_t)now.directory), false);
 }
 
 /* ---- opening ----------------------------------------------------------- */
@@ -178,6 +183,8 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
         .area_window_ms = (uint16_t)c->window_ms,
         .area_loss_permille = (uint16_t)c->loss_permille,
         .software = mu_bytes_str(SOFTWARE),
+        .speak = mu_body_speaks(c->scheme, c->alert_copies,
+                                c->alert_interval_ms, 200),
     };
     int rc = g->crypto->random(g->crypto->ctx, &conf.seed, sizeof(conf.seed));
 
@@ -196,6 +203,25 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
                          mu_node_now(&g->body.node));
     g->inited = rc == 0;
     return rc;
+}
+
+static int gateway_say(void *ctx, struct mu_bytes text)
+{
+    struct gateway_run *g = ctx;
+
+    return mu_gateway_say(&g->engine, mu_node_now(&g->body.node), text);
+}
+
+static int gateway_control(struct gateway_run *g)
+{
+    char path[MU_PATH_MAX];
+    int rc = mu_state_path(path, g->conf->state_dir, "control");
+
+    return rc != 0 ? rc
+                   : mu_control_open(&g->control, &g->body,
+                                     g->conf->control != NULL
+                                         ? g->conf->control : path,
+                                     gateway_say, g);
 }
 
 static int gateway_open(struct gateway_run *g, const struct mu_secret *kmr)
@@ -224,6 +250,8 @@ static int gateway_open(struct gateway_run *g, const struct mu_secret *kmr)
         rc = gateway_sockets(g);
     if (rc == 0)
         rc = gateway_engine(g, kmr);
+    if (rc == 0 && g->conf->scheme != NULL)
+        rc = gateway_control(g);
     if (rc != 0)
         mu_log(MU_LOG_ERROR, "gateway", "error=%s", mu_err_name(rc));
     return rc;
@@ -248,10 +276,24 @@ static void gateway_ready(struct gateway_run *g)
                              "wide_port", (int)mu_addr_port(&g->wide)), true);
 }
 
+static void gateway_counters(struct gateway_run *g)
+{
+    json_t *all = mu_body_counts(&g->body);
+    struct mu_gateway_speech_counts c;
+
+    mu_gateway_speech_counts(&g->engine, &c);
+    json_object_set_new(all, "speech", json_pack(
+        "{s:I, s:I, s:I, s:i, s:b}", "packets", (json_int_t)c.packets,
+        "bytes", (json_int_t)c.bytes, "refused", (json_int_t)c.refused,
+        "speakers", (int)c.speakers, "may_speak", (int)c.may));
+    mu_body_report(&g->body, "counters", all, false);
+}
+
 static void gateway_close(struct gateway_run *g)
 {
     if (g->inited)
-        mu_body_report(&g->body, "counters", mu_body_counts(&g->body), false);
+        gateway_counters(g);
+    mu_control_close(g->control);
     if (g->opened)
         mu_body_close(&g->body);
     if (g->inited)

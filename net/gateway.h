@@ -20,6 +20,11 @@ struct mu_gateway_run_conf {
     uint32_t devices_max, payload_max, page_packets_max;
     uint32_t rate;           /* bytes a second on the area network; 0: all */
     uint32_t overhead, window_ms, loss_permille;
+    const char *scheme;     /* that it speaks by itself to all of its area;
+                               NULL: it is silent */
+    const char *control;    /* socket of `muster alert`; NULL: in the state
+                               directory */
+    uint32_t alert_copies, alert_interval_ms;
     struct mu_body_conf body;
 };
 

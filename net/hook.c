@@ -12,7 +12,7 @@
 #include "net/log.h"
 
 #define HOOK_ENV_MAX 256
-#define HOOK_ENV_OWN 4
+#define HOOK_ENV_OWN 6
 #define HOOK_TEXT_MAX 4096 /* bytes of a command or of a path */
 
 struct mu_hook_run {
@@ -70,7 +70,7 @@ static void hook_keep_descriptors(void)
 
 /* argv wants writable text. */
 struct hook_args {
-    char command[HOOK_TEXT_MAX], file[HOOK_TEXT_MAX], name[MU_NAME_MAX + 1];
+    char command[HOOK_TEXT_MAX], file[HOOK_TEXT_MAX], name[MU_ID_MAX + 1];
     char version[24];
 };
 
@@ -121,11 +121,15 @@ static int hook_launch(struct mu_hook_run *h, uv_loop_t *uv,
     snprintf(own[1], sizeof(own[1]), "MUSTER_NAME=%s", a.name);
     snprintf(own[2], sizeof(own[2]), "MUSTER_VERSION=%s", a.version);
     snprintf(own[3], sizeof(own[3]), "MUSTER_IDENTITY=%s", job->identity);
+    if (job->source != NULL) {
+        snprintf(own[4], sizeof(own[4]), "MUSTER_SOURCE=%s", job->source);
+        snprintf(own[5], sizeof(own[5]), "MUSTER_SCHEME=%s", job->scheme);
+    }
     for (size_t i = 0; environ[i] != NULL && n < HOOK_ENV_MAX; i++) {
         if (strncmp(environ[i], "MUSTER_", 7) != 0)
             env[n++] = environ[i];
     }
-    for (size_t i = 0; i < HOOK_ENV_OWN; i++)
+    for (size_t i = 0; i < (job->source != NULL ? HOOK_ENV_OWN : 4); i++)
         env[n++] = own[i];
     env[n] = NULL;
     hook_keep_descriptors();

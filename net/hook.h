@@ -2,8 +2,9 @@
 /*
  * The operator's command, run by the shell: `$1` is the verified file, `$2` the
  * name, `$3` the version; MUSTER_FILE, MUSTER_NAME, MUSTER_VERSION and
- * MUSTER_IDENTITY say the same. What it prints goes to standard error. It is
- * killed with all it started when its time is over.
+ * MUSTER_IDENTITY say the same, and of an alert MUSTER_SOURCE and MUSTER_SCHEME
+ * who said it and how that was proved. What it prints goes to standard error.
+ * It is killed with all it started when its time is over.
  */
 #ifndef NET_HOOK_H
 #define NET_HOOK_H
@@ -21,6 +22,8 @@ struct mu_hook_run;
 struct mu_hook_job {
     const char *command; /* for /bin/sh -c */
     const char *file, *name, *version, *identity;
+    const char *source, *scheme; /* of an alert: who is proved to have said it,
+                                    and how; else NULL */
     uint32_t timeout_ms;
 };
 

@@ -12,6 +12,7 @@
 #include "muster/crypto.h"
 #include "muster/node.h"
 #include "muster/object.h"
+#include "muster/speaker.h"
 #include "muster/store.h"
 
 /* Who passes on to neighbours what this device took (net/mesh.h). Both are told
@@ -40,6 +41,9 @@ struct mu_device_conf {
     uint32_t seed;                  /* back-off jitter */
     uint16_t copy_port;             /* where it hears copies of the area's cast;
                                        0: nowhere */
+    struct mu_speaker_conf speak;    /* scheme NONE: it is silent; crypto and
+                                        identity are those above */
+    uint8_t listen; /* 0: to nobody; else streams with a chain at a time */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
                                         without a gateway too */
 };
@@ -52,6 +56,9 @@ struct mu_device_status { /* for the body's status line and the checkers */
     uint8_t state, reason; /* of the newest campaign */
     uint32_t page, pages;
     uint64_t running_version;
+    bool may_speak;
+    uint64_t directory; /* version of that of the area's speakers */
+    uint8_t streams;    /* of them, with a chain that it can prove */
 };
 
 /* Page memory that a shape takes in a device: what the server compares with
@@ -81,6 +88,18 @@ bool mu_device_believes(const struct mu_device *d, struct mu_bytes object);
 /* An announce object that came another way than by the gateway: looked at in
  * the next step. MU_ERR_BUSY: later. 1: known, there is nothing to do. */
 MU_MUST int mu_device_announce(struct mu_device *d, struct mu_bytes object);
+
+/* A message to all of its area: 0, and said once the effects that follow are
+ * durable. As mu_speaker_say. */
+MU_MUST int mu_device_say(struct mu_device *d, mu_time now,
+                          struct mu_bytes text);
+struct mu_device_speech_counts {
+    uint64_t taken, forged, refused, signatures; /* heard */
+    uint64_t said;                               /* packets */
+    bool may; /* speak */
+};
+void mu_device_speech_counts(const struct mu_device *d,
+                             struct mu_device_speech_counts *out);
 
 /* DTLS: the key for a session with the gateway that gave this hint. */
 MU_MUST int mu_device_psk(const struct mu_device *d, struct mu_bytes hint,

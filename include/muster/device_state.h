@@ -11,6 +11,7 @@
 #include "muster/connect.h"
 #include "muster/device.h"
 #include "muster/keyfetch.h"
+#include "muster/listener.h"
 #include "muster/mikey_service.h"
 #include "muster/oscore.h"
 #include "muster/parts.h"
@@ -26,12 +27,16 @@ enum mu_device_asks {
     MU_DEVICE_CONNECT,
     MU_DEVICE_KEYS,
     MU_DEVICE_ANN,
+    MU_DEVICE_SAY,
+    MU_DEVICE_WHO,
     MU_DEVICE_ASK_COUNT
 };
 
 /* Its records, in the order in which they are stored: one is taken only when
  * those before it are durable, so no record speaks of what is not there. */
 enum mu_device_records {
+    MU_DEVICE_REC_SPEAK,    /* own key, numbers, what is being said */
+    MU_DEVICE_REC_LISTEN,   /* directory's version, numbers heard */
     MU_DEVICE_REC_MBMS,     /* MSKs, MTKs, the command under way */
     MU_DEVICE_REC_KEYS,     /* server, epoch, groups, keyring */
     MU_DEVICE_REC_MEMBER,   /* group -> state of its rekeying scheme */
@@ -175,6 +180,19 @@ struct mu_device_command {
     uint8_t text[MU_COMMAND_MAX];
 };
 
+/* Who is told things by all: muster/speaker.h, muster/listener.h. */
+struct mu_device_speech {
+    struct mu_speaker *speaker;   /* in the work memory; NULL: silent */
+    struct mu_listener *listener; /* the same; NULL: deaf */
+    uint8_t told[MU_SPEECH_DIRECTORY_MAX + MU_SPEECH_PATH_MAX + 32];
+    uint16_t told_len; /* a directory that waits for the server's key */
+    bool intro_due;    /* an introduction is to be given */
+    uint32_t intro_exchange;
+    struct mu_speech_ask intro;
+    bool hook_flying;
+    uint64_t said;
+};
+
 struct mu_device_area {
     struct mu_kid kid; /* kind 0: none */
     struct mu_secret kg, kctl;
@@ -225,6 +243,8 @@ struct mu_device {
     struct mu_mbms_device mbms;
     struct mu_device_mtk mtks[MU_DEVICE_MTKS_MAX];
     struct mu_device_command command;
+
+    struct mu_device_speech speech;
 
     /* announce objects */
     struct mu_assembly assembly;

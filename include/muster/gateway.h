@@ -11,6 +11,7 @@
 #include "muster/crypto.h"
 #include "muster/node.h"
 #include "muster/object.h"
+#include "muster/speaker.h"
 #include "muster/store.h"
 
 /* Prepared objects, one per campaign in progress; also scratch for option 1. */
@@ -40,6 +41,8 @@ struct mu_gateway_conf {
     uint16_t area_window_ms;     /* answer window of a poll */
     uint16_t area_loss_permille; /* first guess */
     struct mu_bytes software;
+    struct mu_speaker_conf speak; /* scheme NONE: it is silent itself; crypto
+                                     and identity are those above */
     uint32_t seed;
 };
 
@@ -49,6 +52,8 @@ struct mu_gateway_status {
     bool linked;
     uint16_t devices, devices_linked;
     uint8_t sessions;
+    bool may_speak;     /* itself */
+    uint64_t directory; /* version of that of its speakers */
 };
 
 size_t mu_gateway_work(const struct mu_gateway_conf *conf);
@@ -63,6 +68,19 @@ void mu_gateway_status(const struct mu_gateway *g,
 /* Packets the area sender of a session put on the air; NULL: no such one. */
 const struct mu_cast_counts *mu_gateway_counts(const struct mu_gateway *g,
                                                uint8_t session);
+
+/* A message to all of its area, as mu_device_say. */
+MU_MUST int mu_gateway_say(struct mu_gateway *g, mu_time now,
+                           struct mu_bytes text);
+struct mu_gateway_speech_counts {
+    uint64_t packets, bytes; /* put on the air, with frames, not headers */
+    uint64_t refused;        /* of devices */
+    uint64_t version;        /* of the directory */
+    uint8_t speakers;
+    bool may; /* speak itself */
+};
+void mu_gateway_speech_counts(const struct mu_gateway *g,
+                              struct mu_gateway_speech_counts *out);
 
 /* DTLS as client of the server (hint = server identity). */
 MU_MUST int mu_gateway_psk_up(const struct mu_gateway *g, struct mu_bytes hint,

@@ -12,6 +12,7 @@
 #include "muster/cast_sender.h"
 #include "muster/gateway.h"
 #include "muster/parts.h"
+#include "muster/speech_msg.h"
 #include "muster/wide_msg.h"
 
 #define MU_GATEWAY_SET (MU_AREA_DEVICES_MAX / 8) /* bytes of a set of devices */
@@ -28,13 +29,14 @@ enum mu_gateway_push {
     MU_GATEWAY_PUSH_KG,   /* POST /g */
     MU_GATEWAY_PUSH_HAND, /* POST /kb (option 2) or /v (option 1) */
     MU_GATEWAY_PUSH_POKE, /* POST /p */
+    MU_GATEWAY_PUSH_DIR,  /* POST /dir */
 };
 
 struct mu_gateway_device {
     bool used;
     bool linked;
     bool close_due;
-    bool kg_due, poke_due;
+    bool kg_due, poke_due, dir_due;
     bool copy_due;     /* tell the body where it takes copies: copy_port */
     uint16_t copy_port;
     uint8_t hand_due;  /* bit per session slot */
@@ -261,6 +263,7 @@ enum mu_gateway_asks {
     MU_GATEWAY_HELLO,
     MU_GATEWAY_AREA,
     MU_GATEWAY_CAMP,
+    MU_GATEWAY_DIR,
     MU_GATEWAY_ASK_COUNT
 };
 
@@ -268,6 +271,8 @@ enum mu_gateway_records {
     MU_GATEWAY_REC_SERVER, /* what hello told */
     MU_GATEWAY_REC_KG,     /* area keys, the next one included */
     MU_GATEWAY_REC_AREA,   /* version of the device list */
+    MU_GATEWAY_REC_SPEAK,  /* own key as a speaker, what is being said */
+    MU_GATEWAY_REC_DIR,    /* the directory of speakers */
     MU_GATEWAY_REC_COUNT
 };
 
@@ -275,6 +280,51 @@ enum mu_gateway_link {
     MU_GATEWAY_LINK_DOWN,
     MU_GATEWAY_LINK_OPENING,
     MU_GATEWAY_LINK_UP,
+};
+
+#define MU_GATEWAY_SAID 8      /* packets that wait for the medium */
+#define MU_GATEWAY_QUESTIONS 8 /* of devices about speakers, under way */
+
+struct mu_gateway_said {
+    uint32_t id;
+    uint16_t run, len;
+    uint8_t bytes[MU_SPEECH_PACKET_MAX];
+};
+
+enum mu_gateway_question_state {
+    MU_GATEWAY_QUESTION_FREE,
+    MU_GATEWAY_QUESTION_DUE,      /* to be passed on, or answered here */
+    MU_GATEWAY_QUESTION_FLYING,   /* at the speaker */
+    MU_GATEWAY_QUESTION_ANSWERED, /* to be handed back */
+};
+
+struct mu_gateway_question {
+    uint8_t state;
+    uint8_t code;       /* of the answer */
+    uint16_t device;    /* that asks */
+    uint16_t speaker;   /* its area index, or MU_SPEECH_OF_GATEWAY */
+    uint32_t down, up;  /* exchanges */
+    uint16_t len;
+    uint8_t payload[MU_MESSAGE_MAX + 256]; /* the question, then the answer */
+};
+
+/* Who speaks to the area, and what is said: in the work memory. */
+struct mu_gateway_speech {
+    struct mu_speaker speaker; /* with conf.speak.scheme */
+    uint64_t version;          /* 0: no directory */
+    uint64_t offered;          /* the server's, as it said last */
+    bool tree;
+    uint8_t object[MU_SPEECH_DIRECTORY_MAX];
+    uint16_t object_len;
+    struct mu_directory_member members[MU_SPEAKERS_MAX];
+    uint8_t members_len;
+    uint8_t nodes[2 * MU_SPEAKERS_MAX * 32]; /* of the tree */
+    struct mu_gateway_said said[MU_GATEWAY_SAID];
+    uint8_t said_first, said_len;
+    uint8_t tokens[MU_SPEAKERS_MAX]; /* packets each may still send */
+    mu_time token_at;
+    struct mu_gateway_question questions[MU_GATEWAY_QUESTIONS];
+    uint64_t packets, bytes, refused;
 };
 
 struct mu_gateway {
@@ -320,6 +370,7 @@ struct mu_gateway {
     mu_time push_again_at;
 
     struct mu_gateway_forward *forwards;
+    struct mu_gateway_speech *speech;
 
     /* campaigns */
     uint64_t camp_after;

@@ -11,7 +11,7 @@
 
 /* Bytes of a request with MU_DEVICE_GROUPS_MAX groups, and of any response: it
  * fits MU_MESSAGE_MAX with what OSCORE adds. */
-#define MU_KEYFETCH_REQUEST_MAX 384
+#define MU_KEYFETCH_REQUEST_MAX 464
 #define MU_KEYFETCH_RESPONSE_MAX 1088
 /* Bytes of a member state: one record of a device's store. Subset difference in
  * a tree of 2^26 places takes 5,675. */
@@ -32,6 +32,8 @@ struct mu_keyfetch_request {
     bool collecting;                /* a state comes in pieces: */
     struct mu_keyfetch_state which; /* this one, */
     uint16_t offset;                /* so much of it is here, > 0 */
+    struct mu_bytes speaker; /* its key as a speaker; empty: it is none */
+    uint8_t scheme;          /* enum mu_speech_scheme, > 0 with a key */
 };
 
 struct mu_keyfetch_key {

@@ -67,6 +67,7 @@ enum mu_hook {
     MU_HOOK_INSTALL, /* run the operator's command on the verified object */
     MU_HOOK_CONFIRM, /* is the new version running? (second command) */
     MU_HOOK_COMMAND, /* run what was told to the group: value */
+    MU_HOOK_ALERT,   /* hear what `name` said to the area: value, version */
 };
 
 struct mu_event {
@@ -134,6 +135,8 @@ enum mu_table {
     MU_TABLE_AREA,       /* gateway: key = area index (2); server: gateway (4) | index (2) */
     MU_TABLE_SEEN,       /* versions and progress */
     MU_TABLE_SCHEME,     /* server: group (4) | 's', 'o' or 'c' | ... */
+    MU_TABLE_SPEAKER,    /* server: gateway (4): its directory of speakers;
+                            gateway (4) | area index (2): one of them */
     MU_TABLE_COUNT
 };
 

@@ -131,6 +131,24 @@ MU_MUST int mu_server_group_remove(struct mu_server *s, struct mu_bytes name,
                                    struct mu_bytes identity);
 MU_MUST int mu_server_group_rotate(struct mu_server *s, struct mu_bytes name);
 
+/* Who may speak to all of its area with a proof of who it is: a device or a
+ * gateway. 0 again when it is one already. MU_ERR_NOT_FOUND, MU_ERR_FULL:
+ * MU_SPEAKERS_MAX in its area. */
+MU_MUST int mu_server_speaker_add(struct mu_server *s,
+                                  struct mu_bytes identity);
+/* Out of the directory; MU_ERR_NOT_FOUND when it was none. */
+MU_MUST int mu_server_speaker_remove(struct mu_server *s,
+                                     struct mu_bytes identity);
+struct mu_speaker_view {
+    uint64_t number;
+    char identity[MU_ID_MAX + 1], gateway[MU_ID_MAX + 1];
+    const char *scheme; /* that it said it speaks by; "none": not yet */
+    bool known;         /* its key is */
+};
+/* The first one with a number above `after`. MU_ERR_NOT_FOUND at the end. */
+MU_MUST int mu_server_speaker_next(struct mu_server *s, uint64_t after,
+                                   struct mu_speaker_view *out);
+
 struct mu_push {
     struct mu_bytes group;    /* name */
     struct mu_bytes name;     /* of the object, <= MU_NAME_MAX */

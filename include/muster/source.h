@@ -34,6 +34,7 @@ struct mu_source_message {
     uint32_t source;       /* id, or stream */
     uint64_t number;       /* counter, interval or place in the chain */
     struct mu_bytes bytes; /* good until the next call */
+    struct mu_bytes who;   /* of a signed one: as the directory has it */
 };
 
 struct mu_source_counts { /* of a receiver; what it did and what it met */

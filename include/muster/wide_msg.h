@@ -39,6 +39,7 @@ struct mu_wide_welcome {
     struct mu_bytes pub;
     uint64_t campaigns_version;
     uint16_t index; /* in the wide-area cast */
+    uint64_t directory; /* version of that of its speakers; 0: none */
 };
 
 MU_MUST int mu_wide_welcome_create(const struct mu_wide_welcome *m,
@@ -172,6 +173,7 @@ struct mu_wide_notice {
     uint64_t campaigns_version;
     struct mu_kid kid;
     struct mu_secret kw;
+    uint64_t directory; /* as in the welcome */
 };
 
 MU_MUST int mu_wide_notice_create(const struct mu_wide_notice *m,

@@ -17,6 +17,10 @@ static bool request_states_valid(const struct mu_keyfetch_request *m)
                 return false;
         }
     }
+    if ((m->speaker.len != 0) != (m->scheme != 0) ||
+        (m->speaker.len != 0 && m->speaker.len != 32 &&
+         m->speaker.len != MU_PUBLIC_KEY_MAX))
+        return false;
     return !m->collecting ||
            (m->offset > 0 && m->offset <= MU_MEMBER_STATE_MAX);
 }
@@ -122,7 +126,8 @@ int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
     if (!request_valid(m))
         return MU_ERR_USAGE;
     mu_cbor_put_map(w, 1u + (m->states_len != 0 ? 1 : 0) +
-                           (m->collecting ? 1 : 0));
+                           (m->collecting ? 1 : 0) +
+                           (m->speaker.len != 0 ? 1 : 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_array(w, m->held_len);
     for (size_t i = 0; i < m->held_len; i++)
@@ -137,6 +142,12 @@ int mu_keyfetch_request_create(const struct mu_keyfetch_request *m,
         mu_cbor_put_uint(w, 3);
         state_put(w, &m->which, 4);
         mu_cbor_put_uint(w, m->offset);
+    }
+    if (m->speaker.len != 0) {
+        mu_cbor_put_uint(w, 4);
+        mu_cbor_put_array(w, 2);
+        mu_cbor_put_uint(w, m->scheme);
+        mu_cbor_put_bstr(w, m->speaker);
     }
     return mu_writer_end(w);
 }
@@ -159,6 +170,11 @@ static void request_read(struct mu_reader *r, int64_t key,
         m->collecting = true;
         state_get(r, &m->which, 4);
         m->offset = (uint16_t)mu_cbor_get_uint_max(r, MU_MEMBER_STATE_MAX);
+        break;
+    case 4:
+        mu_cbor_expect_array(r, 2);
+        m->scheme = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
+        m->speaker = mu_cbor_get_bstr(r);
         break;
     default:
         mu_cbor_skip(r);

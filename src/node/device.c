@@ -16,7 +16,8 @@ void mu_device_trace(struct mu_device *d, const char *name, uint64_t a,
 
 size_t mu_device_work(const struct mu_device_conf *conf)
 {
-    return conf->page_memory + mu_device_member_work(conf);
+    return conf->page_memory + mu_device_member_work(conf) +
+           mu_device_speech_work(conf);
 }
 
 int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
@@ -45,6 +46,10 @@ int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
                 &d->kack);
     if (rc == 0)
         rc = mu_device_load(d);
+    if (rc == 0)
+        rc = mu_device_speech_init(
+            d, d->work + conf->page_memory + mu_device_member_work(conf),
+            mu_device_speech_work(conf));
     if (rc != 0)
         mu_device_clear(d);
     return rc;
@@ -55,6 +60,7 @@ void mu_device_clear(struct mu_device *d)
     if (d->work != NULL) /* states of rekeying schemes */
         mu_wipe(d->work + d->conf.page_memory,
                 mu_device_member_work(&d->conf));
+    mu_device_speech_clear(d);
     mu_wipe(d, sizeof *d);
 }
 
@@ -63,8 +69,11 @@ static int device_packet(struct mu_device *d, struct mu_bytes packet)
     enum mu_cast_kind kind;
     uint8_t session;
     uint16_t who;
-    int rc = mu_cast_peek(packet, &kind, &session, &who);
+    int rc;
 
+    if (packet.len > 0 && packet.data[0] == MU_SPEECH_FRAME)
+        return mu_device_speech_packet(d, packet);
+    rc = mu_cast_peek(packet, &kind, &session, &who);
     if (rc != 0)
         return rc;
     switch (kind) {
@@ -130,6 +139,10 @@ static int device_event(struct mu_device *d, const struct mu_event *ev)
         device_stored(d, ev);
         return 0;
     case MU_EV_HOOK:
+        if (ev->hook == MU_HOOK_ALERT) {
+            mu_device_speech_hook(d);
+            return 0;
+        }
         return ev->hook == MU_HOOK_COMMAND
                    ? mu_device_command_hook(d, ev->result)
                    : mu_device_campaign_hook(d, ev->hook, ev->result);
@@ -156,6 +169,7 @@ int mu_device_step(struct mu_device *d, const struct mu_event *ev)
     mu_device_area_expire(d);
     rc = device_event(d, ev);
     mu_device_command_run(d);
+    mu_device_speech_run(d);
     run = mu_device_announce_run(d);
     if (rc == 0)
         rc = run;
@@ -221,11 +235,13 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out)
     *out = (struct mu_effect){.kind = MU_DO_COUNT};
     if (device_next_trace(d, out) || mu_device_next_store(d, out) ||
         device_next_channel(d, out) || device_next_link(d, out) ||
-        mu_device_next_hook(d, out) || mu_device_next_command(d, out))
+        mu_device_next_hook(d, out) || mu_device_next_command(d, out) ||
+        mu_device_next_alert(d, out))
         return true;
     if (mu_device_barrier(d))
         return false;
-    return device_next_reply(d, out) || mu_device_next_ask(d, out) ||
+    return device_next_reply(d, out) || mu_device_next_intro(d, out) ||
+           mu_device_next_ask(d, out) ||
            mu_device_next_status(d, out) || mu_device_next_unheard(d, out) ||
            mu_device_next_need(d, out);
 }
@@ -250,6 +266,7 @@ mu_time mu_device_deadline(const struct mu_device *d)
             at = mu_time_min(at, mu_device_ask_deadline(d, i));
     }
     at = mu_time_min(at, mu_device_unheard_deadline(d));
+    at = mu_time_min(at, mu_device_speech_deadline(d));
     return mu_time_min(at, mu_device_status_deadline(d));
 }
 
@@ -262,6 +279,12 @@ void mu_device_status(const struct mu_device *d, struct mu_device_status *out)
         .connected = d->connected,
         .receiving = d->campaign.phase == MU_DEVICE_RECEIVING,
         .running_version = d->running_version,
+        .may_speak = d->speech.speaker != NULL &&
+                     mu_speaker_may(d->speech.speaker),
+        .directory = d->speech.listener == NULL
+                         ? 0 : mu_listener_version(d->speech.listener),
+        .streams = d->speech.listener == NULL
+                       ? 0 : mu_listener_streams(d->speech.listener),
     };
     if (r->used) {
         mu_copy(out->campaign, r->campaign, sizeof out->campaign);

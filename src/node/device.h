@@ -105,6 +105,28 @@ int mu_device_mbms_read(struct mu_device *d, struct mu_bytes in);
  * failed. */
 int mu_device_command_resume(struct mu_device *d);
 
+/* device_speech.c: what all of the area are told, and by whom */
+size_t mu_device_speech_work(const struct mu_device_conf *conf);
+/* After all other work memory is carved. */
+int mu_device_speech_init(struct mu_device *d, uint8_t *work, size_t len);
+void mu_device_speech_clear(struct mu_device *d);
+int mu_device_speech_area(struct mu_device *d, const struct mu_secret *khop);
+void mu_device_speech_welcome(struct mu_device *d);
+void mu_device_speech_run(struct mu_device *d);
+int mu_device_speech_packet(struct mu_device *d, struct mu_bytes packet);
+int mu_device_speech_told(struct mu_device *d, struct mu_bytes payload);
+int mu_device_speech_asked(struct mu_device *d, const struct mu_message *m);
+int mu_device_speech_write(struct mu_device *d, size_t which,
+                           struct mu_writer *w);
+int mu_device_speech_answer(struct mu_device *d, size_t which,
+                            const struct mu_message *m);
+void mu_device_speech_hook(struct mu_device *d);
+bool mu_device_next_alert(struct mu_device *d, struct mu_effect *out);
+bool mu_device_next_intro(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_speech_deadline(const struct mu_device *d);
+/* Its key, for the server, while nobody lets it speak; empty: none. */
+struct mu_bytes mu_device_speech_key(const struct mu_device *d);
+
 /* device_announce.c: announce packets and objects */
 /* Option 1: the gateway says over the hop which relay manifest is its own. */
 void mu_device_vouched(struct mu_device *d,

@@ -27,6 +27,8 @@ static int link_feedback_key(struct mu_device *d, struct mu_bytes gateway)
     if (rc == 0)
         rc = mu_kdf(d->conf.crypto, &khop, "feedback",
                     (struct mu_bytes){NULL, 0}, 16, &d->kfb);
+    if (rc == 0)
+        rc = mu_device_speech_area(d, &khop);
     mu_secret_clear(&khop);
     return rc;
 }
@@ -180,6 +182,7 @@ static int link_welcome(struct mu_device *d, const struct mu_area_welcome *m)
         mu_device_campaign_area(d, true);
     mu_backoff_reset(&d->link_wait);
     link_sessions(d, m);
+    mu_device_speech_welcome(d);
     mu_device_trace(d, "hello", m->index, m->kid.generation);
     /* Its first start: who the server is, and the keys of its groups. */
     if (d->server.pub_len == 0)
@@ -288,6 +291,12 @@ int mu_device_request(struct mu_device *d, const struct mu_message *m)
         rc = link_take_kb(d, m->payload);
     } else if (mu_bytes_eq(m->path, mu_bytes_str("v"))) {
         rc = link_take_vouch(d, m->payload);
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("dir"))) {
+        rc = mu_device_speech_told(d, m->payload);
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("who"))) {
+        rc = mu_device_speech_asked(d, m);
+        if (rc == 0)
+            return 0; /* answered when it is made */
     } else {
         rc = MU_ERR_NOT_FOUND;
     }
@@ -334,6 +343,11 @@ static int link_ask_write(struct mu_device *d, size_t which,
             return MU_ERR_NOT_FOUND;
         m->path = mu_bytes_str("ann");
         rc = mu_area_ask_create(d->wanted[0].session, &w);
+        break;
+    case MU_DEVICE_SAY:
+    case MU_DEVICE_WHO:
+        m->path = mu_bytes_str(which == MU_DEVICE_SAY ? "say" : "who");
+        rc = mu_device_speech_write(d, which, &w);
         break;
     default:
         break;
@@ -409,6 +423,9 @@ static int link_answer(struct mu_device *d, size_t which,
         return good ? mu_device_connect_answer(d, m) : MU_ERR_FORBIDDEN;
     case MU_DEVICE_KEYS:
         return mu_device_keys_answer(d, m);
+    case MU_DEVICE_SAY:
+    case MU_DEVICE_WHO:
+        return mu_device_speech_answer(d, which, m);
     default:
         mu_assert(which == MU_DEVICE_ANN);
         return good || MU_COAP_CLASS(m->code) == 4 ? link_ann_answer(d, m)

@@ -17,6 +17,8 @@ static const struct device_record_info {
     const char *key; /* NULL: the name of the object, or with the group */
     bool before_send;
 } device_records[MU_DEVICE_REC_COUNT] = {
+    [MU_DEVICE_REC_SPEAK] = {MU_TABLE_NODE, "speak", true},
+    [MU_DEVICE_REC_LISTEN] = {MU_TABLE_NODE, "listen", true},
     [MU_DEVICE_REC_MBMS] = {MU_TABLE_NODE, "mbms", true},
     [MU_DEVICE_REC_KEYS] = {MU_TABLE_NODE, "keys", true},
     [MU_DEVICE_REC_MEMBER] = {MU_TABLE_NODE, NULL, true},
@@ -123,6 +125,12 @@ static struct mu_writer device_record_write(struct mu_device *d,
     struct mu_writer w = mu_writer(d->out, sizeof d->out);
 
     switch (rec) {
+    case MU_DEVICE_REC_SPEAK:
+        mu_speaker_write(d->speech.speaker, &w);
+        break;
+    case MU_DEVICE_REC_LISTEN:
+        mu_listener_write(d->speech.listener, &w);
+        break;
     case MU_DEVICE_REC_MBMS:
         mu_device_mbms_write(d, &w);
         break;
@@ -180,7 +188,7 @@ bool mu_device_next_store(struct mu_device *d, struct mu_effect *out)
     }
     mu_record_taken(&d->records[i], ++d->ticket);
     d->out_secret = i == MU_DEVICE_REC_KEYS || i == MU_DEVICE_REC_MBMS ||
-                    i == MU_DEVICE_REC_OBJECT;
+                    i == MU_DEVICE_REC_OBJECT || i == MU_DEVICE_REC_SPEAK;
     out->kind = MU_DO_STORE;
     out->table = device_records[i].table;
     out->ticket = d->ticket;

@@ -25,7 +25,7 @@ static size_t memory_round(size_t n)
 }
 
 struct gateway_layout {
-    size_t devices, forwards, out, states, rx, tx, prepare, total;
+    size_t devices, forwards, out, states, rx, tx, prepare, speech, total;
 };
 
 /* What the largest page takes, over all ways to part data from parity. */
@@ -72,7 +72,8 @@ static struct gateway_layout memory_layout(const struct mu_gateway_conf *conf)
     l.rx = memory_round(l.rx);
     l.tx = memory_round(l.tx);
     l.prepare = memory_round(l.prepare);
-    l.total = ALIGN + l.devices + l.forwards + l.out + l.prepare +
+    l.speech = memory_round(mu_gateway_speech_work(conf));
+    l.total = ALIGN + l.devices + l.forwards + l.out + l.prepare + l.speech +
               MU_SESSIONS_MAX * (l.states + l.rx + l.tx);
     return l;
 }
@@ -97,6 +98,9 @@ static void memory_carve(struct mu_gateway *g, uint8_t *at)
     at += l.out;
     g->prepare_work = at;
     at += l.prepare;
+    g->speech = (void *)at;
+    mu_zero(at, l.speech);
+    at += l.speech;
     for (size_t i = 0; i < MU_SESSIONS_MAX; i++) {
         struct mu_gateway_session *s = &g->sessions[i];
 
@@ -166,6 +170,7 @@ void mu_gateway_clear(struct mu_gateway *g)
                 g->conf.devices_max * sizeof(struct mu_gateway_device));
         mu_wipe(g->out, MU_STORE_VALUE_MAX);
         mu_wipe(g->prepare_work, g->prepare_room);
+        mu_gateway_speech_clear(g);
     }
     mu_wipe(g, sizeof *g);
 }
@@ -224,10 +229,14 @@ static int gateway_device_event(struct mu_gateway *g,
     case MU_EV_REQUEST:
         return mu_gateway_device_request(g, index, &ev->message);
     case MU_EV_RESPONSE:
+        if (mu_gateway_speech_answered(g, index, &ev->message))
+            return 0;
         return mu_gateway_device_answered(
             g, index, ev->message.exchange,
             MU_COAP_CLASS(ev->message.code) == 2);
     default:
+        if (mu_gateway_speech_answered(g, index, &ev->message))
+            return 0;
         return mu_gateway_device_answered(g, index, ev->message.exchange,
                                           false);
     }
@@ -277,6 +286,7 @@ int mu_gateway_step(struct mu_gateway *g, const struct mu_event *ev)
     if (g->now >= g->push_again_at)
         mu_gateway_push_again(g);
     mu_gateway_forward_run(g);
+    mu_gateway_speech_run(g);
     run = mu_gateway_kg_run(g);
     if (rc == 0)
         rc = run;
@@ -385,6 +395,7 @@ bool mu_gateway_next(struct mu_gateway *g, struct mu_effect *out)
     if (mu_gateway_barrier(g))
         return false;
     return gateway_next_reply(g, out) || mu_gateway_next_device(g, out) ||
+           mu_gateway_next_question(g, out) ||
            mu_gateway_next_forward(g, out) || mu_gateway_next_ask(g, out) ||
            mu_gateway_next_tally(g, out) || mu_gateway_next_report(g, out) ||
            mu_gateway_next_push(g, out) ||
@@ -405,6 +416,7 @@ mu_time mu_gateway_deadline(const struct mu_gateway *g)
     if (mu_gateway_barrier(g))
         return at;
     at = mu_time_min(at, mu_gateway_wide_deadline(g));
+    at = mu_time_min(at, mu_gateway_speech_deadline(g));
     at = mu_time_min(at, mu_gateway_tally_deadline(g));
     return mu_time_min(at, mu_gateway_session_deadline(g));
 }
@@ -417,6 +429,9 @@ void mu_gateway_status(const struct mu_gateway *g,
     *out = (struct mu_gateway_status){
         .linked = g->link == MU_GATEWAY_LINK_UP && g->welcome,
         .devices = g->devices_len,
+        .may_speak = g->conf.speak.scheme != MU_SPEECH_NONE &&
+                     mu_speaker_may(&g->speech->speaker),
+        .directory = g->speech->version,
     };
     for (size_t i = 0; i < g->conf.devices_max; i++)
         out->devices_linked =

@@ -82,6 +82,34 @@ void mu_gateway_forward_run(struct mu_gateway *g);
 bool mu_gateway_next_forward(struct mu_gateway *g, struct mu_effect *out);
 mu_time mu_gateway_forward_deadline(const struct mu_gateway *g);
 
+/* gateway_speech.c: what is said to all of the area */
+size_t mu_gateway_speech_work(const struct mu_gateway_conf *conf);
+/* After the other records are loaded. work: behind struct mu_gateway_speech. */
+int mu_gateway_speech_load(struct mu_gateway *g);
+void mu_gateway_speech_clear(struct mu_gateway *g);
+void mu_gateway_speech_write(const struct mu_gateway *g, size_t which,
+                             struct mu_writer *w);
+void mu_gateway_speech_run(struct mu_gateway *g);
+/* The server has this version; 0: none. */
+void mu_gateway_speech_offered(struct mu_gateway *g, uint64_t version);
+int mu_gateway_speech_ask(struct mu_gateway *g, struct mu_writer *w);
+int mu_gateway_speech_list(struct mu_gateway *g, struct mu_bytes payload);
+int mu_gateway_speech_say(struct mu_gateway *g, uint16_t index,
+                          const struct mu_message *m);
+int mu_gateway_speech_who(struct mu_gateway *g, uint16_t index,
+                          const struct mu_message *m);
+int mu_gateway_speech_told(struct mu_gateway *g, uint16_t index,
+                           struct mu_writer *w);
+/* An answer of a speaker, or none (m->code 0); false: it is to no question. */
+bool mu_gateway_speech_answered(struct mu_gateway *g, uint16_t index,
+                                const struct mu_message *m);
+void mu_gateway_speech_down(struct mu_gateway *g, uint16_t index);
+bool mu_gateway_next_question(struct mu_gateway *g, struct mu_effect *out);
+/* A frame for the air: its length, or 0. */
+size_t mu_gateway_speech_frame(struct mu_gateway *g, uint8_t *to);
+bool mu_gateway_speech_waits(const struct mu_gateway *g);
+mu_time mu_gateway_speech_deadline(const struct mu_gateway *g);
+
 /* gateway_camp.c: the list of campaigns and what each is */
 int mu_gateway_camp_page(struct mu_gateway *g, struct mu_bytes payload);
 int mu_gateway_camp_details(struct mu_gateway *g, struct mu_gateway_session *s,

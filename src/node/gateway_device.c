@@ -39,6 +39,11 @@ static uint16_t device_set_next(const uint8_t *set, uint16_t from)
     return MU_AREA_DEVICES_MAX;
 }
 
+static bool device_push_due(const struct mu_gateway_device *d)
+{
+    return d->kg_due || d->poke_due || d->dir_due || d->hand_due != 0;
+}
+
 /* ---- links -------------------------------------------------------------- */
 
 int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
@@ -53,7 +58,7 @@ int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
     }
     mu_gateway_device_down(g, index); /* what hung on a former session */
     d->linked = true;
-    if (d->poke_due || d->hand_due != 0)
+    if (device_push_due(d))
         mu_gateway_push(g, index);
     return 0;
 }
@@ -69,6 +74,7 @@ void mu_gateway_device_down(struct mu_gateway *g, uint16_t index)
     d->error_due = false;
     d->kg_due = false; /* the answer to its hello brings it */
     mu_gateway_forward_drop(g, index);
+    mu_gateway_speech_down(g, index);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -98,6 +104,10 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
     d->hello_due = true; /* answered as soon as there is a Kg */
     d->hello_exchange = m->exchange;
     d->kg_due = false;
+    if (g->speech->version != 0) {
+        d->dir_due = true;
+        mu_gateway_push(g, index);
+    }
     d->copy_port = in.port;
     d->copy_due = in.port != 0;
     g->copies_due = g->copies_due || d->copy_due;
@@ -150,6 +160,10 @@ int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
         return device_hello(g, index, m);
     if (mu_bytes_eq(m->path, mu_bytes_str("ann")))
         return device_ask(g, index, m);
+    if (mu_bytes_eq(m->path, mu_bytes_str("say")))
+        return mu_gateway_speech_say(g, index, m);
+    if (mu_bytes_eq(m->path, mu_bytes_str("who")))
+        return mu_gateway_speech_who(g, index, m);
     mu_gateway_refuse(g, index, m->exchange, MU_COAP_NOT_FOUND);
     return MU_ERR_NOT_FOUND;
 }
@@ -296,7 +310,7 @@ void mu_gateway_push_again(struct mu_gateway *g)
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         const struct mu_gateway_device *d = &g->devices[i];
 
-        if (d->linked && (d->kg_due || d->poke_due || d->hand_due != 0))
+        if (d->linked && device_push_due(d))
             mu_gateway_push(g, i);
     }
 }
@@ -322,6 +336,8 @@ int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
         d->kg_due = true;
     else if (push == MU_GATEWAY_PUSH_POKE)
         d->poke_due = true;
+    else if (push == MU_GATEWAY_PUSH_DIR)
+        d->dir_due = true;
     else
         d->hand_due = (uint8_t)(d->hand_due | 1u << d->push_slot);
     g->push_again_at = mu_time_min(g->push_again_at, g->now + PUSH_AGAIN);
@@ -387,6 +403,12 @@ static int push_write(struct mu_gateway *g, struct mu_gateway_device *d,
         mu_secret_clear(&m.kg);
         return rc;
     }
+    if (d->dir_due) {
+        d->dir_due = false;
+        d->push = MU_GATEWAY_PUSH_DIR;
+        out->message.path = mu_bytes_str("dir");
+        return mu_gateway_speech_told(g, (uint16_t)(d - g->devices), w);
+    }
     if (d->hand_due != 0)
         return push_hand(g, d, w, out);
     d->poke_due = false;
@@ -402,8 +424,7 @@ static bool push_one(struct mu_gateway *g, uint16_t index,
     struct mu_gateway_device *d = &g->devices[index];
     struct mu_writer w = mu_writer(g->out, MU_STORE_VALUE_MAX);
 
-    if (!d->linked || d->push != MU_GATEWAY_PUSH_NONE ||
-        !(d->kg_due || d->poke_due || d->hand_due != 0))
+    if (!d->linked || d->push != MU_GATEWAY_PUSH_NONE || !device_push_due(d))
         return false;
     g->out_secret = true;
     g->pushes_flying++;

@@ -517,6 +517,17 @@ bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
 
     if (g->air_at > g->now)
         return false;
+    if (mu_gateway_speech_waits(g)) { /* seldom, short, and of the moment */
+        size_t len = mu_gateway_speech_frame(g, g->out);
+
+        if (len > 0) {
+            session_air(g, len);
+            out->kind = MU_DO_PACKET;
+            out->channel = MU_CHANNEL_AREA;
+            out->packet = mu_bytes(g->out, len);
+            return true;
+        }
+    }
     for (; s != NULL; s = session_after(g, session_rank(s))) {
         size_t len = session_next_packet(g, s, g->out);
 

@@ -21,6 +21,8 @@ static const char *const single_keys[MU_GATEWAY_REC_COUNT] = {
     [MU_GATEWAY_REC_SERVER] = "server",
     [MU_GATEWAY_REC_KG] = "kg",
     [MU_GATEWAY_REC_AREA] = "area",
+    [MU_GATEWAY_REC_SPEAK] = "speak",
+    [MU_GATEWAY_REC_DIR] = "speakers",
 };
 
 /* No Kg leaves before it is stored: after a restart the one that is stored
@@ -82,9 +84,12 @@ static void store_single_write(const struct mu_gateway *g, size_t which,
         store_key_write(g->kg_next.kid.kind != 0 ? &g->kg_next : &g->kg[0], w);
         store_key_write(g->kg_next.kid.kind != 0 ? &g->kg[0] : &g->kg[1], w);
         break;
-    default:
+    case MU_GATEWAY_REC_AREA:
         mu_write_u8(w, RECORD_VERSION);
         mu_write_u64(w, g->area_version);
+        break;
+    default:
+        mu_gateway_speech_write(g, which, w);
         break;
     }
 }
@@ -465,6 +470,8 @@ int mu_gateway_load(struct mu_gateway *g)
         rc = load_devices(g);
     if (rc == 0)
         rc = mu_gateway_load_campaigns(g);
+    if (rc == 0)
+        rc = mu_gateway_speech_load(g);
     mu_wipe(g->out, MU_STORE_VALUE_MAX);
     return rc;
 }

@@ -140,6 +140,7 @@ static int wide_hello_answer(struct mu_gateway *g, const struct mu_message *m)
     mu_backoff_reset(&g->link_wait);
     wide_area_again(g);
     mu_gateway_camp_refresh(g);
+    mu_gateway_speech_offered(g, in.directory);
     mu_gateway_trace(g, "hello", g->server.number, g->server.epoch);
     return 0;
 }
@@ -159,6 +160,7 @@ static int wide_notice(struct mu_gateway *g, struct mu_bytes payload)
     if (!g->area_known || m.area_version != g->area_version)
         wide_area_again(g);
     mu_gateway_camp_refresh(g);
+    mu_gateway_speech_offered(g, m.directory);
     return 0;
 }
 
@@ -210,6 +212,8 @@ static int wide_ask_write(struct mu_gateway *g, size_t which,
         return mu_wide_hello_create(&m, w);
     case MU_GATEWAY_AREA:
         return mu_wide_ask_create(g->scan_next, w);
+    case MU_GATEWAY_DIR:
+        return mu_gateway_speech_ask(g, w);
     default:
         mu_assert(which == MU_GATEWAY_CAMP);
         return mu_wide_ask_create(g->camp_after, w);
@@ -220,6 +224,7 @@ static const char *const wide_paths[MU_GATEWAY_ASK_COUNT] = {
     [MU_GATEWAY_HELLO] = "hello",
     [MU_GATEWAY_AREA] = "area",
     [MU_GATEWAY_CAMP] = "camp",
+    [MU_GATEWAY_DIR] = "dir",
 };
 
 static bool wide_next_details(struct mu_gateway *g, struct mu_effect *out)
@@ -289,6 +294,8 @@ static int wide_answer(struct mu_gateway *g, size_t which,
         return wide_hello_answer(g, m);
     case MU_GATEWAY_AREA:
         return mu_gateway_area_page(g, m->payload);
+    case MU_GATEWAY_DIR:
+        return mu_gateway_speech_list(g, m->payload);
     default:
         return mu_gateway_camp_page(g, m->payload);
     }

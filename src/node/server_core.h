@@ -356,6 +356,24 @@ void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev);
 void mu_srv_link_up(struct mu_server *s, const struct mu_event *ev);
 void mu_srv_link_down(struct mu_server *s, const struct mu_event *ev);
 
+/* ---- speakers: server_speech.c -------------------------------------------- */
+
+/* Of an area's directory; another one when it is to be made anew; 0: none. */
+uint64_t mu_srv_directory_version(struct mu_server *s, uint32_t gateway);
+/* Whether there are any in an area; one whose key is not known yet. */
+bool mu_srv_speakers(struct mu_server *s, uint32_t gateway);
+bool mu_srv_speaker_awaited(struct mu_server *s, uint32_t gateway,
+                            uint16_t index);
+/* A node shows its key; it counts if it is a speaker. */
+MU_MUST int mu_srv_speaker_key(struct mu_server *s, uint32_t gateway,
+                               uint16_t index, uint8_t scheme,
+                               struct mu_bytes pub);
+/* MU_ERR_NOT_FOUND when it was none. */
+MU_MUST int mu_srv_speaker_drop(struct mu_server *s, uint32_t gateway,
+                                uint16_t index);
+MU_MUST int mu_srv_directory_request(struct mu_server *s,
+                                     const struct mu_event *ev);
+
 /* ---- devices: server_connect.c -------------------------------------------- */
 
 void mu_srv_connections_init(struct mu_server *s);

@@ -326,6 +326,9 @@ int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
 
     for (uint8_t i = 0; rc == 0 && i < d->groups_len; i++)
         rc = fetch_group(&f, &d->groups[i]);
+    if (rc == 0 && f.req.speaker.len != 0)
+        rc = mu_srv_speaker_key(s, d->gateway, d->index, f.req.scheme,
+                                f.req.speaker);
     f.res.epoch = s->epoch;
     if (rc == 0)
         rc = fetch_states(&f);

@@ -230,6 +230,7 @@ static void notice_send(struct mu_server *s, uint32_t number,
         .campaigns_version = (uint64_t)s->epoch << 32 | s->campaigns_version,
         .kid = s->kw_kid,
         .kw = s->kw,
+        .directory = mu_srv_directory_version(s, number),
     };
     struct mu_writer w = mu_srv_writer(s);
     int rc = mu_srv_gateway_get(s, number, &g);
@@ -333,6 +334,7 @@ static size_t poke_bitmap(struct mu_server *s, uint32_t number,
     uint8_t who[BITMAP_MAX];
     struct briefs b = {.len = 0};
     struct mu_area_record a;
+    bool speakers = mu_srv_speakers(s, number);
     size_t len = 0;
     bool walk;
 
@@ -351,7 +353,9 @@ static size_t poke_bitmap(struct mu_server *s, uint32_t number,
         if (rc != 0 || index >= MU_AREA_DEVICES_MAX)
             break;
         if (a.revoked ||
-            !device_behind(s, &b, mu_bytes(a.identity, a.identity_len)))
+            (!device_behind(s, &b, mu_bytes(a.identity, a.identity_len)) &&
+             !(speakers &&
+               mu_srv_speaker_awaited(s, number, (uint16_t)index))))
             continue;
         mu_bit_put(bitmap, index, true);
         len = index / 8 + 1;
@@ -476,6 +480,7 @@ static int welcome_create(struct mu_server *s, uint32_t number,
         .pub = mu_bytes(s->signer.pub, s->signer.pub_len),
         .campaigns_version = (uint64_t)s->epoch << 32 | s->campaigns_version,
         .index = (uint16_t)(number - 1),
+        .directory = mu_srv_directory_version(s, number),
     };
     int rc = mu_wide_welcome_create(&m, w);
 
@@ -601,6 +606,7 @@ static int link_dispatch(struct mu_server *s, const struct mu_event *ev)
         {"hello", hello_request},          {"area", area_request},
         {"camp", mu_srv_camp_request},     {"camp/m", mu_srv_camp_m_request},
         {"r", mu_srv_report_request},      {"t", mu_srv_tally_request},
+        {"dir", mu_srv_directory_request},
     };
     const struct mu_bytes path = ev->message.path;
 

@@ -155,6 +155,9 @@ int mu_server_device_revoke(struct mu_server *s, struct mu_bytes identity)
         if (rc != 0)
             return rc;
     }
+    rc = mu_srv_speaker_drop(s, d.gateway, d.index);
+    if (rc != 0 && rc != MU_ERR_NOT_FOUND)
+        return rc;
     d.revoked = true;
     mu_srv_device_put(s, identity, &d);
     area_put(s, d.gateway, d.index, identity, true);

@@ -56,7 +56,7 @@ int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m)
 int mu_wide_welcome_create(const struct mu_wide_welcome *m,
                            struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 12);
+    mu_cbor_put_map(w, m->directory != 0 ? 13 : 12);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->server);
     mu_cbor_put_uint(w, 2);
@@ -81,6 +81,10 @@ int mu_wide_welcome_create(const struct mu_wide_welcome *m,
     mu_cbor_put_uint(w, m->campaigns_version);
     mu_cbor_put_uint(w, 12);
     mu_cbor_put_uint(w, m->index);
+    if (m->directory != 0) {
+        mu_cbor_put_uint(w, 13);
+        mu_cbor_put_uint(w, m->directory);
+    }
     return mu_writer_end(w);
 }
 
@@ -136,6 +140,9 @@ static void wide_welcome_read(struct mu_reader *r, int64_t key,
     case 12:
         m->index = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
         break;
+    case 13:
+        m->directory = mu_cbor_get_uint(r);
+        break;
     default:
         mu_cbor_skip(r);
     }
@@ -171,7 +178,7 @@ int mu_wide_ask_consume(struct mu_bytes in, uint64_t *from)
 
 int mu_wide_notice_create(const struct mu_wide_notice *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 4);
+    mu_cbor_put_map(w, m->directory != 0 ? 5 : 4);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_uint(w, m->area_version);
     mu_cbor_put_uint(w, 2);
@@ -180,6 +187,10 @@ int mu_wide_notice_create(const struct mu_wide_notice *m, struct mu_writer *w)
     mu_msg_put_kid(w, &m->kid);
     mu_cbor_put_uint(w, 4);
     mu_msg_put_key(w, &m->kw);
+    if (m->directory != 0) {
+        mu_cbor_put_uint(w, 5);
+        mu_cbor_put_uint(w, m->directory);
+    }
     return mu_writer_end(w);
 }
 
@@ -200,6 +211,8 @@ int mu_wide_notice_consume(struct mu_bytes in, struct mu_wide_notice *m)
             mu_msg_get_kid(&r, MU_KEY_KW, &m->kid);
         else if (key == 4)
             mu_msg_get_key(&r, &m->kw);
+        else if (key == 5)
+            m->directory = mu_cbor_get_uint(&r);
         else
             mu_cbor_skip(&r);
     }

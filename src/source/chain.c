@@ -209,7 +209,7 @@ static bool chain_take(void *receiver, struct mu_source_message *m)
 
     if (!r->has_ready)
         return false;
-    *m = (struct mu_source_message){r->stream, r->at - 1, r->ready};
+    *m = (struct mu_source_message){r->stream, r->at - 1, r->ready, {NULL, 0}};
     r->has_ready = false;
     r->counts.delivered++;
     return true;

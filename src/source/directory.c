@@ -15,15 +15,42 @@ enum directory_key {
 
 enum { LEAF = 0, NODE = 1, HASH = 32 };
 
+/* ---- who ---- */
+
+int mu_who_make(struct mu_bytes pub, struct mu_bytes name,
+                struct mu_directory_member *m)
+{
+    struct mu_writer w = mu_writer(m->who, sizeof(m->who));
+
+    if (pub.len > MU_PUBLIC_KEY_MAX || name.len > MU_ID_MAX)
+        return MU_ERR_USAGE;
+    mu_write_bytes(&w, pub);
+    mu_write_u8(&w, (uint8_t)name.len);
+    mu_write_bytes(&w, name);
+    m->who_len = (uint8_t)w.len;
+    return mu_writer_end(&w);
+}
+
+int mu_who_parse(struct mu_bytes who, enum mu_alg alg, struct mu_bytes *pub,
+                 struct mu_bytes *name)
+{
+    struct mu_reader r = mu_reader(who);
+
+    *pub = mu_read_bytes(&r, alg == MU_ALG_ES256 ? 65 : 32);
+    *name = mu_read_bytes(&r, mu_read_u8(&r));
+    return mu_reader_end(&r) == 0 && name->len <= MU_ID_MAX
+               ? 0 : MU_ERR_MALFORMED;
+}
+
 /* ---- Bloom ---- */
 
 static void bloom_digest(const struct mu_crypto *c, const uint8_t *salt,
-                         uint32_t id, struct mu_bytes pub, uint8_t out[32])
+                         uint32_t id, struct mu_bytes who, uint8_t out[32])
 {
     uint8_t number[4];
     struct mu_writer w = mu_writer(number, sizeof(number));
     struct mu_bytes parts[3] = {
-        {salt, MU_DIRECTORY_SALT}, MU_BYTES(number), pub,
+        {salt, MU_DIRECTORY_SALT}, MU_BYTES(number), who,
     };
 
     mu_write_u32(&w, id);
@@ -57,7 +84,7 @@ int mu_bloom_make(const struct mu_crypto *c,
     mu_zero(bits, bits_len);
     for (size_t i = 0; i < members_len; i++) {
         bloom_digest(c, salt, members[i].id,
-                     mu_bytes(members[i].pub, members[i].pub_len), digest);
+                     mu_bytes(members[i].who, members[i].who_len), digest);
         for (unsigned n = 0; n < k; n++) {
             uint32_t bit = bloom_bit(digest, n, bits_len * 8);
 
@@ -69,11 +96,11 @@ int mu_bloom_make(const struct mu_crypto *c,
 }
 
 bool mu_bloom_has(const struct mu_crypto *c, const struct mu_directory *d,
-                  uint32_t id, struct mu_bytes pub)
+                  uint32_t id, struct mu_bytes who)
 {
     uint8_t digest[32];
 
-    bloom_digest(c, d->salt, id, pub, digest);
+    bloom_digest(c, d->salt, id, who, digest);
     for (unsigned n = 0; n < d->hashes; n++) {
         uint32_t bit = bloom_bit(digest, n, d->bits.len * 8);
 
@@ -86,12 +113,12 @@ bool mu_bloom_has(const struct mu_crypto *c, const struct mu_directory *d,
 /* ---- Merkle: leaves and nodes apart, as RFC 6962 s.2.1 does ---- */
 
 static void merkle_leaf(const struct mu_crypto *c, const uint8_t *salt,
-                        uint32_t id, struct mu_bytes pub, uint8_t out[HASH])
+                        uint32_t id, struct mu_bytes who, uint8_t out[HASH])
 {
     uint8_t head[1 + 4];
     struct mu_writer w = mu_writer(head, sizeof(head));
     struct mu_bytes parts[3] = {
-        MU_BYTES(head), {salt, MU_DIRECTORY_SALT}, pub,
+        MU_BYTES(head), {salt, MU_DIRECTORY_SALT}, who,
     };
 
     mu_write_u8(&w, LEAF);
@@ -137,7 +164,7 @@ int mu_merkle_make(const struct mu_crypto *c,
     mu_zero(work, mu_merkle_work(members_len));
     for (size_t i = 0; i < members_len; i++)
         merkle_leaf(c, salt, members[i].id,
-                    mu_bytes(members[i].pub, members[i].pub_len),
+                    mu_bytes(members[i].who, members[i].who_len),
                     level + i * HASH);
     for (size_t width = (size_t)1 << depth; width > 1; width /= 2) {
         uint8_t *above = level + width * HASH;
@@ -170,7 +197,7 @@ int mu_merkle_path(const void *work, size_t members_len, size_t index,
 }
 
 bool mu_merkle_has(const struct mu_crypto *c, const struct mu_directory *d,
-                   uint32_t id, struct mu_bytes pub, uint32_t index,
+                   uint32_t id, struct mu_bytes who, uint32_t index,
                    struct mu_bytes path)
 {
     uint8_t at[HASH];
@@ -179,7 +206,7 @@ bool mu_merkle_has(const struct mu_crypto *c, const struct mu_directory *d,
         path.len != (size_t)mu_merkle_depth(d->members) * HASH ||
         d->bits.len != HASH)
         return false;
-    merkle_leaf(c, d->salt, id, pub, at);
+    merkle_leaf(c, d->salt, id, who, at);
     for (size_t i = 0; i < path.len; i += HASH) {
         if ((index & 1) != 0)
             merkle_node(c, path.data + i, at, at);
@@ -251,7 +278,7 @@ int mu_directory_consume(const struct mu_source_proof *p,
     d->kind = (enum mu_directory_kind)mu_cbor_get_uint_max(
         &r, MU_DIRECTORY_MERKLE);
     mu_cbor_expect_uint(&r, D_VERSION);
-    d->version = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
+    d->version = mu_cbor_get_uint(&r);
     mu_cbor_expect_uint(&r, D_MEMBERS);
     d->members = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
     mu_cbor_expect_uint(&r, D_HASHES);

@@ -243,7 +243,7 @@ static bool hop_take(void *receiver, struct mu_source_message *m)
 
     if (!r->has_ready)
         return false;
-    *m = (struct mu_source_message){r->stream, r->at, r->ready};
+    *m = (struct mu_source_message){r->stream, r->at, r->ready, {NULL, 0}};
     r->has_ready = false;
     r->counts.delivered++;
     return true;

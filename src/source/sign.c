@@ -3,7 +3,7 @@
  * Signed messages of sources that a directory knows. Packet:
  *
  *   50 (1) id (4) counter (8) version (4) index (4) path length (1) path
- *   public key (65 or 32) signature (64) message
+ *   public key (65 or 32) length of the name (1) name signature (64) message
  *
  * The signature covers everything before it and the message. What is cheap
  * comes first: form, replay, directory; a signature is looked at last, and so
@@ -37,11 +37,11 @@ static int sign_seal(void *sender, mu_time now, struct mu_bytes message,
     mu_write_u8(w, MU_SOURCE_SIGNED);
     mu_write_u32(w, s->id);
     mu_write_u64(w, ++s->counter);
-    mu_write_u32(w, s->version);
+    mu_write_u32(w, (uint32_t)s->version);
     mu_write_u32(w, s->index);
     mu_write_u8(w, (uint8_t)(s->path.len / 32));
     mu_write_bytes(w, s->path);
-    mu_write_bytes(w, mu_bytes(s->signer->pub, s->signer->pub_len));
+    mu_write_bytes(w, s->who);
     rc = mu_writer_end(w);
     if (rc != 0)
         return rc;
@@ -109,14 +109,14 @@ int mu_sign_directory(struct mu_sign_receiver *r, struct mu_bytes object)
 struct sign_packet {
     uint32_t id, version, index;
     uint64_t counter;
-    struct mu_bytes path, pub, signed_part, message;
+    struct mu_bytes path, who, pub, signed_part, message;
     const uint8_t *sig;
 };
 
 static int sign_parse(const struct mu_sign_receiver *r, struct mu_bytes packet,
                       struct sign_packet *p)
 {
-    size_t pub_len = r->conf.alg == MU_ALG_ES256 ? 65 : 32;
+    size_t pub_len = r->conf.alg == MU_ALG_ES256 ? 65 : 32, who_at;
     struct mu_reader in = mu_reader(packet);
 
     if (packet.len > MU_PACKET_MAX)
@@ -128,7 +128,10 @@ static int sign_parse(const struct mu_sign_receiver *r, struct mu_bytes packet,
     p->version = mu_read_u32(&in);
     p->index = mu_read_u32(&in);
     p->path = mu_read_bytes(&in, (size_t)mu_read_u8(&in) * 32);
+    who_at = in.pos;
     p->pub = mu_read_bytes(&in, pub_len);
+    (void)mu_read_bytes(&in, mu_read_u8(&in)); /* the name */
+    p->who = mu_bytes(packet.data + who_at, in.pos - who_at);
     p->signed_part = mu_bytes(packet.data, in.pos);
     p->sig = mu_read_bytes(&in, MU_SIGNATURE_LEN).data;
     p->message = mu_reader_rest(&in);
@@ -154,18 +157,19 @@ static struct mu_sign_source *sign_source(struct mu_sign_receiver *r,
     return free;
 }
 
-static bool sign_member(struct mu_sign_receiver *r,
-                        const struct sign_packet *p)
+bool mu_sign_knows(struct mu_sign_receiver *r, uint32_t id,
+                   struct mu_bytes who, uint32_t index, struct mu_bytes path)
 {
     const struct mu_crypto *c = r->conf.proof.crypto;
 
+    if (r->directory.version == 0)
+        return false;
     if (r->directory.kind == MU_DIRECTORY_BLOOM) {
         r->counts.hashes++;
-        return p->path.len == 0 &&
-               mu_bloom_has(c, &r->directory, p->id, p->pub);
+        return path.len == 0 && mu_bloom_has(c, &r->directory, id, who);
     }
-    r->counts.hashes += 1 + p->path.len / 32;
-    return mu_merkle_has(c, &r->directory, p->id, p->pub, p->index, p->path);
+    r->counts.hashes += 1 + path.len / 32;
+    return mu_merkle_has(c, &r->directory, id, who, index, path);
 }
 
 /* When more come than may be looked at, each has the same chance: who sends
@@ -232,7 +236,7 @@ static int sign_packet(void *receiver, mu_time now, struct mu_bytes packet)
     if (rc == 0 && r->directory.version == 0)
         rc = MU_ERR_UNKNOWN_KEY;
     /* Of an older directory: its sender may be a member no more. */
-    if (rc == 0 && p.version != r->directory.version)
+    if (rc == 0 && p.version != (uint32_t)r->directory.version)
         rc = MU_ERR_ROLLBACK;
     source = rc == 0 ? sign_source(r, p.id, now) : NULL;
     if (rc == 0 && source != NULL && source->used && source->id == p.id &&
@@ -244,7 +248,7 @@ static int sign_packet(void *receiver, mu_time now, struct mu_bytes packet)
         r->counts.refused++;
         return rc;
     }
-    if (!sign_member(r, &p)) {
+    if (!mu_sign_knows(r, p.id, p.who, p.index, p.path)) {
         r->counts.forged++;
         return MU_ERR_UNKNOWN_PEER;
     }
@@ -259,6 +263,7 @@ static int sign_packet(void *receiver, mu_time now, struct mu_bytes packet)
     }
     *source = (struct mu_sign_source){p.id, p.counter, now, true};
     r->ready = p.message;
+    r->ready_who = p.who;
     r->ready_id = p.id;
     r->ready_counter = p.counter;
     r->has_ready = true;
@@ -271,7 +276,9 @@ static bool sign_take(void *receiver, struct mu_source_message *m)
 
     if (!r->has_ready)
         return false;
-    *m = (struct mu_source_message){r->ready_id, r->ready_counter, r->ready};
+    *m = (struct mu_source_message){
+        r->ready_id, r->ready_counter, r->ready, r->ready_who,
+    };
     r->has_ready = false;
     r->counts.delivered++;
     return true;

@@ -360,7 +360,7 @@ bool mu_tesla_take(void *receiver, struct mu_source_message *m)
         return false;
     *m = (struct mu_source_message){
         r->params.stream, r->buffer.slots[slot].index,
-        mu_source_buffer_bytes(&r->buffer, (size_t)slot),
+        mu_source_buffer_bytes(&r->buffer, (size_t)slot), {NULL, 0},
     };
     r->counts.delivered++;
     return true;

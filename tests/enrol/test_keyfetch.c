@@ -238,8 +238,15 @@ static void test_consume_refuses(void **state)
     assert_int_equal(mu_keyfetch_request_consume(mu_bytes("\xa0", 1), &q),
                      MU_ERR_MALFORMED);
     assert_int_equal(
-        mu_keyfetch_request_consume(mu_bytes("\xa2\x01\x80\x04\x01", 5), &q),
+        mu_keyfetch_request_consume(mu_bytes("\xa2\x01\x80\x09\x01", 5), &q),
         0);
+    /* a key to speak by: without a scheme, cut short, and no array */
+    assert_true(mu_keyfetch_request_consume(
+                    mu_bytes("\xa2\x01\x80\x04\x82\x00\x41k", 8), &q) < 0);
+    assert_true(mu_keyfetch_request_consume(
+                    mu_bytes("\xa2\x01\x80\x04\x82\x01\x41k", 8), &q) < 0);
+    assert_true(mu_keyfetch_request_consume(
+                    mu_bytes("\xa2\x01\x80\x04\x01", 5), &q) < 0);
 }
 
 int main(void)

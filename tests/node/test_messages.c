@@ -192,7 +192,7 @@ static void test_wide_hello(void **state)
                                 .alg = MU_ALG_EDDSA,
                                 .pub = MU_BYTES(pub),
                                 .campaigns_version = 77,
-                                .index = 5}, aout;
+                                .index = 5, .directory = 11}, aout;
 
     (void)state;
     assert_int_equal(mu_wide_hello_create(&m, fresh()), 0);
@@ -301,7 +301,7 @@ static void test_wide_reports(void **state)
                                .bitmap = MU_BYTES(bits),
                                .acks = {acks, 16},
                                .reason = 16}, out;
-    struct mu_wide_notice n = {1, 2, kw, key}, nout;
+    struct mu_wide_notice n = {1, 2, kw, key, 7}, nout;
     struct mu_bytes bitmap;
 
     (void)state;
@@ -336,7 +336,7 @@ static void test_wide_reports(void **state)
     assert_int_equal(mu_wide_notice_create(&n, fresh()), 0);
     assert_int_equal(mu_wide_notice_consume(mu_written(&w), &nout), 0);
     assert_true(nout.area_version == 1 && nout.campaigns_version == 2 &&
-                mu_secret_eq(&nout.kw, &key));
+                mu_secret_eq(&nout.kw, &key) && nout.directory == 7);
     REFUSE_LENGTHS(mu_wide_notice_consume(in, &nout));
     assert_int_equal(mu_wide_poke_create(MU_BYTES(bits), fresh()), 0);
     assert_int_equal(mu_wide_poke_consume(mu_written(&w), &bitmap), 0);

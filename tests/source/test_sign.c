@@ -17,7 +17,7 @@ enum { MEMBERS = 11, BITS = 64 }; /* 46 bits a member */
 static struct {
     const struct mu_crypto *crypto;
     struct mu_signer server, keys[MEMBERS + 1]; /* the last is a stranger */
-    struct mu_directory_member members[MEMBERS];
+    struct mu_directory_member members[MEMBERS + 1];
     struct mu_directory directory;
     struct mu_sign_sender senders[MEMBERS + 1];
     struct mu_sign_receiver receiver;
@@ -28,6 +28,8 @@ static struct {
     enum mu_directory_kind kind;
     mu_time now;
 } w;
+
+#define WHO(i) mu_bytes(w.members[i].who, w.members[i].who_len)
 
 static const struct mu_source_scheme *const scheme = &mu_source_sign;
 
@@ -96,11 +98,10 @@ static int setup(enum mu_directory_kind kind)
         w.senders[i] = (struct mu_sign_sender){
             .crypto = w.crypto, .signer = &w.keys[i], .id = 100 + i,
         };
-        if (i == MEMBERS)
-            break;
+        assert_int_equal(mu_who_make(MU_BYTES(w.keys[i].pub),
+                                     mu_bytes_str("horn"), &w.members[i]), 0);
+        w.senders[i].who = mu_bytes(w.members[i].who, w.members[i].who_len);
         w.members[i].id = 100 + i;
-        w.members[i].pub_len = 65;
-        memcpy(w.members[i].pub, w.keys[i].pub, 65);
     }
     assert_int_equal(mu_sign_receiver_init(&w.receiver, &conf, w.work,
                                            sizeof(w.work)), 0);
@@ -168,6 +169,11 @@ static void test_stranger(void **state)
     assert_int_equal(hear(seal(MEMBERS)), MU_ERR_UNKNOWN_PEER);
     w.senders[2].id = 103; /* a member in the name of another */
     assert_int_equal(hear(seal(2)), MU_ERR_UNKNOWN_PEER);
+    /* A member, under its own id and key, that calls itself another. */
+    assert_int_equal(mu_who_make(MU_BYTES(w.keys[1].pub), mu_bytes_str("bell"),
+                                 &w.members[MEMBERS]), 0);
+    w.senders[1].who = WHO(MEMBERS);
+    assert_int_equal(hear(seal(1)), MU_ERR_UNKNOWN_PEER);
     /* None of it cost a signature. */
     assert_int_equal(w.receiver.counts.signatures, signatures);
 }
@@ -248,13 +254,13 @@ static void test_merkle_sizes(void **state)
         make_directory((uint32_t)n + 1, n);
         for (size_t i = 0; i < n; i++) {
             assert_true(mu_merkle_has(w.crypto, &w.directory, w.members[i].id,
-                                      mu_bytes(w.members[i].pub, 65),
+                                      WHO(i),
                                       (uint32_t)i, w.senders[i].path));
             if (n == 1)
                 continue;
             assert_false(mu_merkle_has(w.crypto, &w.directory,
                                        w.members[i].id,
-                                       mu_bytes(w.members[i].pub, 65),
+                                       WHO(i),
                                        (uint32_t)(i + 1) % (uint32_t)n,
                                        w.senders[i].path));
         }
@@ -275,7 +281,7 @@ static void test_bloom_rate(void **state)
     assert_int_equal(d.hashes, 5);
     for (uint32_t i = 0; i < 20000; i++)
         found += mu_bloom_has(w.crypto, &d, i + 5000,
-                              mu_bytes(w.members[0].pub, 65));
+                              WHO(0));
     assert_in_range(found, 200, 900);
 }
 
