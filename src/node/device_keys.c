@@ -158,7 +158,7 @@ static int keys_request(struct mu_device *d, struct mu_writer *w)
     mu_device_members_ask(d, &m);
     m.speaker = mu_device_speech_key(d);
     if (m.speaker.len != 0)
-        m.scheme = d->conf.speak.scheme;
+        m.scheme = (uint8_t)d->conf.speak.scheme;
     return mu_keyfetch_request_create(&m, w);
 }
 
