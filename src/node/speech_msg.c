@@ -104,13 +104,11 @@ int mu_speech_say_create(const struct mu_speech_say *m, struct mu_writer *w)
 int mu_speech_say_consume(struct mu_bytes in, struct mu_speech_say *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_say){.run = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->run = (uint16_t)mu_cbor_get_uint_max(&r, UINT16_MAX);
         else if (key == 2)
@@ -118,7 +116,7 @@ int mu_speech_say_consume(struct mu_bytes in, struct mu_speech_say *m)
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0x6);
+    return mu_msg_end(&r, &map, 0x6);
 }
 
 /* ---- POST /who ------------------------------------------------------------ */
@@ -138,13 +136,11 @@ int mu_speech_ask_create(const struct mu_speech_ask *m, struct mu_writer *w)
 int mu_speech_ask_consume(struct mu_bytes in, struct mu_speech_ask *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_ask){.id = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->id = (uint32_t)mu_cbor_get_uint_max(&r, UINT32_MAX);
         else if (key == 2)
@@ -154,7 +150,7 @@ int mu_speech_ask_consume(struct mu_bytes in, struct mu_speech_ask *m)
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0xe);
+    return mu_msg_end(&r, &map, 0xe);
 }
 
 int mu_speech_intro_create(const struct mu_speech_intro *m,
@@ -233,16 +229,14 @@ static void intro_field(struct mu_reader *r, int64_t key,
 int mu_speech_intro_consume(struct mu_bytes in, struct mu_speech_intro *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_intro){.id = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         intro_field(&r, key, m);
     }
-    return mu_msg_end(&r, seen, 0x1fe);
+    return mu_msg_end(&r, &map, 0x1fe);
 }
 
 /* ---- POST /dir, down ------------------------------------------------------ */
@@ -264,13 +258,11 @@ int mu_speech_told_create(const struct mu_speech_told *m, struct mu_writer *w)
 int mu_speech_told_consume(struct mu_bytes in, struct mu_speech_told *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_told){.id = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->object = mu_msg_get_data(&r, 1, MU_SPEECH_DIRECTORY_MAX);
         else if (key == 2)
@@ -282,7 +274,7 @@ int mu_speech_told_consume(struct mu_bytes in, struct mu_speech_told *m)
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0x1e);
+    return mu_msg_end(&r, &map, 0x1e);
 }
 
 /* ---- POST /dir, up -------------------------------------------------------- */
@@ -304,13 +296,11 @@ int mu_speech_want_create(const struct mu_speech_want *m, struct mu_writer *w)
 int mu_speech_want_consume(struct mu_bytes in, struct mu_speech_want *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_want){.version = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->version = mu_cbor_get_uint(&r);
         else if (key == 2)
@@ -322,7 +312,7 @@ int mu_speech_want_consume(struct mu_bytes in, struct mu_speech_want *m)
     }
     if ((m->scheme != MU_SPEECH_NONE) != (m->pub.len != 0))
         mu_reader_fail(&r);
-    return mu_msg_end(&r, seen, 0x2);
+    return mu_msg_end(&r, &map, 0x2);
 }
 
 int mu_speech_list_create(const struct mu_speech_list *m, struct mu_writer *w)
@@ -363,13 +353,11 @@ static void list_members(struct mu_reader *r, struct mu_speech_list *m)
 int mu_speech_list_consume(struct mu_bytes in, struct mu_speech_list *m)
 {
     struct mu_reader r = mu_reader(in);
-    struct mu_cbor_map map = mu_cbor_get_map(&r);
-    uint32_t seen = 0;
+    struct mu_msg_map map = mu_msg_map(&r);
     int64_t key;
 
     *m = (struct mu_speech_list){.version = 0};
-    while (mu_cbor_map_next(&r, &map, &key)) {
-        seen |= mu_msg_bit(key);
+    while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
             m->version = mu_cbor_get_uint(&r);
         else if (key == 2)
@@ -379,5 +367,5 @@ int mu_speech_list_consume(struct mu_bytes in, struct mu_speech_list *m)
         else
             mu_cbor_skip(&r);
     }
-    return mu_msg_end(&r, seen, 0xe);
+    return mu_msg_end(&r, &map, 0xe);
 }
