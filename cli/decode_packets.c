@@ -92,27 +92,37 @@ static json_t *cast_data(struct mu_bytes in)
     return v;
 }
 
+/* What ends a packet of a gateway to all. Only who has the key can read it. */
+static void put_tick(json_t *v, struct mu_reader *r)
+{
+    put_u16(v, "tick", r);
+    put_hex(v, "tick, masked", mu_read_bytes(r, MU_TICK_VALUE));
+}
+
+/* Among neighbours there is no tick: it is the end of the piece then. */
 static void cast_announce(json_t *v, struct mu_reader *r)
 {
     put_hex(v, "object id", mu_read_bytes(r, MU_OBJECT_ID_LEN));
     put_u8(v, "fragment", r);
     put_u8(v, "fragments", r);
     put_tag(v, r);
-    put_hex(v, "piece", mu_reader_rest(r));
+    put_hex(v, "piece", before(r, MU_TICK_LEN));
+    put_tick(v, r);
 }
 
 static void cast_poll(json_t *v, struct mu_reader *r)
 {
     static const char *const flags[] = {"everybody", "with bitmap",
-                                        "who asked"};
+                                        "who asked", "who is behind"};
 
     put_u16(v, "page", r);
     put_u8(v, "round", r);
-    put_bits(v, "flags", mu_read_u8(r), flags, 3);
+    put_bits(v, "flags", mu_read_u8(r), flags, 4);
     put_u8(v, "sent", r);
     put_u16(v, "window, ms", r);
     put_u8(v, "kg", r);
     put_tag(v, r);
+    put_tick(v, r);
 }
 
 static void cast_need(json_t *v, struct mu_reader *r)
@@ -132,8 +142,9 @@ static void cast_census(json_t *v, struct mu_reader *r)
     put_u16(v, "window, ms", r);
     put_u16(v, "base", r);
     put_u8(v, "kg", r);
-    put_hex(v, "known", before(r, MU_TAG_LEN));
+    put_hex(v, "known", before(r, MU_TAG_LEN + MU_TICK_LEN));
     put_tag(v, r);
+    put_tick(v, r);
 }
 
 static void cast_status(json_t *v, struct mu_reader *r)

@@ -10,6 +10,7 @@
 
 #include "muster/connect.h"
 #include "muster/keys.h"
+#include "muster/tick.h"
 
 #define MU_OBJECT_ID_LEN 4 /* bytes: H(announce object)[:4], s.5.4 */
 #define MU_KB_WRAPPED_LEN 40 /* AES-KW of 32 bytes */
@@ -41,6 +42,7 @@ struct mu_area_welcome {
     uint16_t port, up_port;
     struct mu_area_session sessions[MU_SESSIONS_MAX];
     uint8_t sessions_len;
+    struct mu_tick tick; /* under that Kg */
 };
 
 MU_MUST int mu_area_welcome_create(const struct mu_area_welcome *m,
@@ -52,6 +54,7 @@ MU_MUST int mu_area_welcome_consume(struct mu_bytes in,
 struct mu_area_key {
     struct mu_kid kid;
     struct mu_secret kg;
+    struct mu_tick tick;
 };
 
 MU_MUST int mu_area_key_create(const struct mu_area_key *m,

@@ -255,6 +255,7 @@ struct mu_cast_receiver_conf {
     const struct mu_cast_sink *sink;
     uint32_t seed;            /* for back-off; need not be secret */
     uint32_t idle_ms;         /* silence after which it asks by itself */
+    bool ticked;              /* polls had a tick (muster/tick.h), and it was good */
 };
 
 struct mu_cast_heard { /* what receivers count */

@@ -196,6 +196,7 @@ struct mu_device_speech {
 struct mu_device_area {
     struct mu_kid kid; /* kind 0: none */
     struct mu_secret kg, kctl;
+    struct mu_ticked ticked;
 };
 
 struct mu_device {
@@ -225,7 +226,9 @@ struct mu_device {
     char address[MU_ADDR_TEXT_MAX];
     uint16_t port, up_port;
     bool channel_due;
-    mu_time rehello_at; /* not before: an unknown Kg was heard */
+    /* Not before, when an unknown Kg or a far tick was heard. */
+    mu_time rehello_at;
+    uint8_t rehellos; /* in a row that brought nothing new */
 
     /* service connection and keys */
     bool connected;

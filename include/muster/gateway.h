@@ -40,6 +40,7 @@ struct mu_gateway_conf {
     uint16_t area_overhead;      /* link, IP, UDP bytes of a packet */
     uint16_t area_window_ms;     /* answer window of a poll */
     uint16_t area_loss_permille; /* first guess */
+    uint16_t ticks;              /* of one area key; 0: MU_TICKS_MAX */
     struct mu_bytes software;
     struct mu_speaker_conf speak; /* scheme NONE: it is silent itself; crypto
                                      and identity are those above */

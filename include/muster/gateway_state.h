@@ -251,6 +251,7 @@ struct mu_gateway_server {
     uint8_t id_len; /* 0: never heard */
     uint32_t number;
     struct mu_gateway_key kw;
+    struct mu_ticked ticked; /* not kept: every hello tells it */
     char address[MU_ADDR_TEXT_MAX];
     uint16_t port, up_port;
     uint32_t epoch;
@@ -344,6 +345,7 @@ struct mu_gateway {
     struct mu_replies replies;
     struct mu_gateway_server server;
     bool wide_channel_due, area_channel_due, copies_due;
+    mu_time rehello_at; /* not before: the server's ticks are out of reach */
 
     /* the area */
     struct mu_gateway_device *devices;
@@ -362,6 +364,8 @@ struct mu_gateway {
     uint64_t kg_last; /* generation given out; kept beside the keys, too */
     bool rotate_due;
     mu_time rotate_by; /* at the latest */
+    struct mu_ticker ticker; /* of kg[0] */
+    uint16_t ticks_until;    /* places below this are, or are being, reserved */
     uint8_t attention[MU_GATEWAY_SET]; /* devices with an answer due */
     bool attention_any;
     uint8_t pushing[MU_GATEWAY_SET];   /* devices with a push due */

@@ -202,6 +202,7 @@ struct mu_server {
     struct mu_signer signer;
     struct mu_kid kw_kid; /* kind MU_KEY_NONE: none yet */
     struct mu_secret kw, kctl;
+    struct mu_ticker ticker; /* of this run: every hello tells where it is */
     struct mu_counter generations, numbers;
     uint32_t generations_ticket, numbers_ticket; /* 0: none under way */
     uint64_t generations_end, numbers_end;

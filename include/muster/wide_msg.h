@@ -13,6 +13,7 @@
 #include "muster/groups.h"
 #include "muster/keys.h"
 #include "muster/manifest.h"
+#include "muster/tick.h"
 
 /* POST /hello */
 struct mu_wide_hello {
@@ -40,6 +41,7 @@ struct mu_wide_welcome {
     uint64_t campaigns_version;
     uint16_t index; /* in the wide-area cast */
     uint64_t directory; /* version of that of its speakers; 0: none */
+    struct mu_tick tick; /* under that Kw */
 };
 
 MU_MUST int mu_wide_welcome_create(const struct mu_wide_welcome *m,
@@ -174,6 +176,7 @@ struct mu_wide_notice {
     struct mu_kid kid;
     struct mu_secret kw;
     uint64_t directory; /* as in the welcome */
+    struct mu_tick tick;
 };
 
 MU_MUST int mu_wide_notice_create(const struct mu_wide_notice *m,

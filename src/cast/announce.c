@@ -6,18 +6,23 @@
  * The length of a fragment is known from any but the last one; a last one that
  * comes first waits at the end of the buffer, where no other reaches.
  */
-#include "muster/cast.h"
+#include "muster/tick.h"
 
 enum {
     ANNOUNCE_HEAD = 8, /* bytes before the tag */
     ANNOUNCE_OVERHEAD = ANNOUNCE_HEAD + MU_TAG_LEN,
+    ANNOUNCE_LEAST = 32, /* bytes of the object in a fragment */
 };
 
 _Static_assert(MU_FRAGMENTS_MAX < 64, "a bit for every fragment");
 
 static size_t announce_room(uint16_t payload)
 {
-    return (size_t)payload - ANNOUNCE_OVERHEAD;
+    size_t most = (size_t)payload - ANNOUNCE_OVERHEAD;
+
+    /* A tick follows; the smallest payloads are exceeded by it. */
+    return most >= ANNOUNCE_LEAST + MU_TICK_LEN ? most - MU_TICK_LEN
+                                                : ANNOUNCE_LEAST;
 }
 
 uint8_t mu_announce_fragments(size_t object_len, uint16_t payload)

@@ -17,8 +17,8 @@
 
 enum {
     BACKOFF_DOUBLINGS = 5,     /* NEEDs of our own accord: up to 32 x idle */
-    ROUNDS_AHEAD_MAX = 32,     /* polls that may be lost in a row */
     REPEATS_MAX = 2,           /* of an answer that nothing comes of */
+    ROUNDS_AHEAD_MAX = 32,     /* polls that may be lost in a row */
     HURRIES_MAX = 3,           /* a poll: more would not help */
     OFFER_AGAIN_MS = 1000,     /* to a sink that failed */
     SLOT_FREE = 255,           /* no parity symbol has this number */
@@ -334,8 +334,11 @@ static void receiver_answer_in(struct mu_cast_receiver *r, mu_time now,
     r->answer_at = now + wait;
 }
 
-/* Not another copy, and not one that somebody recorded: newer than the last,
- * unless that is so long ago that the sender may have started over. */
+/* Not another copy of the last one, and not one that somebody recorded. Where
+ * polls come with ticks (muster/tick.h) these tell the recorded ones: then a
+ * round can be anything, and no poll makes us deaf for the next. Else it is
+ * newer than the last, unless that is so long ago that the sender may have
+ * started over. */
 static bool receiver_poll_new(const struct mu_cast_receiver *r, mu_time now,
                               uint8_t round)
 {
@@ -343,7 +346,7 @@ static bool receiver_poll_new(const struct mu_cast_receiver *r, mu_time now,
 
     return r->polled_at == MU_TIME_NEVER ||
            now >= r->polled_at + MU_MS(r->conf.idle_ms) ||
-           (ahead > 0 && ahead <= ROUNDS_AHEAD_MAX);
+           (ahead > 0 && (r->conf.ticked || ahead <= ROUNDS_AHEAD_MAX));
 }
 
 static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
@@ -365,6 +368,8 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
     if (!mu_secret_is_set(key))
         return MU_ERR_UNKNOWN_KEY;
     rc = mu_poll_consume(r->conf.crypto, key, packet, &p);
+    if (rc == 0 && p.page >= r->pages)
+        rc = MU_ERR_MALFORMED; /* no such page */
     if (rc != 0) {
         r->heard.forged++;
         return rc;

@@ -74,7 +74,7 @@ static void area_sessions_read(struct mu_reader *r, struct mu_area_welcome *m)
 int mu_area_welcome_create(const struct mu_area_welcome *m,
                            struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 8);
+    mu_cbor_put_map(w, 9);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->gateway);
     mu_cbor_put_uint(w, 2);
@@ -90,6 +90,8 @@ int mu_area_welcome_create(const struct mu_area_welcome *m,
     mu_cbor_put_uint(w, 7);
     mu_cbor_put_uint(w, m->up_port);
     area_sessions_write(m, w);
+    mu_cbor_put_uint(w, 9);
+    mu_msg_put_tick(w, &m->tick);
     return mu_writer_end(w);
 }
 
@@ -121,6 +123,9 @@ static void area_welcome_read(struct mu_reader *r, int64_t key,
     case 8:
         area_sessions_read(r, m);
         break;
+    case 9:
+        mu_msg_get_tick(r, &m->tick);
+        break;
     default:
         mu_cbor_skip(r);
     }
@@ -137,7 +142,7 @@ int mu_area_welcome_consume(struct mu_bytes in, struct mu_area_welcome *m)
     while (mu_msg_next(&r, &map, &key)) {
         area_welcome_read(&r, key, m);
     }
-    rc = mu_msg_end(&r, &map, 0x1fe);
+    rc = mu_msg_end(&r, &map, 0x3fe);
     if (rc != 0)
         mu_secret_clear(&m->kg);
     return rc;
@@ -145,11 +150,13 @@ int mu_area_welcome_consume(struct mu_bytes in, struct mu_area_welcome *m)
 
 int mu_area_key_create(const struct mu_area_key *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 2);
+    mu_cbor_put_map(w, 3);
     mu_cbor_put_uint(w, 3);
     mu_msg_put_kid(w, &m->kid);
     mu_cbor_put_uint(w, 4);
     mu_msg_put_key(w, &m->kg);
+    mu_cbor_put_uint(w, 5);
+    mu_msg_put_tick(w, &m->tick);
     return mu_writer_end(w);
 }
 
@@ -166,10 +173,12 @@ int mu_area_key_consume(struct mu_bytes in, struct mu_area_key *m)
             mu_msg_get_kid(&r, MU_KEY_KG, &m->kid);
         else if (key == 4)
             mu_msg_get_key(&r, &m->kg);
+        else if (key == 5)
+            mu_msg_get_tick(&r, &m->tick);
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, &map, 0x18);
+    rc = mu_msg_end(&r, &map, 0x38);
     if (rc != 0)
         mu_secret_clear(&m->kg);
     return rc;

@@ -76,6 +76,11 @@ static int device_packet(struct mu_device *d, struct mu_bytes packet)
     rc = mu_cast_peek(packet, &kind, &session, &who);
     if (rc != 0)
         return rc;
+    if (kind == MU_CAST_POLL || kind == MU_CAST_CENSUS ||
+        kind == MU_CAST_ANNOUNCE)
+        rc = mu_device_ticked(d, kind, who, &packet);
+    if (rc != 0)
+        return rc;
     switch (kind) {
     case MU_CAST_DATA:
     case MU_CAST_POLL:

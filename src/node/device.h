@@ -38,6 +38,9 @@ bool mu_device_next_ask(struct mu_device *d, struct mu_effect *out);
 /* Asks /hello again, because a Kg is in use that is not known; bounded. */
 void mu_device_rehello(struct mu_device *d);
 void mu_device_area_expire(struct mu_device *d);
+/* Takes the gateway's tick off a POLL, CENSUS or announcement. */
+MU_MUST int mu_device_ticked(struct mu_device *d, enum mu_cast_kind kind,
+                             uint16_t kg, struct mu_bytes *packet);
 /* The area key whose generation ends in this byte; NULL. */
 const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
                                                  uint16_t kg);

@@ -8,6 +8,8 @@
 #include "muster/assert.h"
 
 #define AREA_GRACE MU_SECONDS(5) /* for packets on the way under the old Kg */
+#define REHELLO_REST MU_SECONDS(10)
+#define REHELLOS_MAX 5 /* doublings of that */
 
 /* ---- the link ----------------------------------------------------------- */
 
@@ -108,21 +110,33 @@ static int link_hello_write(struct mu_device *d, struct mu_writer *w)
     return mu_area_hello_create(&m, w);
 }
 
+/* Where the gateway's chain stands; news end the rest after a hello. */
+static void link_ticked(struct mu_device *d, const struct mu_tick *tick)
+{
+    struct mu_device_area *a = &d->area[0];
+
+    if (mu_ticked_told(&a->ticked, d->conf.crypto, &a->kctl, tick))
+        d->rehellos = 0;
+}
+
 static int link_set_kg(struct mu_device *d, const struct mu_kid *kid,
-                       const struct mu_secret *kg)
+                       const struct mu_secret *kg, const struct mu_tick *tick)
 {
     struct mu_device_area fresh = {.kid = *kid, .kg = *kg};
     int rc;
 
     if (d->area[0].kid.kind != 0 && mu_kid_eq(&d->area[0].kid, kid) &&
-        mu_secret_eq(&d->area[0].kg, kg))
+        mu_secret_eq(&d->area[0].kg, kg)) {
+        link_ticked(d, tick);
         return 0;
+    }
     rc = mu_kdf(d->conf.crypto, kg, "control", (struct mu_bytes){NULL, 0}, 16,
                 &fresh.kctl);
     if (rc == 0) {
         d->area[1] = d->area[0];
         d->area[0] = fresh;
         d->area_until = d->now + AREA_GRACE;
+        link_ticked(d, tick);
         mu_device_campaign_area(d, false);
         mu_device_trace(d, "area-key", kid->generation, 0);
     }
@@ -166,7 +180,7 @@ static int link_welcome(struct mu_device *d, const struct mu_area_welcome *m)
     if (!mu_bytes_eq(m->gateway, mu_bytes(d->gateway, d->gateway_len)))
         return MU_ERR_MALFORMED;
     mu_copy(address, m->address.data, m->address.len);
-    rc = link_set_kg(d, &m->kid, &m->kg);
+    rc = link_set_kg(d, &m->kid, &m->kg, &m->tick);
     if (rc != 0)
         return rc;
     d->welcome = true;
@@ -205,9 +219,38 @@ void mu_device_rehello(struct mu_device *d)
 {
     if (d->now < d->rehello_at)
         return;
-    d->rehello_at = d->now + MU_SECONDS(10);
+    d->rehello_at = d->now + (REHELLO_REST << d->rehellos);
+    if (d->rehellos < REHELLOS_MAX)
+        d->rehellos++;
     if (!d->asks[MU_DEVICE_HELLO].flying)
         d->asks[MU_DEVICE_HELLO].due = true;
+}
+
+/*
+ * A packet of the gateway to all: it has to carry the next tick, or any member
+ * of the area could have made it. A POLL or CENSUS says the area key that it
+ * is under, an announcement does not.
+ */
+int mu_device_ticked(struct mu_device *d, enum mu_cast_kind kind, uint16_t kg,
+                     struct mu_bytes *packet)
+{
+    bool tagged = kind != MU_CAST_ANNOUNCE;
+    int rc = MU_ERR_UNKNOWN_KEY;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct mu_device_area *a = &d->area[i];
+
+        if (a->kid.kind == 0 || (tagged && (uint8_t)a->kid.generation != kg))
+            continue;
+        rc = mu_ticked_take(&a->ticked, d->conf.crypto, &a->kctl, d->now,
+                            tagged, packet);
+        if (rc == 0 || tagged)
+            break;
+    }
+    /* Too far to follow, or an area key that we lack: it is to say. */
+    if (tagged && (rc == MU_ERR_UNKNOWN_KEY || rc == MU_ERR_BUSY))
+        mu_device_rehello(d);
+    return rc;
 }
 
 const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
@@ -229,7 +272,7 @@ static int link_take_kg(struct mu_device *d, struct mu_bytes payload)
     int rc = mu_area_key_consume(payload, &m);
 
     if (rc == 0)
-        rc = link_set_kg(d, &m.kid, &m.kg);
+        rc = link_set_kg(d, &m.kid, &m.kg, &m.tick);
     mu_secret_clear(&m.kg);
     return rc;
 }

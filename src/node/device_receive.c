@@ -116,6 +116,7 @@ int mu_device_receive_open(struct mu_device *d)
         .sink = &d->sink,
         .seed = mu_jitter_next(&d->jitter),
         .idle_ms = IDLE_MS,
+        .ticked = true,
     };
     struct mu_bytes roots;
     int rc;

@@ -287,6 +287,7 @@ int mu_gateway_step(struct mu_gateway *g, const struct mu_event *ev)
         mu_gateway_push_again(g);
     mu_gateway_forward_run(g);
     mu_gateway_speech_run(g);
+    mu_gateway_ticks_run(g);
     run = mu_gateway_kg_run(g);
     if (rc == 0)
         rc = run;

@@ -6,6 +6,8 @@
 #include "muster/coap.h"
 #include "muster/gateway_state.h"
 
+#define MU_GATEWAY_TICKS 256u /* reserved by a write */
+
 /* gateway.c */
 void mu_gateway_trace(struct mu_gateway *g, const char *name, uint64_t a,
                       uint64_t b);
@@ -33,6 +35,9 @@ bool mu_gateway_progress_fits(const struct mu_cast_shape *shape);
 int mu_gateway_wide_up(struct mu_gateway *g, const struct mu_event *ev);
 void mu_gateway_wide_down(struct mu_gateway *g);
 int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m);
+/* Takes the server's tick off a POLL. */
+MU_MUST int mu_gateway_wide_ticked(struct mu_gateway *g, uint16_t kg,
+                                   struct mu_bytes *packet);
 int mu_gateway_wide_response(struct mu_gateway *g, const struct mu_message *m);
 void mu_gateway_wide_no_answer(struct mu_gateway *g, uint32_t exchange);
 bool mu_gateway_next_ask(struct mu_gateway *g, struct mu_effect *out);
@@ -51,6 +56,10 @@ int mu_gateway_kg_run(struct mu_gateway *g);
 bool mu_gateway_kg_waits(const struct mu_gateway *g);
 void mu_gateway_kg_stored(struct mu_gateway *g);
 int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k);
+/* The chain of ticks of kg[0], from a place on that was never told. */
+int mu_gateway_ticks_begin(struct mu_gateway *g, uint16_t at);
+/* Reserves ticks, and has the area key changed before they end. */
+void mu_gateway_ticks_run(struct mu_gateway *g);
 
 /* gateway_device.c: links to devices, their requests, what is pushed to them */
 int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev);

@@ -154,6 +154,49 @@ int mu_gateway_control_key(struct mu_gateway *g, struct mu_gateway_key *k)
                   (struct mu_bytes){NULL, 0}, 16, &k->kctl);
 }
 
+/*
+ * Nobody of the area can make the ticks: what they follow from is known here
+ * and at the server. Which of them may be told is durable first, so that none
+ * is told twice; an area key ends before its ticks do.
+ */
+int mu_gateway_ticks_begin(struct mu_gateway *g, uint16_t at)
+{
+    const struct mu_gateway_key *k = &g->kg[0];
+    uint16_t len = g->conf.ticks != 0 ? g->conf.ticks : MU_TICKS_MAX;
+    uint8_t raw[MU_KID_LEN];
+    struct mu_writer w = mu_writer(raw, sizeof raw);
+    struct mu_secret seed;
+    int rc;
+
+    mu_kid_write(&w, &k->kid);
+    rc = mu_kdf(g->conf.crypto, &g->kmr, "ticks", mu_written(&w), 32, &seed);
+    if (rc == 0)
+        rc = mu_ticker_init(&g->ticker, g->conf.crypto, &k->kctl, &seed, len,
+                            at < len ? at : (uint16_t)(len - 1));
+    mu_secret_clear(&seed);
+    g->ticks_until = at;
+    return rc;
+}
+
+void mu_gateway_ticks_run(struct mu_gateway *g)
+{
+    struct mu_record *r = &g->records[MU_GATEWAY_REC_KG];
+    uint16_t left = mu_ticker_left(&g->ticker);
+    uint32_t spare = g->ticks_until - g->ticker.now.at;
+
+    if (g->kg[0].kid.kind == 0 || g->kg_next.kid.kind != 0 || r->dirty ||
+        r->flying)
+        return;
+    if (left < MU_GATEWAY_TICKS && !g->rotate_due) {
+        g->rotate_due = true;
+        g->rotate_by = g->now;
+        mu_gateway_trace(g, "ticks-end", g->ticker.now.at, 0);
+    } else if (spare < MU_GATEWAY_TICKS / 2 && left > spare) {
+        g->ticks_until = (uint16_t)(g->ticker.now.at + MU_GATEWAY_TICKS);
+        r->dirty = true;
+    }
+}
+
 /* More of the list is to come, and it may name more who left. */
 bool mu_gateway_kg_waits(const struct mu_gateway *g)
 {
@@ -207,11 +250,17 @@ void mu_gateway_kg_stored(struct mu_gateway *g)
 {
     bool first = g->kg[0].kid.kind == 0;
 
-    if (g->kg_next.kid.kind == 0)
+    if (g->kg_next.kid.kind == 0) {
+        mu_ticker_allow(&g->ticker, g->ticks_until);
         return;
+    }
     g->kg[1] = g->kg[0];
     g->kg[0] = g->kg_next;
     mu_wipe(&g->kg_next, sizeof g->kg_next);
+    if (mu_gateway_ticks_begin(g, 0) != 0)
+        mu_gateway_trace(g, "ticks-failed", 0, 0);
+    g->ticks_until = MU_GATEWAY_TICKS;
+    mu_ticker_allow(&g->ticker, g->ticks_until);
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         struct mu_gateway_device *d = &g->devices[i];
 

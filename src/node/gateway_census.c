@@ -6,7 +6,7 @@
  */
 #include "node/gateway.h"
 
-#define CENSUS_HEAD 19     /* bytes beside the bitmap: header 11, tag 8 */
+#define CENSUS_HEAD 27     /* bytes beside the bitmap: header 9, tag 8, tick */
 #define CENSUS_BITS 512    /* area indexes in one packet */
 #define STATUS_LEN 38      /* bytes of a STATUS, rounded up */
 #define WINDOW_MS_MAX 60000u

@@ -205,6 +205,7 @@ static bool device_welcome(struct mu_gateway *g, uint16_t index,
     };
     int rc;
 
+    m.tick = g->ticker.now;
     device_sessions(g, index, &m);
     rc = mu_area_welcome_create(&m, &w);
     mu_secret_clear(&m.kg);
@@ -399,6 +400,7 @@ static int push_write(struct mu_gateway *g, struct mu_gateway_device *d,
         out->message.path = mu_bytes_str("g");
         m.kid = g->kg[0].kid;
         m.kg = g->kg[0].key;
+        m.tick = g->ticker.now;
         rc = mu_area_key_create(&m, w);
         mu_secret_clear(&m.kg);
         return rc;

@@ -67,6 +67,7 @@ static int session_receive(struct mu_gateway *g, struct mu_gateway_session *s)
         .sink = &s->sink,
         .seed = mu_jitter_next(&g->jitter),
         .idle_ms = RX_IDLE_MS,
+        .ticked = true,
     };
     int rc = g->conf.depot->open(g->conf.depot->ctx, s->campaign, 0,
                                  mu_cast_prepared_size(&m->shape, m->size),
@@ -327,10 +328,14 @@ static int session_need(struct mu_gateway *g, struct mu_bytes packet)
     return rc;
 }
 
-static int session_wide_packet(struct mu_gateway *g, struct mu_bytes packet)
+static int session_wide_packet(struct mu_gateway *g, enum mu_cast_kind kind,
+                               uint16_t kg, struct mu_bytes packet)
 {
     struct mu_gateway_session *s = mu_gateway_session_of(g, packet.data[1]);
+    int rc = kind == MU_CAST_POLL ? mu_gateway_wide_ticked(g, kg, &packet) : 0;
 
+    if (rc != 0)
+        return rc;
     if (s == NULL || !s->receiving)
         return MU_ERR_UNEXPECTED;
     return mu_cast_receiver_packet(&s->rx, g->now, packet);
@@ -364,7 +369,7 @@ int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev)
         return rc;
     if (ev->channel == MU_CHANNEL_WIDE) {
         if (kind == MU_CAST_DATA || kind == MU_CAST_POLL)
-            return session_wide_packet(g, ev->packet);
+            return session_wide_packet(g, kind, who, ev->packet);
         return MU_ERR_UNEXPECTED;
     }
     session_heard(g, session, ev->packet.len);
@@ -511,11 +516,21 @@ static struct mu_gateway_session *session_after(struct mu_gateway *g,
     return best;
 }
 
+/* What is meant for all, and is not found in the page before. */
+static int session_tick(struct mu_gateway *g, struct mu_gateway_session *s,
+                        size_t *len)
+{
+    if (mu_cast_is_data(g->out[0]))
+        return 0;
+    s->own.bytes += MU_TICK_LEN;
+    return mu_ticker_put(&g->ticker, g->out, len);
+}
+
 bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
 {
     struct mu_gateway_session *s = session_after(g, 0);
 
-    if (g->air_at > g->now)
+    if (g->air_at > g->now || !mu_ticker_ready(&g->ticker))
         return false;
     if (mu_gateway_speech_waits(g)) { /* seldom, short, and of the moment */
         size_t len = mu_gateway_speech_frame(g, g->out);
@@ -531,7 +546,7 @@ bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
     for (; s != NULL; s = session_after(g, session_rank(s))) {
         size_t len = session_next_packet(g, s, g->out);
 
-        if (len == 0)
+        if (len == 0 || session_tick(g, s, &len) != 0)
             continue;
         session_air(g, len);
         out->kind = MU_DO_PACKET;
@@ -588,5 +603,7 @@ mu_time mu_gateway_session_deadline(const struct mu_gateway *g)
     }
     if (area != MU_TIME_NEVER && area < g->air_at)
         area = g->air_at;
+    if (!mu_ticker_ready(&g->ticker))
+        area = MU_TIME_NEVER; /* until the record of the ticks is stored */
     return mu_time_min(at, area);
 }

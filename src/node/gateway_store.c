@@ -9,6 +9,7 @@
 #include "muster/assert.h"
 
 #define RECORD_VERSION 1
+#define KG_VERSION 2 /* with the ticks */
 
 /* Tickets say what they are for: kind, then index or slot. */
 #define TICKET_SINGLE 0u
@@ -80,9 +81,11 @@ static void store_single_write(const struct mu_gateway *g, size_t which,
         break;
     case MU_GATEWAY_REC_KG:
         /* The next one is in force from the moment it is stored. */
-        mu_write_u8(w, RECORD_VERSION);
+        mu_write_u8(w, KG_VERSION);
         store_key_write(g->kg_next.kid.kind != 0 ? &g->kg_next : &g->kg[0], w);
         store_key_write(g->kg_next.kid.kind != 0 ? &g->kg[0] : &g->kg[1], w);
+        mu_write_u16(w, g->kg_next.kid.kind != 0 ? MU_GATEWAY_TICKS
+                                                 : g->ticks_until);
         break;
     case MU_GATEWAY_REC_AREA:
         mu_write_u8(w, RECORD_VERSION);
@@ -373,13 +376,15 @@ static int load_kg(struct mu_gateway *g)
     struct mu_reader r;
     int rc = load_single(g, MU_GATEWAY_REC_KG, &r);
     uint8_t version;
+    uint16_t ticks;
 
     if (rc != 0)
         return rc == MU_ERR_NOT_FOUND ? 0 : rc;
     version = mu_read_u8(&r);
     store_key_read(&r, &g->kg[0]);
     store_key_read(&r, &g->kg[1]);
-    if (mu_reader_end(&r) != 0 || version != RECORD_VERSION) {
+    ticks = mu_read_u16(&r);
+    if (mu_reader_end(&r) != 0 || version != KG_VERSION) {
         mu_gateway_trace(g, "record-damaged", MU_GATEWAY_REC_KG, 1);
         mu_wipe(g->kg, sizeof g->kg);
         return 0;
@@ -388,6 +393,8 @@ static int load_kg(struct mu_gateway *g)
         if (g->kg[i].kid.kind != 0)
             rc = mu_gateway_control_key(g, &g->kg[i]);
     }
+    if (rc == 0 && g->kg[0].kid.kind != 0)
+        rc = mu_gateway_ticks_begin(g, ticks);
     return rc;
 }
 

@@ -7,6 +7,8 @@
 
 #include "muster/assert.h"
 
+#define REHELLO_REST MU_SECONDS(60)
+
 /* ---- the link ----------------------------------------------------------- */
 
 static void wide_asks_lost(struct mu_gateway *g)
@@ -65,18 +67,47 @@ int mu_gateway_server_keys(struct mu_gateway *g)
     return rc != 0 ? rc : mu_gateway_control_key(g, &g->server.kw);
 }
 
+static void wide_told(struct mu_gateway *g, const struct mu_tick *tick)
+{
+    (void)mu_ticked_told(&g->server.ticked, g->conf.crypto,
+                         &g->server.kw.kctl, tick);
+}
+
+int mu_gateway_wide_ticked(struct mu_gateway *g, uint16_t kg,
+                           struct mu_bytes *packet)
+{
+    struct mu_gateway_server *s = &g->server;
+    int rc;
+
+    if (s->kw.kid.kind == 0 || (uint8_t)s->kw.kid.generation != kg)
+        return MU_ERR_UNKNOWN_KEY;
+    rc = mu_ticked_take(&s->ticked, g->conf.crypto, &s->kw.kctl, g->now, true,
+                        packet);
+    if ((rc == MU_ERR_UNKNOWN_KEY || rc == MU_ERR_BUSY) && g->welcome &&
+        g->now >= g->rehello_at) {
+        g->rehello_at = g->now + REHELLO_REST;
+        g->asks[MU_GATEWAY_HELLO].due = true;
+    }
+    return rc;
+}
+
 static int wide_set_kw(struct mu_gateway *g, const struct mu_kid *kid,
-                       const struct mu_secret *kw)
+                       const struct mu_secret *kw, const struct mu_tick *tick)
 {
     int rc;
 
     if (mu_kid_eq(&g->server.kw.kid, kid) &&
-        mu_secret_eq(&g->server.kw.key, kw))
+        mu_secret_eq(&g->server.kw.key, kw)) {
+        wide_told(g, tick);
         return 0;
+    }
+    g->server.ticked.known = false;
     g->server.kw.kid = *kid;
     g->server.kw.key = *kw;
     g->records[MU_GATEWAY_REC_SERVER].dirty = true;
     rc = mu_gateway_server_keys(g);
+    if (rc == 0)
+        wide_told(g, tick);
     for (size_t i = 0; i < MU_SESSIONS_MAX && rc == 0; i++)
         mu_gateway_session_control(g, &g->sessions[i]);
     return rc;
@@ -113,7 +144,7 @@ static int wide_welcome(struct mu_gateway *g, const struct mu_wide_welcome *m)
             g->sessions[i].receiving = false; /* set up with the new index */
     }
     g->records[MU_GATEWAY_REC_SERVER].dirty = true;
-    rc = wide_set_kw(g, &m->kid, &m->kw);
+    rc = wide_set_kw(g, &m->kid, &m->kw, &m->tick);
     return rc != 0 ? rc : mu_gateway_server_keys(g);
 }
 
@@ -153,7 +184,7 @@ static int wide_notice(struct mu_gateway *g, struct mu_bytes payload)
     int rc = mu_wide_notice_consume(payload, &m);
 
     if (rc == 0)
-        rc = wide_set_kw(g, &m.kid, &m.kw);
+        rc = wide_set_kw(g, &m.kid, &m.kw, &m.tick);
     mu_secret_clear(&m.kw);
     if (rc != 0)
         return rc;

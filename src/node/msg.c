@@ -37,6 +37,22 @@ void mu_msg_get_key(struct mu_reader *r, struct mu_secret *key)
     }
 }
 
+void mu_msg_put_tick(struct mu_writer *w, const struct mu_tick *t)
+{
+    uint8_t raw[MU_TICK_LEN];
+
+    mu_tick_write(t, raw);
+    mu_cbor_put_bstr(w, MU_BYTES(raw));
+}
+
+void mu_msg_get_tick(struct mu_reader *r, struct mu_tick *t)
+{
+    uint8_t raw[MU_TICK_LEN] = {0};
+
+    mu_cbor_get_bstr_copy(r, raw, sizeof raw);
+    mu_tick_read(raw, t);
+}
+
 struct mu_bytes mu_msg_get_text(struct mu_reader *r, size_t min, size_t max)
 {
     struct mu_bytes v = mu_cbor_get_tstr(r);

@@ -5,6 +5,7 @@
 
 #include "muster/cbor.h"
 #include "muster/keys.h"
+#include "muster/tick.h"
 
 void mu_msg_put_kid(struct mu_writer *w, const struct mu_kid *kid);
 /* Fails the reader unless it is a kid of that kind. */
@@ -12,6 +13,8 @@ void mu_msg_get_kid(struct mu_reader *r, uint8_t kind, struct mu_kid *kid);
 void mu_msg_put_key(struct mu_writer *w, const struct mu_secret *key);
 /* A key of 32 bytes. */
 void mu_msg_get_key(struct mu_reader *r, struct mu_secret *key);
+void mu_msg_put_tick(struct mu_writer *w, const struct mu_tick *t);
+void mu_msg_get_tick(struct mu_reader *r, struct mu_tick *t);
 /* Text or bytes whose length is bounded both ways. */
 struct mu_bytes mu_msg_get_text(struct mu_reader *r, size_t min, size_t max);
 struct mu_bytes mu_msg_get_data(struct mu_reader *r, size_t min, size_t max);

@@ -304,9 +304,20 @@ mu_time mu_srv_cast_deadline(const struct mu_server_campaign *c)
     return mu_time_min(c->base + MU_SECONDS(left), cast_deadline(c));
 }
 
+/* A gateway could speak for us to the others, if it were not for this. */
+static int cast_tick(struct mu_server_campaign *c, size_t *len)
+{
+    struct mu_server *s = c->server;
+
+    if (mu_cast_is_data(s->text[0]))
+        return 0;
+    c->wide.bytes += MU_TICK_LEN;
+    return mu_ticker_put(&s->ticker, s->text, len);
+}
+
 bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out)
 {
-    if (s->burst == 0 || !mu_srv_open(s))
+    if (s->burst == 0 || !mu_srv_open(s) || !mu_ticker_ready(&s->ticker))
         return false;
     for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
@@ -315,7 +326,7 @@ bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out)
             s->now < c->retry_at)
             continue;
         len = mu_cast_sender_next(&c->sender, s->now, s->text);
-        if (len == 0)
+        if (len == 0 || cast_tick(c, &len) != 0)
             continue;
         s->burst--;
         *out = (struct mu_effect){

@@ -88,10 +88,29 @@ static int number_load(struct mu_server *s, const char *name, uint64_t first,
 
 /* ---- Kw -------------------------------------------------------------------- */
 
+#define TICKS_LEAST 64u /* of a chain that has ended are not told */
+
+/* The ticks of the wide-area cast (muster/tick.h) are made anew in every run:
+ * nobody is sent anything before he has said hello. */
 static int kw_derive(struct mu_server *s)
 {
-    return mu_kdf(s->conf.crypto, &s->kw, "control", mu_bytes(NULL, 0), 16,
-                  &s->kctl);
+    const struct mu_crypto *c = s->conf.crypto;
+    struct mu_secret seed;
+    uint8_t fresh[32];
+    int rc = mu_kdf(c, &s->kw, "control", mu_bytes(NULL, 0), 16, &s->kctl);
+
+    if (rc == 0 && mu_secret_eq(&s->ticker.kctl, &s->kctl))
+        return 0; /* the store was read again, and nobody knows */
+    if (rc == 0)
+        rc = c->random(c->ctx, fresh, sizeof fresh);
+    if (rc == 0)
+        rc = mu_secret_set(&seed, MU_BYTES(fresh));
+    mu_wipe(fresh, sizeof fresh);
+    if (rc == 0)
+        rc = mu_ticker_init(&s->ticker, c, &s->kctl, &seed, MU_TICKS_MAX, 0);
+    mu_secret_clear(&seed);
+    mu_ticker_allow(&s->ticker, MU_TICKS_MAX);
+    return rc;
 }
 
 static int kw_load(struct mu_server *s)
@@ -114,6 +133,7 @@ static int kw_load(struct mu_server *s)
 static bool kw_stale(const struct mu_server *s)
 {
     return s->kw_kid.kind == MU_KEY_NONE ||
+           mu_ticker_left(&s->ticker) < TICKS_LEAST ||
            s->kw_kid.generation >> 32 != s->epoch;
 }
 

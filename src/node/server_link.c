@@ -231,6 +231,7 @@ static void notice_send(struct mu_server *s, uint32_t number,
         .kid = s->kw_kid,
         .kw = s->kw,
         .directory = mu_srv_directory_version(s, number),
+        .tick = s->ticker.now,
     };
     struct mu_writer w = mu_srv_writer(s);
     int rc = mu_srv_gateway_get(s, number, &g);
@@ -472,6 +473,7 @@ static int welcome_create(struct mu_server *s, uint32_t number,
         .number = number,
         .kid = s->kw_kid,
         .kw = s->kw,
+        .tick = s->ticker.now,
         .address = mu_bytes_str(s->conf.wide_address),
         .port = s->conf.wide_port,
         .up_port = s->conf.wide_up_port,

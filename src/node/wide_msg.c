@@ -56,7 +56,7 @@ int mu_wide_hello_consume(struct mu_bytes in, struct mu_wide_hello *m)
 int mu_wide_welcome_create(const struct mu_wide_welcome *m,
                            struct mu_writer *w)
 {
-    mu_cbor_put_map(w, m->directory != 0 ? 13 : 12);
+    mu_cbor_put_map(w, m->directory != 0 ? 14 : 13);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->server);
     mu_cbor_put_uint(w, 2);
@@ -85,6 +85,8 @@ int mu_wide_welcome_create(const struct mu_wide_welcome *m,
         mu_cbor_put_uint(w, 13);
         mu_cbor_put_uint(w, m->directory);
     }
+    mu_cbor_put_uint(w, 14);
+    mu_msg_put_tick(w, &m->tick);
     return mu_writer_end(w);
 }
 
@@ -143,6 +145,9 @@ static void wide_welcome_read(struct mu_reader *r, int64_t key,
     case 13:
         m->directory = mu_cbor_get_uint(r);
         break;
+    case 14:
+        mu_msg_get_tick(r, &m->tick);
+        break;
     default:
         mu_cbor_skip(r);
     }
@@ -159,7 +164,7 @@ int mu_wide_welcome_consume(struct mu_bytes in, struct mu_wide_welcome *m)
     while (mu_msg_next(&r, &map, &key)) {
         wide_welcome_read(&r, key, m);
     }
-    rc = mu_msg_end(&r, &map, 0x1ffe);
+    rc = mu_msg_end(&r, &map, 0x5ffe);
     if (rc != 0)
         mu_secret_clear(&m->kw);
     return rc;
@@ -178,7 +183,7 @@ int mu_wide_ask_consume(struct mu_bytes in, uint64_t *from)
 
 int mu_wide_notice_create(const struct mu_wide_notice *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, m->directory != 0 ? 5 : 4);
+    mu_cbor_put_map(w, m->directory != 0 ? 6 : 5);
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_uint(w, m->area_version);
     mu_cbor_put_uint(w, 2);
@@ -191,6 +196,8 @@ int mu_wide_notice_create(const struct mu_wide_notice *m, struct mu_writer *w)
         mu_cbor_put_uint(w, 5);
         mu_cbor_put_uint(w, m->directory);
     }
+    mu_cbor_put_uint(w, 6);
+    mu_msg_put_tick(w, &m->tick);
     return mu_writer_end(w);
 }
 
@@ -213,10 +220,12 @@ int mu_wide_notice_consume(struct mu_bytes in, struct mu_wide_notice *m)
             mu_msg_get_key(&r, &m->kw);
         else if (key == 5)
             m->directory = mu_cbor_get_uint(&r);
+        else if (key == 6)
+            mu_msg_get_tick(&r, &m->tick);
         else
             mu_cbor_skip(&r);
     }
-    rc = mu_msg_end(&r, &map, 0x1e);
+    rc = mu_msg_end(&r, &map, 0x5e);
     if (rc != 0)
         mu_secret_clear(&m->kw);
     return rc;

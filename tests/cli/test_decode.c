@@ -117,22 +117,26 @@ static void test_cast(void **state)
           "round                    9", "need                     3",
           "bitmap                   0b", "tag");
     vector(file, "census", 0);
+    mu_write_bytes(&w, mu_bytes("\x01\x02""12345678", 10)); /* its tick */
     SHOWS(lab, NULL, "cast CENSUS", "window, ms               500",
-          "known                    0b");
+          "known                    0b", "tick                     258");
     vector(file, "status", 0);
     SHOWS(lab, NULL, "cast STATUS", "state                    [received]",
           "reason                   none", "acknowledgement          aa00");
     fresh();
     mu_write_bytes(&w, mu_bytes("\x42\x03\x00\x04\x05\x01\x06\x00\x64\xa0"
-                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63", 18));
+                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63"
+                                "\x01\x03""12345678", 28));
     SHOWS(lab, NULL, "cast POLL", "flags                    [everybody]",
           "sent                     6", "window, ms               100",
-          "acd373d45da46f63");
+          "acd373d45da46f63", "tick                     259",
+          "tick, masked             3132333435363738");
     fresh();
     mu_write_bytes(&w, mu_bytes("\x41\x03" "abcd" "\x00\x02" "tagtagta"
-                                "piece of an object", 34));
+                                "piece of an object\x01\x04""12345678", 44));
     SHOWS(lab, NULL, "cast ANNOUNCE", "object id                61626364",
-          "fragments                2", "piece");
+          "fragments                2", "piece",
+          "tick                     260");
 }
 
 static void test_neighbours(void **state)
@@ -226,8 +230,8 @@ static void test_tunnel(void **state)
     fresh(); /* with a POLL inside */
     mu_write_bytes(&w, mu_bytes("\x67\x01\x02\x03\x04\0\0\0\x09"
                                 "\x42\x03\x00\x04\x05\x01\x06\x00\x64\xa0"
-                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63" "tagtagta",
-                                35));
+                                "\xac\xd3\x73\xd4\x5d\xa4\x6f\x63"
+                                "\x01\x03" "12345678" "tagtagta", 45));
     SHOWS(lab, NULL, "tunnel PACKET", "seq                      9", "cast POLL");
     fresh();
     mu_write_u8(&w, 0x68);
@@ -393,8 +397,9 @@ static void test_area_payloads(void **state)
         .gateway = mu_bytes_str("gw-1"), .index = 12,
         .kid = {MU_KEY_KG, 1, 5}, .kg = secret(),
         .address = mu_bytes_str("239.1.1.1"), .port = 5000, .up_port = 5001,
-        .sessions = {{9, {1, 2, 3, 4}}}, .sessions_len = 1};
-    struct mu_area_key g = {{MU_KEY_KG, 1, 6}, secret()};
+        .sessions = {{9, {1, 2, 3, 4}}}, .sessions_len = 1,
+        .tick = {258, {0xab}}};
+    struct mu_area_key g = {{MU_KEY_KG, 1, 6}, secret(), {3, {0}}};
     struct mu_area_group_key kb = {{MU_KEY_KB, 7, 6}, secret()};
 
     assert_int_equal(mu_area_hello_create(&hello, fresh()), 0);
@@ -402,7 +407,8 @@ static void test_area_payloads(void **state)
           "largest object       100000");
     assert_int_equal(mu_area_welcome_create(&welcome, fresh()), 0);
     SHOWS(lab, "hello:answer", "welcome by a gateway", "gw-1",
-          "Kg, scope 1, generation 0.5", "32 bytes, not shown", "239.1.1.1");
+          "Kg, scope 1, generation 0.5", "32 bytes, not shown", "239.1.1.1",
+          "tick                   0102ab");
     assert_int_equal(mu_area_key_create(&g, fresh()), 0);
     SHOWS(lab, "g", "area key", "32 bytes, not shown");
     assert_int_equal(mu_area_group_key_create(mu_crypto_openssl(), &g.kg, &kb,

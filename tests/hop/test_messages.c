@@ -146,7 +146,7 @@ static void test_fragment(void **state)
     mu_sha256(s.crypto, &all, 1, hash);
     memcpy(f.id, hash, 4);
     assert_int_equal(mu_deluge_fragment_create(&s, &f, &w), 0);
-    assert_int_equal(mu_announce_packet(s.crypto, &s.kctl, NULL, all, 64, 9, 1,
+    assert_int_equal(mu_announce_packet(s.crypto, &s.kctl, NULL, all, 74, 9, 1,
                                         &c), 0);
     assert_true(mu_bytes_eq(mu_written(&w), mu_written(&c)));
     all_tampered(&s, mu_written(&w), consume_fragment);

@@ -114,6 +114,22 @@ static void request(struct script *s, const char *path, struct mu_bytes payload)
     effect_payload(e, payload);
 }
 
+/* Ticks and control packets follow Kw, which tests change. */
+static void script_control(struct script *s)
+{
+    struct mu_secret kctl;
+
+    must(mu_kdf(s->crypto, &s->kw, "control", (struct mu_bytes){NULL, 0}, 16,
+                &kctl));
+    if (mu_secret_eq(&kctl, &s->ticker.kctl))
+        return;
+    must(mu_ticker_init(&s->ticker, s->crypto, &kctl, &s->kw, 1024, 0));
+    mu_ticker_allow(&s->ticker, 1024);
+    if (s->campaign.sending)
+        mu_cast_sender_control(&s->campaign.tx, &kctl,
+                               (uint8_t)s->kw_kid.generation);
+}
+
 bool script_next(struct script *s, struct mu_effect *out)
 {
     uint8_t packet[MU_PACKET_MAX];
@@ -123,6 +139,8 @@ bool script_next(struct script *s, struct mu_effect *out)
     if (s->out_len == 0 && s->campaign.sending && s->linked)
         len = mu_cast_sender_next(&s->campaign.tx, s->now, packet);
     if (len > 0) {
+        if (!mu_cast_is_data(packet[0]))
+            must(mu_ticker_put(&s->ticker, packet, &len));
         e = effect_new(s);
         e->effect.kind = MU_DO_PACKET;
         e->effect.channel = MU_CHANNEL_WIDE;
@@ -168,6 +186,8 @@ static void on_hello(struct script *s, const struct mu_event *ev)
         .index = s->index,
     };
 
+    script_control(s);
+    m.tick = s->ticker.now;
     must(mu_wide_hello_consume(ev->message.payload, &in));
     must(mu_wide_welcome_create(&m, &w));
     answer(s, ev, MU_COAP_CHANGED, mu_written(&w));
@@ -650,7 +670,6 @@ static void push_sender(struct script *s, struct script_campaign *k)
         .answer_all_max = 8,
         .repair_max = 400,
     };
-    struct mu_secret kctl;
     size_t len = mu_cast_sender_work(&conf);
 
     s->peers = (struct mu_cast_peers){s, peer_member, peer_key};
@@ -659,9 +678,9 @@ static void push_sender(struct script *s, struct script_campaign *k)
     k->tx_work = malloc(len);
     assert(k->tx_work != NULL);
     must(mu_cast_sender_init(&k->tx, &conf, k->tx_work, len, s->now));
-    must(mu_kdf(s->crypto, &s->kw, "control", (struct mu_bytes){NULL, 0}, 16,
-                &kctl));
-    mu_cast_sender_control(&k->tx, &kctl, (uint8_t)s->kw_kid.generation);
+    script_control(s);
+    mu_cast_sender_control(&k->tx, &s->ticker.kctl,
+                           (uint8_t)s->kw_kid.generation);
     mu_cast_sender_ready(&k->tx, UINT32_MAX);
     k->sending = true;
 }
@@ -722,6 +741,8 @@ void script_notify(struct script *s)
                                .kid = s->kw_kid,
                                .kw = s->kw};
 
+    script_control(s);
+    m.tick = s->ticker.now;
     if (!s->linked)
         return;
     must(mu_wide_notice_create(&m, &w));

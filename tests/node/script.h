@@ -74,6 +74,7 @@ struct script {
     struct mu_signer signer;
     struct mu_kid kw_kid, kb_kid;
     struct mu_secret kw, kb;
+    struct mu_ticker ticker; /* of kw */
     uint64_t area_version, camp_version;
     bool area_paged; /* one device a page */
     bool linked;

@@ -69,7 +69,8 @@ static void test_area_welcome(void **state)
                                 .port = 9,
                                 .up_port = 65535,
                                 .sessions = {{3, {1, 2, 3, 4}}, {9, {5}}},
-                                .sessions_len = 2}, out;
+                                .sessions_len = 2,
+                                .tick = {300, {1, 2, 3, 4, 5, 6, 7, 8}}}, out;
 
     (void)state;
     assert_int_equal(mu_area_welcome_create(&m, fresh()), 0);
@@ -81,6 +82,7 @@ static void test_area_welcome(void **state)
     assert_int_equal(out.up_port, 65535);
     assert_int_equal(out.sessions_len, 2);
     assert_memory_equal(out.sessions, m.sessions, sizeof m.sessions);
+    assert_memory_equal(&out.tick, &m.tick, sizeof m.tick);
     REFUSE_LENGTHS(mu_area_welcome_consume(in, &out));
     assert_int_equal(out.kg.len, 0); /* nothing is left after a refusal */
     m.index = 4096;
@@ -115,13 +117,14 @@ static void test_area_vouch(void **state)
 static void test_area_keys(void **state)
 {
     const struct mu_crypto *c = mu_crypto_openssl();
-    struct mu_area_key m = {kg, key}, out;
+    struct mu_area_key m = {kg, key, {7, {1, 2}}}, out;
     struct mu_area_group_key g = {kb, key}, gout;
 
     (void)state;
     assert_int_equal(mu_area_key_create(&m, fresh()), 0);
     assert_int_equal(mu_area_key_consume(mu_written(&w), &out), 0);
     assert_true(mu_kid_eq(&out.kid, &kg) && mu_secret_eq(&out.kg, &key));
+    assert_memory_equal(&out.tick, &m.tick, sizeof m.tick);
     REFUSE_LENGTHS(mu_area_key_consume(in, &out));
 
     assert_int_equal(mu_area_group_key_create(c, &other, &g, fresh()), 0);
@@ -192,7 +195,8 @@ static void test_wide_hello(void **state)
                                 .alg = MU_ALG_EDDSA,
                                 .pub = MU_BYTES(pub),
                                 .campaigns_version = 77,
-                                .index = 5, .directory = 11}, aout;
+                                .index = 5, .directory = 11,
+                                .tick = {65535, {9}}}, aout;
 
     (void)state;
     assert_int_equal(mu_wide_hello_create(&m, fresh()), 0);
@@ -206,6 +210,7 @@ static void test_wide_hello(void **state)
     assert_true(mu_kid_eq(&aout.kid, &kw) && mu_secret_eq(&aout.kw, &key));
     assert_true(mu_bytes_eq(aout.pub, a.pub) && aout.alg == MU_ALG_EDDSA);
     assert_int_equal(aout.index, 5);
+    assert_memory_equal(&aout.tick, &a.tick, sizeof a.tick);
     REFUSE_LENGTHS(mu_wide_welcome_consume(in, &aout));
     a.alg = MU_ALG_HMAC256; /* is no signature */
     assert_int_equal(mu_wide_welcome_create(&a, fresh()), 0);
@@ -301,7 +306,7 @@ static void test_wide_reports(void **state)
                                .bitmap = MU_BYTES(bits),
                                .acks = {acks, 16},
                                .reason = 16}, out;
-    struct mu_wide_notice n = {1, 2, kw, key, 7}, nout;
+    struct mu_wide_notice n = {1, 2, kw, key, 7, {8, {1}}}, nout;
     struct mu_bytes bitmap;
 
     (void)state;
@@ -336,7 +341,8 @@ static void test_wide_reports(void **state)
     assert_int_equal(mu_wide_notice_create(&n, fresh()), 0);
     assert_int_equal(mu_wide_notice_consume(mu_written(&w), &nout), 0);
     assert_true(nout.area_version == 1 && nout.campaigns_version == 2 &&
-                mu_secret_eq(&nout.kw, &key) && nout.directory == 7);
+                mu_secret_eq(&nout.kw, &key) && nout.directory == 7 &&
+                nout.tick.at == 8);
     REFUSE_LENGTHS(mu_wide_notice_consume(in, &nout));
     assert_int_equal(mu_wide_poke_create(MU_BYTES(bits), fresh()), 0);
     assert_int_equal(mu_wide_poke_consume(mu_written(&w), &bitmap), 0);

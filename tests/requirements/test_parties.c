@@ -33,7 +33,7 @@ static void relay_make(struct world *w, const struct mu_device_area *area,
                                      out), 0);
 }
 
-/* In packets with good tags, to every device but the attacker. */
+/* In packets with good tags, and even ticks, to every device but the attacker. */
 static void relay_shout(struct world *w, size_t attacker, uint8_t session)
 {
     const struct mu_crypto *c = mu_crypto_openssl();
@@ -52,6 +52,7 @@ static void relay_shout(struct world *w, size_t attacker, uint8_t session)
                                             mu_written(&o),
                                             common_shape.payload, session, i,
                                             &p), 0);
+        world_tick(&w->gateway.gateway->ticker, packet, &p.len);
         for (size_t d = 0; d < w->devices_len; d++) {
             if (d != attacker)
                 world_inject(w, MU_CHANNEL_AREA, &w->devices[d],
@@ -149,9 +150,10 @@ static uint64_t asked(const struct world *w)
     return sum;
 }
 
-/* Says that the page in progress was just polled: everybody is to answer. */
+/* Says that the page in progress was just polled: everybody is to answer. ticks:
+ * of the gateway, if it could have them. */
 static int poll_try(struct world *w, const struct mu_device_area *area,
-                    size_t device, unsigned ahead)
+                    struct mu_ticker *ticks, size_t device, unsigned ahead)
 {
     uint8_t packet[64];
     struct mu_writer p = mu_writer(packet, sizeof packet);
@@ -167,6 +169,15 @@ static int poll_try(struct world *w, const struct mu_device_area *area,
 
     assert_int_equal(mu_poll_create(mu_crypto_openssl(), &area->kctl, &m, &p),
                      0);
+    if (ticks != NULL) {
+        world_tick(ticks, packet, &p.len);
+    } else { /* the next one, made up */
+        struct mu_tick t = d->area[0].ticked.last;
+
+        t.at++;
+        assert_int_equal(mu_tick_append(mu_crypto_openssl(), &area->kctl, &t,
+                                        packet, &p.len), 0);
+    }
     ev.now = w->now;
     ev.packet = mu_written(&p);
     return world_step(w, &w->devices[device], &ev);
@@ -175,6 +186,7 @@ static int poll_try(struct world *w, const struct mu_device_area *area,
 static void test_leaver_polls(void **state)
 {
     struct mu_device_area old;
+    struct mu_ticker ticks;
     struct world w;
     uint64_t before;
 
@@ -185,18 +197,19 @@ static void test_leaver_polls(void **state)
     script_command(&w.script, MU_WIDE_PAUSE);
     world_run(&w, MU_SECONDS(2), NULL);
     old = w.devices[2].device->area[0];
-    assert_int_equal(poll_try(&w, &old, 0, 1), 0); /* as long as it is in */
+    ticks = w.gateway.gateway->ticker;
+    assert_int_equal(poll_try(&w, &old, &ticks, 0, 1), 0); /* in time */
     script_remove(&w.script, 2);
     world_run(&w, MU_SECONDS(10), NULL);
     assert_true(w.devices[0].device->area[0].kid.generation >
                 old.kid.generation);
     before = asked(&w);
     for (size_t i = 0; i < 2; i++)
-        assert_true(poll_try(&w, &old, i, 1) < 0);
+        assert_true(poll_try(&w, &old, &ticks, i, 1) < 0);
     assert_int_equal(asked(&w), before);
     /* A poll under the new key is still heard. */
     assert_int_equal(poll_try(&w, &w.devices[0].device->area[0],
-                              0, 1), 0);
+                              &w.gateway.gateway->ticker, 0, 1), 0);
     script_command(&w.script, MU_WIDE_RUN);
     assert_all_run(&w, MU_SECONDS(60));
     world_clear(&w);
@@ -412,8 +425,8 @@ static int count_verify(void *ctx, enum mu_alg alg, struct mu_bytes pub,
     return mu_crypto_openssl()->verify(ctx, alg, pub, parts, parts_len, sig);
 }
 
-/* A signature check is dear: good tags around bad signatures bring about one a
- * second, and no more. */
+/* A signature check is dear: good tags, and even ticks, around bad signatures
+ * bring about one a second, and no more. */
 static void test_member_announces(void **state)
 {
     const struct mu_crypto *c = mu_crypto_openssl();
@@ -446,6 +459,7 @@ static void test_member_announces(void **state)
                                                 mu_bytes(object, len),
                                                 common_shape.payload, 77, k,
                                                 &p), 0);
+            world_tick(&w.gateway.gateway->ticker, packet, &p.len);
             world_inject(&w, MU_CHANNEL_AREA, &w.devices[0], mu_written(&p));
         }
         world_run(&w, MU_MS(50), NULL);
@@ -456,33 +470,42 @@ static void test_member_announces(void **state)
     world_clear(&w);
 }
 
-/* Polls of its own, each as far ahead as will be believed: the area is slower
- * while that goes on, the sender is not made to repeat without end, and then
- * all is well. */
+/* Polls of its own: nobody hears them. With a tick of the gateway, each as far
+ * ahead as will be believed: the area is slower while that goes on, the sender
+ * is not made to repeat without end, and then all is well. */
 static void test_member_polls(void **state)
 {
-    struct world w;
-    const struct mu_cast_counts *n;
-    struct mu_device_area area;
-
     (void)state;
-    world_ready(&w, 3, 9);
-    w.loss_permille = 50;
-    push(&w, 1);
-    assert_true(world_run(&w, MU_SECONDS(30), any_page));
-    area = w.devices[2].device->area[0];
-    n = &w.gateway.gateway->sessions[0].tx.counts;
-    for (int i = 0; i < 200; i++) {
-        for (size_t d = 0; d < 2; d++) {
-            if (w.devices[d].device->campaign.receiving)
-                assert_int_equal(poll_try(&w, &area, d, 32), 0);
+    for (int ticked = 0; ticked <= 1; ticked++) {
+        struct world w;
+        const struct mu_cast_counts *n;
+        struct mu_device_area area;
+
+        world_ready(&w, 3, 9);
+        w.loss_permille = 50;
+        push(&w, 1);
+        assert_true(world_run(&w, MU_SECONDS(30), any_page));
+        area = w.devices[2].device->area[0];
+        n = &w.gateway.gateway->sessions[0].tx.counts;
+        for (int i = 0; i < 200; i++) {
+            struct mu_ticker *t = &w.gateway.gateway->ticker;
+            uint64_t before = asked(&w);
+
+            for (size_t d = 0; d < 2; d++) {
+                if (!w.devices[d].device->campaign.receiving)
+                    continue;
+                assert_int_equal(poll_try(&w, &area, ticked != 0 ? t : NULL, d,
+                                          32), ticked != 0 ? 0 : MU_ERR_AUTH);
+            }
+            if (ticked == 0)
+                assert_int_equal(asked(&w), before);
+            world_run(&w, MU_MS(20), NULL);
         }
-        world_run(&w, MU_MS(20), NULL);
+        assert_true(n->data + n->parity + n->repair < 5 * (SIZE / 200));
+        assert_all_run(&w, MU_SECONDS(60));
+        assert_int_equal(w.script.conflicts, 0);
+        world_clear(&w);
     }
-    assert_true(n->data + n->parity + n->repair < 5 * (SIZE / 200));
-    assert_all_run(&w, MU_SECONDS(60));
-    assert_int_equal(w.script.conflicts, 0);
-    world_clear(&w);
 }
 
 int main(void)

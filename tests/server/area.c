@@ -20,10 +20,15 @@ static void areas_packet(void *ctx, struct mu_bytes packet)
     struct areas *set = ctx;
     for (unsigned i = 0; i < set->len; i++) {
         struct area *a = set->all[i];
+        struct mu_bytes bare = packet;
         int rc;
         if (!a->receiving || mu_jitter_next(&a->chance) % 100 < a->loss)
             continue;
-        rc = mu_cast_receiver_packet(&a->receiver, a->rig->now, packet);
+        if (packet.data[0] == MU_CAST_POLL)
+            assert_int_equal(mu_ticked_take(&a->ticked, &a->rig->crypto,
+                                            &a->kctl, a->rig->now, true,
+                                            &bare), 0);
+        rc = mu_cast_receiver_packet(&a->receiver, a->rig->now, bare);
         /* Another session, or a page that is done: never a forgery. */
         assert_int_not_equal(rc, packet.data[1] == a->manifest.session
                                      ? MU_ERR_AUTH : 1);
@@ -66,6 +71,7 @@ void area_link(struct area *a)
                             16, &a->kfb), 0);
     assert_int_equal(mu_kdf(&r->crypto, &a->welcome.kw, "control",
                             mu_bytes(NULL, 0), 16, &a->kctl), 0);
+    mu_ticked_told(&a->ticked, &r->crypto, &a->kctl, &a->welcome.tick);
 }
 
 unsigned area_list(struct area *a, struct mu_wide_camp_row rows[8])

@@ -20,6 +20,7 @@ struct area {
     uint32_t chance;
     struct mu_wide_welcome welcome;
     struct mu_secret kfb, kctl;
+    struct mu_ticked ticked;
     /* the campaign fetched last */
     uint8_t message[8192], object[MU_ANNOUNCE_MAX];
     struct mu_wide_campaign campaign;

@@ -118,6 +118,8 @@ static void links(struct story *t)
         t->pub_seen = true;
         assert_int_equal(mu_kdf(&t->rig.crypto, &w->kw, "control",
                                 mu_bytes(NULL, 0), 16, &t->gw[g].kctl), 0);
+        mu_ticked_told(&t->gw[g].ticked, &t->rig.crypto, &t->gw[g].kctl,
+                       &w->tick);
         t->gw[g].kfb = t->rig.server.gateways[g].kfb;
         if (t->gw[g].receiving)
             mu_cast_receiver_control(&t->gw[g].receiver, &t->gw[g].kctl,
