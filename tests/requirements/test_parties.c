@@ -159,7 +159,8 @@ static int poll_try(struct world *w, const struct mu_device_area *area,
     struct mu_writer p = mu_writer(packet, sizeof packet);
     struct mu_device *d = w->devices[device].device;
     struct mu_poll m = {.session = w->script.campaign.session,
-                        .page = (uint16_t)mu_cast_receiver_pages(&d->receiver),
+                        .page = (uint16_t)(mu_cast_receiver_pages(&d->receiver) -
+                                           mu_cast_receiver_done(&d->receiver)),
                         .round = (uint8_t)(d->receiver.round + ahead),
                         .flags = MU_POLL_ALL,
                         .sent = 20,
