@@ -75,7 +75,7 @@ static void attack_shout(struct sim_world *w, uint32_t node,
     if (up)
         sim_world_shout_up(w, node, b);
     else
-        sim_world_shout(w, node, b);
+        sim_world_echo(w, node, b);
 }
 
 static bool is_data(const struct sim_buffer *b)
@@ -148,6 +148,21 @@ static void attack_request(struct sim_world *w, uint32_t node,
         attack_shout(w, node, sim_buffer_new(bytes, out.len), true);
 }
 
+/* Who missed the genuine packet may take its tick from us, on whatever we say;
+ * the next one, which all would take, can only be made up. */
+static void attack_tick(struct sim_world *w, const struct mu_device *d,
+                        uint8_t *bytes, struct mu_writer *out)
+{
+    struct mu_tick t = w->attack_tick;
+
+    if (sim_rng_below(&w->attacker, 2) == 0) {
+        t.at++;
+        sim_rng_fill(&w->attacker, t.value, sizeof t.value);
+    }
+    if (mu_tick_append(&w->crypto, &d->area[0].kctl, &t, bytes, &out->len) != 0)
+        abort();
+}
+
 /* An object that costs a signature check: its packets have the area's tag. */
 static void attack_manifest(struct sim_world *w, uint32_t node,
                             const struct mu_device *d)
@@ -160,8 +175,10 @@ static void attack_manifest(struct sim_world *w, uint32_t node,
     if (mu_announce_packet(&w->crypto, &d->area[0].kctl, NULL,
                            MU_BYTES(object), payload,
                            (uint8_t)sim_rng_below(&w->attacker, 256), 0,
-                           &out) == 0)
+                           &out) == 0) {
+        attack_tick(w, d, bytes, &out);
         attack_shout(w, node, sim_buffer_new(bytes, out.len), false);
+    }
 }
 
 static void attack_poll(struct sim_world *w, uint32_t node,
@@ -180,8 +197,10 @@ static void attack_poll(struct sim_world *w, uint32_t node,
         .kg = (uint8_t)d->area[0].kid.generation,
     };
 
-    if (mu_poll_create(&w->crypto, &d->area[0].kctl, &m, &out) == 0)
+    if (mu_poll_create(&w->crypto, &d->area[0].kctl, &m, &out) == 0) {
+        attack_tick(w, d, bytes, &out);
         attack_shout(w, node, sim_buffer_new(bytes, out.len), false);
+    }
 }
 
 /* All that the keys of one member are good for. */
@@ -253,6 +272,9 @@ void sim_attack_heard(struct sim_world *w, uint32_t node,
                       const struct sim_buffer *b)
 {
     const struct mu_device *d;
+    bool ticked = b->len > MU_TICK_LEN && (b->data[0] == MU_CAST_POLL ||
+                                           b->data[0] == MU_CAST_CENSUS ||
+                                           b->data[0] == MU_CAST_ANNOUNCE);
 
     if (w->conf.attack == SIM_ATTACK_REPLAY) {
         attack_replay(w, node, b);
@@ -260,9 +282,16 @@ void sim_attack_heard(struct sim_world *w, uint32_t node,
     }
     if (b->len > 4 && b->data[0] == MU_CAST_POLL)
         w->attack_round = b->data[4];
-    if (!w->counting || !(is_data(b) || b->data[0] == MU_CAST_POLL))
-        return;
     d = attack_insider(w, node);
+    if (d != NULL && ticked) {
+        struct mu_bytes packet = mu_bytes(b->data, b->len);
+
+        if (mu_tick_strip(&w->crypto, &d->area[0].kctl, &packet,
+                          &w->attack_tick) != 0)
+            return;
+    }
+    if (!w->counting || !(is_data(b) || ticked))
+        return;
     for (uint32_t i = 0; i < w->conf.flood && d != NULL; i++) {
         switch (w->conf.attack) {
         case SIM_ATTACK_BOGUS_DATA:

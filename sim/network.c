@@ -292,24 +292,37 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
         b = sim_attack_sends(w, n, b);
         if (b == NULL)
             return;
-        sim_attack_heard(w, sim_node_index(w, n), b);
         sim_air_heard(w->air, sim_node_index(w, n), b);
         sim_world_shout(w, sim_node_index(w, n), sim_buffer_hold(b));
+        sim_attack_heard(w, sim_node_index(w, n), b);
     }
     sim_buffer_drop(b);
 }
 
 /* One item on the queue for a whole area; losses are drawn on arrival. */
-void sim_world_shout(struct sim_world *w, uint32_t gateway_node,
-                     struct sim_buffer *packet)
+static void network_shout(struct sim_world *w, uint32_t gateway_node,
+                          struct sim_buffer *packet, mu_time delay)
 {
     sim_queue_put(&w->queue, (struct sim_item){
-                                 .at = w->now + network_delay(w, true),
+                                 .at = w->now + delay,
                                  .what = SIM_AREA,
                                  .node = gateway_node,
                                  .channel = MU_CHANNEL_AREA,
                                  .buffer = packet,
                              });
+}
+
+void sim_world_shout(struct sim_world *w, uint32_t gateway_node,
+                     struct sim_buffer *packet)
+{
+    network_shout(w, gateway_node, packet, network_delay(w, true));
+}
+
+void sim_world_echo(struct sim_world *w, uint32_t gateway_node,
+                    struct sim_buffer *packet)
+{
+    network_shout(w, gateway_node, packet,
+                  network_delay(w, true) + network_delay(w, true));
 }
 
 void sim_world_shout_up(struct sim_world *w, uint32_t gateway_node,

@@ -110,6 +110,7 @@ static void boot_gateway(struct sim_world *w, struct sim_node *n)
         .area_overhead = w->conf.overhead,
         .area_window_ms = (uint16_t)(w->conf.delay_us / 250 + 20),
         .area_loss_permille = (uint16_t)(w->conf.loss * 1000),
+        .ticks = SIM_TICKS,
         .software = mu_bytes_str("sim"),
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };

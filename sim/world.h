@@ -13,9 +13,12 @@
 #include "muster/crypto.h"
 #include "muster/node.h"
 #include "muster/store.h"
+#include "muster/tick.h"
 
 #include "queue.h"
 #include "rng.h"
+
+#define SIM_TICKS 4096 /* of an area key: a chain of each of 1,000 gateways */
 
 /* What a member sends in place of its acknowledgement. */
 enum sim_lie {
@@ -162,6 +165,7 @@ struct sim_world {
     uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
     struct sim_rng attacker;        /* what the attacker draws */
     uint8_t attack_round;           /* of the last poll it heard */
+    struct mu_tick attack_tick;     /* and of the last packet that had one */
     struct sim_past *past;          /* what it recorded */
     uint64_t attack_packets, attack_bytes; /* of the attacker, with headers */
     uint64_t lies;                  /* acknowledgements that were changed */
@@ -185,9 +189,12 @@ void sim_world_event(struct sim_world *w, struct sim_node *n,
 void sim_world_crash(struct sim_world *w, struct sim_node *n, mu_time down);
 void sim_world_trace(struct sim_world *w, const struct sim_node *n,
                      const char *what, uint64_t a, uint64_t b);
-/* An attacker's packet into the air of an area (down), or at its gateway. */
+/* A packet into the air of an area (down), one in answer to what was heard of
+ * the gateway first, or one at the gateway. */
 void sim_world_shout(struct sim_world *w, uint32_t gateway_node,
                      struct sim_buffer *packet);
+void sim_world_echo(struct sim_world *w, uint32_t gateway_node,
+                    struct sim_buffer *packet);
 void sim_world_shout_up(struct sim_world *w, uint32_t gateway_node,
                         struct sim_buffer *packet);
 uint32_t sim_node_index(const struct sim_world *w, const struct sim_node *n);

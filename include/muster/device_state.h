@@ -251,6 +251,9 @@ struct mu_device {
 
     /* announce objects */
     struct mu_assembly assembly;
+    mu_time assembly_at; /* last fragment */
+    mu_time doubt_until; /* somebody has the keys and makes up objects */
+    uint8_t doubted[MU_OBJECT_ID_LEN]; /* named once meanwhile */
     bool object_ready; /* complete, waits for a signature check */
     bool object_held;  /* accepted, until its record is durable */
     uint8_t tokens;    /* signature checks allowed now */

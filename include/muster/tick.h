@@ -58,6 +58,7 @@ MU_MUST int mu_ticker_put(struct mu_ticker *t, uint8_t *packet, size_t *len);
 struct mu_ticked {
     bool known;
     struct mu_tick last;
+    uint16_t taken; /* bit n: the packet at place last.at - n was heard */
     mu_time far_at; /* a far one is looked at then, not before */
 };
 
@@ -66,7 +67,8 @@ struct mu_ticked {
 bool mu_ticked_told(struct mu_ticked *h, const struct mu_crypto *c,
                     const struct mu_secret *kctl, const struct mu_tick *t);
 /*
- * Takes the tick off a packet. 0 when it is newer than any before it.
+ * Takes the tick off a packet. 0 when it is new: later than any before it, or
+ * one of the last 16 that was not heard yet (a network may change their order).
  * MU_ERR_REPLAY: it is not. MU_ERR_AUTH: it is not of this chain, or (tagged:
  * POLL and CENSUS) the packet's own tag is wrong. MU_ERR_UNKNOWN_KEY: so far
  * ahead that the speaker has to be asked. MU_ERR_BUSY: far ahead, and either

@@ -12,6 +12,7 @@
 enum {
     NEAR = 16,  /* packets lost in a row: any packet may cost so many hashes */
     FAR = 1024, /* and so many once a second, if its tag is right */
+    WINDOW = 16, /* bits of `taken` */
     BACK = 64,  /* told over the hop while these were on the air */
 };
 #define FAR_EVERY MU_SECONDS(1)
@@ -193,7 +194,23 @@ bool mu_ticked_told(struct mu_ticked *h, const struct mu_crypto *c,
         return false;
     h->known = true;
     h->last = *t;
+    h->taken = UINT16_MAX; /* what was before is not for us */
     return far;
+}
+
+static void ticked_note(struct mu_ticked *h, const struct mu_tick *t)
+{
+    unsigned ahead;
+
+    if (t->at <= h->last.at) {
+        h->taken = (uint16_t)(h->taken | 1u << (h->last.at - t->at));
+        return;
+    }
+    ahead = t->at - h->last.at;
+    if (ahead >= WINDOW)
+        h->taken = 0;
+    h->taken = (uint16_t)((uint32_t)h->taken << ahead % WINDOW | 1u);
+    h->last = *t;
 }
 
 static int ticked_check(struct mu_ticked *h, const struct mu_crypto *c,
@@ -202,8 +219,12 @@ static int ticked_check(struct mu_ticked *h, const struct mu_crypto *c,
 {
     if (!h->known)
         return MU_ERR_UNKNOWN_KEY;
-    if (t->at <= h->last.at)
-        return MU_ERR_REPLAY;
+    if (t->at <= h->last.at) {
+        if (h->last.at - t->at >= WINDOW ||
+            (h->taken >> (h->last.at - t->at) & 1) != 0)
+            return MU_ERR_REPLAY;
+        return tick_leads(c, kctl, &h->last, t) ? 0 : MU_ERR_AUTH;
+    }
     if (t->at - h->last.at > FAR)
         return MU_ERR_UNKNOWN_KEY;
     if (t->at - h->last.at > NEAR) {
@@ -234,7 +255,7 @@ int mu_ticked_take(struct mu_ticked *h, const struct mu_crypto *c,
         rc = ticked_check(h, c, kctl, now, tagged, &t);
     if (rc != 0)
         return rc;
-    h->last = t;
+    ticked_note(h, &t);
     *packet = bare;
     return 0;
 }

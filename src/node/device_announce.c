@@ -11,6 +11,8 @@
 
 #define TOKENS_MAX 2 /* signature checks in a burst */
 #define TOKEN_EVERY MU_SECONDS(1)
+#define DOUBT MU_SECONDS(60)     /* after an object that was false */
+#define DOUBT_HOLD MU_SECONDS(2) /* an object in assembly keeps its place */
 
 /* ---- small lists -------------------------------------------------------- */
 
@@ -255,12 +257,31 @@ static int announce_assemble(struct mu_device *d, struct mu_bytes packet)
     return rc;
 }
 
+/*
+ * A member who forges has a tick only where we missed the genuine packet that it
+ * came with. So once an object was false, one that is named once is not worth a
+ * look, let alone the place of another: two packets with ticks have to name it.
+ */
+static bool announce_doubted(struct mu_device *d, const uint8_t *id,
+                             bool whole)
+{
+    const struct mu_assembly *a = &d->assembly;
+    bool at_work = a->fragments != 0 && d->now < d->assembly_at + DOUBT_HOLD;
+
+    if (d->now >= d->doubt_until ||
+        (at_work && mu_ct_eq(a->id, id, MU_OBJECT_ID_LEN)) ||
+        mu_ct_eq(d->doubted, id, MU_OBJECT_ID_LEN) || (!at_work && !whole))
+        return false;
+    mu_copy(d->doubted, id, MU_OBJECT_ID_LEN);
+    return true;
+}
+
 int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet)
 {
     struct mu_area_session s;
     int rc;
 
-    if (packet.len < 2 + MU_OBJECT_ID_LEN)
+    if (packet.len < 4 + MU_OBJECT_ID_LEN)
         return MU_ERR_TRUNCATED;
     s.session = packet.data[1];
     mu_copy(s.object, packet.data + 2, MU_OBJECT_ID_LEN);
@@ -268,7 +289,11 @@ int mu_device_announce_packet(struct mu_device *d, struct mu_bytes packet)
         return 0;
     if (d->object_ready || d->object_held)
         return MU_ERR_BUSY;
+    if (announce_doubted(d, s.object, packet.data[7] == 1))
+        return MU_ERR_UNEXPECTED;
     rc = announce_assemble(d, packet);
+    if (rc >= 0)
+        d->assembly_at = d->now;
     unheard_announced(d, s.session, rc != MU_ERR_AUTH);
     if (rc == 1) {
         rc = announce_vouched(d, mu_bytes(d->assembly.object,
@@ -404,6 +429,7 @@ static int announce_object(struct mu_device *d)
     rc = mu_announce_consume(d->conf.crypto, &d->server, kg, object, &kind, &m);
     if (rc != 0) {
         mu_device_trace(d, "announce-refused", (uint64_t)-rc, 0);
+        d->doubt_until = d->now + DOUBT;
         return rc;
     }
     if (kind == MU_ANNOUNCE_CANCEL) {

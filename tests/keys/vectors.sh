@@ -108,7 +108,14 @@ say kb_wrap "$(kdf $kg 'kb wrap' $kid 16)"
 say relay "$(kdf $kg relay '' 32)"
 poll=420300040501060064a0
 say poll_packet $poll
-say poll_tag "$(hmac "$kctl" $poll 8)"
+tag=$(hmac "$kctl" $poll 8)
+say poll_tag "$tag"
+tick=c0c1c2c3c4c5c6c7
+say tick_5 $tick
+say tick_4 "$(printf '%s' "$(hex 'muster tick')${kctl}0005$tick" | bin |
+    openssl dgst -sha256 -r | cut -c 1-16)"
+mask=$(hmac "$kctl" "$(hex 'muster tick mask')$poll${tag}0005" 8)
+say poll_ticked "$poll${tag}0005$(printf '%016x' $((0x$tick ^ 0x$mask)))"
 say campaign $campaign
 say digest "$digest"
 say ack_meter_17_running "$(hmac "$kack" \

@@ -328,6 +328,7 @@ static void gateway_conf(struct world_node *n, struct mu_gateway_conf *conf)
         .area_overhead = 42,
         .area_window_ms = 40,
         .area_loss_permille = 20,
+        .ticks = n->world->ticks != 0 ? n->world->ticks : 2048,
         .software = mu_bytes_str("test"),
         .seed = 77,
     };

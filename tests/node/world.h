@@ -96,6 +96,7 @@ struct world {
     uint32_t page_memory; /* of devices; 0: enough */
     uint32_t member_mem;  /* of devices, for states of schemes */
     uint32_t area_rate;   /* bytes a second; 0: 200,000 */
+    uint16_t ticks;       /* of an area key; 0: 2,048 */
     const struct mu_crypto *crypto; /* of devices */
     uint64_t steps;
 };
@@ -110,10 +111,10 @@ void world_stop(struct world *w, struct world_node *n);
 void world_cut(struct world *w, struct world_node *n);
 /* Runs until done says so: true; or for that long: false. */
 bool world_run(struct world *w, mu_time span, bool (*done)(struct world *));
-/* A packet of the area as if it had come from nowhere. */
 /* Ends a packet in the area with a tick of this chain, as only the gateway can:
  * what comes after that check is tried with these. */
 void world_tick(struct mu_ticker *t, uint8_t *packet, size_t *len);
+/* A packet of the area as if it had come from nowhere. */
 void world_inject(struct world *w, enum mu_channel channel,
                   struct world_node *to, struct mu_bytes packet);
 /* A step of a node outside the queue; its effects are taken. */
