@@ -9,11 +9,11 @@
 
 #include "muster/limits.h"
 
-#define POLL_BYTES 18
+#define POLL_BYTES 28
 #define NEED_BYTES 16
 #define STATUS_BYTES 30
 #define MANIFEST_BYTES 288 /* without root hashes; names of usual length */
-#define FRAGMENT_HEAD 16
+#define FRAGMENT_HEAD 26
 #define SIGNATURE_BYTES 64
 
 struct explain_line {

@@ -353,12 +353,18 @@ static void test_polls(void **state)
     uint8_t out[64];
     struct mu_need n;
     struct field f;
+    size_t len;
 
     (void)state;
     field_init(&f, &conf);
     twin_make(&t, &f);
     r = &f.all[0].r;
     f.now = 1000;
+    /* About a page that there is not: no poll, whoever made it. */
+    len = make_poll(&f, out, 9, MU_POLL_ALL, (uint16_t)r->pages);
+    assert_int_equal(mu_cast_receiver_packet(r, f.now, mu_bytes(out, len)),
+                     MU_ERR_MALFORMED);
+    assert_false(r->answer);
     assert_int_equal(answer(&f, 10, 0, 0, &n), t.pages[0].data);
     assert_int_equal(n.page, 0);
     assert_int_equal(n.bitmap.len, 0);

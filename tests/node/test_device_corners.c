@@ -90,7 +90,8 @@ static void test_member_forges(void **state)
         world_inject(&w, MU_CHANNEL_AREA, &w.devices[0], mu_written(&pw));
         world_run(&w, MU_MS(10), NULL);
     }
-    assert_in_range(verified, 2, 8); /* 5 seconds */
+    /* In 5 seconds: who has made one up is not looked at again so soon. */
+    assert_in_range(verified, 1, 2);
     push(&w, 1);
     assert_all_run(&w, MU_SECONDS(60));
     world_clear(&w);
