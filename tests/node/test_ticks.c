@@ -227,6 +227,46 @@ static void test_member(void **state)
     world_clear(&w);
 }
 
+/* A gateway has Kw, as every other gateway: it cannot poll them for the server.
+ * The whole campaign is received all the same. */
+static void test_server(void **state)
+{
+    struct world w;
+    int taken = 0;
+
+    (void)state;
+    world_ready(&w, 1, 36);
+    push(&w, 1);
+    for (int i = 0; i < 400; i++) {
+        struct mu_gateway *g = gateway(&w);
+        struct mu_tick t = g->server.ticked.last;
+        struct mu_event ev = {.kind = MU_EV_PACKET,
+                              .channel = MU_CHANNEL_WIDE, .now = w.now};
+        struct mu_poll p = {.session = w.script.campaign.session,
+                            .round = (uint8_t)i, .flags = MU_POLL_ALL,
+                            .window_ms = 1,
+                            .kg = (uint8_t)g->server.kw.kid.generation};
+        uint8_t raw[64];
+        struct mu_writer out = mu_writer(raw, sizeof raw);
+
+        assert_int_equal(mu_poll_create(mu_crypto_openssl(),
+                                        &g->server.kw.kctl, &p, &out), 0);
+        if (i % 2 == 0) { /* what it heard, or the next, made up */
+            t.at++;
+            t.value[i % 8]++;
+        }
+        assert_int_equal(mu_tick_append(mu_crypto_openssl(),
+                                        &g->server.kw.kctl, &t, raw, &out.len),
+                         0);
+        ev.packet = mu_written(&out);
+        taken += world_step(&w, &w.gateway, &ev) == 0;
+        world_run(&w, MU_MS(20), NULL);
+    }
+    assert_int_equal(taken, 0);
+    assert_all_run(&w, MU_SECONDS(60));
+    world_clear(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +275,7 @@ int main(void)
         cmocka_unit_test(test_end_of_chain),
         cmocka_unit_test(test_far_behind),
         cmocka_unit_test(test_member),
+        cmocka_unit_test(test_server),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Who should not be there: a device with a wrong key or a stranger's name, two
- * with one name; and packets that were heard before, cut, made longer, or said
- * twice. The campaign ends all the same.
+ * with one name; packets that were heard before, cut, made longer, or said
+ * twice; and a member that has the area's key. The campaign ends all the same.
  */
 #include "real.h"
 
@@ -12,7 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "muster/cast.h"
+#include "crypto_openssl/crypto_openssl.h"
+#include "muster/tick.h"
 
 static struct lab_prog *device(struct lab *lab, const char *id,
                                const char *keys, const char *dir)
@@ -284,12 +285,124 @@ static void test_repeated(void **state)
     assert_true(real_number(counts, "forged") > 0);
 }
 
+/* ---- a member ----------------------------------------------------------- */
+
+/* The newest Kg in the gateway's journal (any device of the area has it), and
+ * the low byte of its generation. */
+static uint8_t area_key(struct lab *lab, struct mu_secret *kctl)
+{
+    size_t len, at = 0;
+    char *text = real_read(lab_path(lab, "gateway/journal"), &len);
+    const uint8_t *j = (const uint8_t *)text;
+    struct mu_secret kg;
+    uint8_t low;
+
+    for (size_t i = 0; text != NULL && i + 2 + MU_KID_LEN + 32 <= len; i++) {
+        if (j[i] == 2 && j[i + 1] == 32 && j[i + 2] == MU_KEY_KG)
+            at = i + 2;
+    }
+    assert_int_not_equal(at, 0);
+    low = j[at + MU_KID_LEN - 1];
+    assert_int_equal(mu_secret_set(&kg, mu_bytes(j + at + MU_KID_LEN, 32)), 0);
+    free(text);
+    assert_int_equal(mu_kdf(mu_crypto_openssl(), &kg, "control",
+                            (struct mu_bytes){NULL, 0}, 16, kctl), 0);
+    return low;
+}
+
+/* Polls and censuses in the gateway's name, which everybody is to answer: with
+ * the tick of the last genuine one, and with the next, made up. */
+static void pose(int fd, const struct sockaddr_in *to,
+                 const struct mu_secret *kctl, uint8_t kg, unsigned n)
+{
+    const struct mu_crypto *c = mu_crypto_openssl();
+    struct mu_tick tick = {.at = 0};
+    uint8_t session = 0, none[1] = {0};
+
+    for (unsigned i = 0; i < heard_len; i++) {
+        struct mu_bytes p = mu_bytes(heard[i].bytes, heard[i].len);
+
+        if (p.data[0] == MU_CAST_POLL &&
+            mu_tick_strip(c, kctl, &p, &tick) == 0)
+            session = p.data[1];
+    }
+    assert_int_not_equal(tick.at, 0);
+    for (unsigned i = 0; i < n; i++) {
+        struct mu_poll poll = {.session = session, .page = (uint16_t)(i % 8),
+                               .round = (uint8_t)i, .flags = MU_POLL_ALL,
+                               .window_ms = 4, .kg = kg};
+        struct mu_census census = {.session = session,
+                                   .state = MU_STATE_RUNNING, .window_ms = 4,
+                                   .kg = kg, .bitmap = MU_BYTES(none)};
+        uint8_t bytes[64];
+        struct mu_writer w = mu_writer(bytes, sizeof(bytes));
+        struct mu_tick t = tick;
+
+        if (i % 2 == 0)
+            t.value[i / 2 % 8] ^= (uint8_t)(i + 1);
+        t.at = (uint16_t)(t.at + (i % 2 == 0 ? 1 + i % 9 : 0));
+        assert_int_equal(i % 3 == 0
+                             ? mu_census_create(c, kctl, &census, &w)
+                             : mu_poll_create(c, kctl, &poll, &w), 0);
+        assert_int_equal(mu_tick_append(c, kctl, &t, bytes, &w.len), 0);
+        sendto(fd, bytes, w.len, 0, (const struct sockaddr *)to, sizeof(*to));
+    }
+}
+
+static void test_member_with_keys(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "file");
+    const json_t *line;
+    struct mu_secret kctl;
+    struct sockaddr_in to;
+    in_port_t ours;
+    char id[32];
+    uint8_t kg;
+    int in, out;
+
+    heard = calloc(HEARD_MAX, sizeof(*heard));
+    heard_len = 0;
+    real_fleet(lab, 2);
+    to = group_of(lab);
+    in = listener(lab);
+    out = speaker(&ours);
+    kg = area_key(lab, &kctl);
+    lab_file(file, REAL_BYTES, 5);
+    real_push(lab, id, file, NULL);
+    for (unsigned page = 1; page < 5; page++) {
+        real_page(lab, "dev-1", page);
+        for (unsigned i = 0; i < 10; i++) {
+            listen_now(in, ours);
+            pose(out, &to, &kctl, kg, 100);
+        }
+    }
+    real_ends(lab, id, 0);
+    lab_got(lab, 2, file);
+    for (unsigned i = 0; i < 10; i++) {
+        listen_now(in, ours);
+        pose(out, &to, &kctl, kg, 100);
+    }
+    close(in);
+    close(out);
+    free(heard);
+    lab_end(lab->dev, SIGTERM);
+    lab->dev->seen = 0;
+    line = lab_wait(lab->dev, "{'event': 'counters', 'id': 'dev-1'}");
+    /* Some thousand were heard, and the gateway's own were answered. */
+    assert_true(real_number(json_object_get(line, "area_group"),
+                            "rx_packets") > 2000);
+    assert_in_range(real_number(json_object_get(line, "heard"), "asked"), 1,
+                    60);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         REAL_TEST(test_wrong_key_and_stranger),
         REAL_TEST(test_twins),
         REAL_TEST(test_repeated),
+        REAL_TEST(test_member_with_keys),
     };
 
     cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
