@@ -971,6 +971,8 @@ static int sender_consume(struct mu_cast_sender *s, struct mu_bytes packet,
     rc = peers->feedback_key(peers->ctx, receiver, &kfb);
     if (rc == 0)
         rc = mu_need_consume(s->conf.crypto, &kfb, packet, n);
+    if (rc == 0 && n->page >= s->pages && n->page != MU_NEED_MANIFEST)
+        rc = MU_ERR_MALFORMED; /* no such page */
     mu_secret_clear(&kfb);
     return rc;
 }
