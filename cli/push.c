@@ -33,11 +33,32 @@ static const char PUSH_HELP[] =
     "\nexit code: 0 every member runs it, 2 the quorum does, 1 failed\n";
 
 #define SILENT_MAX 60 /* seconds without an answer before watching ends */
+#define WATCH_MS_MIN 20   /* between questions, */
+#define WATCH_MS_MAX 1000
+#define WATCH_SHARE 40    /* and so much of the time that it has taken */
 
 static void nap(long ms)
 {
     struct timespec t = {ms / 1000, ms % 1000 * 1000000};
     nanosleep(&t, NULL);
+}
+
+static long long now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* What is over soon is asked for often. */
+static long watch_ms(long long so_far)
+{
+    long long ms = so_far / WATCH_SHARE;
+
+    if (ms < WATCH_MS_MIN)
+        return WATCH_MS_MIN;
+    return ms < WATCH_MS_MAX ? (long)ms : WATCH_MS_MAX;
 }
 
 /* ---- progress ---------------------------------------------------------- */
@@ -96,6 +117,8 @@ static json_t *campaign_watch(struct cli_client *c, const char *id)
     char last[256] = "";
     char *path = cli_path("/v1/campaigns/%s", id);
     json_t *v = NULL;
+    long long began = now_ms();
+
     for (int silent = 0; silent < SILENT_MAX;) {
         json_decref(v);
         v = cli_get(c, path);
@@ -111,7 +134,7 @@ static json_t *campaign_watch(struct cli_client *c, const char *id)
             silent++; /* it may be restarting: said once */
             c->quiet = true;
         }
-        nap(v == NULL ? 1000 : 300);
+        nap(v == NULL ? WATCH_MS_MAX : watch_ms(now_ms() - began));
     }
     if (c->quiet && v == NULL)
         cli_error(c, "no answer for %d s, the campaign goes on without being "

@@ -14,7 +14,7 @@
 #define NODE_ROUNDS_MAX 16
 /* Effects applied in one drain; an engine that has more is asked again. */
 #define NODE_EFFECTS_MAX 65536
-/* Deadlines are met at the next multiple of this many microseconds: packets that
+/* Deadlines to come are met at the next multiple of this many microseconds: packets that
  * are due closer together leave in one go, and their receivers wake up once. */
 #define NODE_TICK 1000
 
@@ -330,7 +330,7 @@ static void node_arm(struct mu_node *n)
     mu_time at = n->engine.deadline(n->engine.state);
     struct itimerspec spec = { 0 };
 
-    if (at < MU_TIME_NEVER - NODE_TICK)
+    if (at < MU_TIME_NEVER - NODE_TICK && at > mu_node_now(n))
         at = (at + NODE_TICK - 1) / NODE_TICK * NODE_TICK;
 
     /* Deadlines move away with every packet; a timer that fires early costs

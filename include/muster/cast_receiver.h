@@ -25,6 +25,7 @@ struct mu_cast_receiver {
 
     uint32_t random;     /* state of the back-off's generator */
     uint32_t window_ms;  /* of the last poll */
+    uint16_t all_ms;     /* of the last that everybody answers; 0: none was */
     uint32_t backoff_ms; /* before the next NEED of our own accord */
     uint8_t round;       /* of the last poll */
     bool answer;         /* the poll waits for our answer */

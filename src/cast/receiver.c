@@ -380,6 +380,8 @@ static int receiver_poll(struct mu_cast_receiver *r, mu_time now,
     r->round = p.round;
     r->answer_page = p.page;
     r->window_ms = p.window_ms;
+    if ((p.flags & MU_POLL_ALL) != 0)
+        r->all_ms = p.window_ms;
     r->bitmap = (p.flags & MU_POLL_BITMAP) != 0;
     r->answer = false;
     r->hurries = 0;

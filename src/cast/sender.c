@@ -20,6 +20,7 @@ enum {
     ROUNDS_FRESH = 8,   /* answers to polls this far back still say something */
     ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
     GAP_NEAR = 4,       /* pages behind that are made good at once */
+    CALL_COPIES_MAX = 5, /* of a poll that all answer */
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
     BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
@@ -31,7 +32,6 @@ enum {
     WINDOW_MS_WIDE = 5000,
     WINDOW_PACKETS = 20, /* that a window is long at least */
     NEED_BYTES = 16,    /* of an answer without a bitmap */
-    WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
 };
 
 /* ---- set-up ---- */
@@ -333,44 +333,6 @@ static void sender_preempt(struct mu_cast_sender *s)
 
 /* ---- rounds ---- */
 
-/* Learns the loss from the first round of a front page. One receiver that has
- * bad luck time and again is repaired, but not planned for, and what goes beyond
- * the credit of one is believed when another one says so too. */
-static void sender_learn(struct mu_cast_sender *s)
-{
-    uint32_t sent = s->job.sent, lost, seen;
-    uint8_t want = s->want_cut ? s->want_second : s->want;
-
-    if (s->job.serving || s->job.rounds != 1 || s->members == 0)
-        return;
-    if (want == 0 && s->want_cut)
-        return; /* one alone says that very much is lost */
-    if (want == 0) {
-        /* Now and then is as it should be; time and again is too much. */
-        if (s->silent_runs < 8)
-            s->silent_runs++;
-        lost = s->silent_runs < 3 ? 1 : s->silent_runs - 1u;
-        s->loss -= s->loss * lost / 32;
-        return;
-    }
-    s->silent_runs = 0;
-    s->worst_runs = s->worst == s->want_from && s->members > 4
-                        ? (uint8_t)(s->worst_runs + 1) : 0;
-    s->worst = s->want_from;
-    if (s->worst_runs >= WORST_RUNS_MAX) {
-        s->worst_runs = WORST_RUNS_MAX;
-        return;
-    }
-    lost = sent - s->page.data + want;
-    if (lost > sent)
-        lost = sent;
-    seen = mu_loss_from_worst(sent, s->members, lost);
-    if (seen > MU_LOSS_ONE / 2)
-        seen = MU_LOSS_ONE / 2;
-    if (seen > s->loss)
-        s->loss += (seen - s->loss) / 4;
-}
-
 /* Queues what the answers of this round ask for. */
 static void sender_repair(struct mu_cast_sender *s)
 {
@@ -435,7 +397,7 @@ static void sender_close_round(struct mu_cast_sender *s)
         sender_close_call(s);
         return;
     }
-    sender_learn(s);
+    mu_share_learn(s);
     if (s->job.rounds >= s->conf.rounds_max) {
         sender_note_absent(s);
         sender_go_on(s);
@@ -452,9 +414,19 @@ static void sender_close_round(struct mu_cast_sender *s)
     }
 }
 
-/* Copies of a poll so that nearly nobody misses all of them. */
+/* Copies of a poll so that nearly nobody misses all of them; where all answer they
+ * go out while somebody has not. */
 static uint8_t sender_poll_copies(const struct mu_cast_sender *s)
 {
+    uint64_t deaf = (uint64_t)s->unanswered * MU_LOSS_ONE;
+    uint8_t copies = 1;
+
+    if (s->unanswered > 0) {
+        while ((deaf = deaf * s->loss / MU_LOSS_ONE) > MU_LOSS_ONE / 64 &&
+               copies < CALL_COPIES_MAX)
+            copies++;
+        return copies;
+    }
     if (s->loss > MU_LOSS_ONE / 8)
         return s->job.rounds > 1 ? 2 : 3; /* few are meant by the later ones */
     return s->loss > MU_LOSS_ONE / 100 ? 2 : 1;
@@ -472,7 +444,7 @@ static bool sender_asked(const struct mu_cast_sender *s,
  * answer ends the round: first from all, then from who asked for more. */
 static void sender_call(struct mu_cast_sender *s)
 {
-    bool all = s->job.rounds == 0;
+    bool all = s->job.rounds == 0 || s->calling;
 
     if (!sender_answer_all(s))
         return;
@@ -495,13 +467,13 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->want_cut = false;
     s->unanswered = 0;
     s->absent = false;
+    sender_call(s);
     if (s->calling) {
-        s->flags = MU_POLL_BEHIND;
         s->calls++;
-    } else {
-        sender_call(s);
-        if (!sender_parity_left(s))
-            s->flags |= MU_POLL_BITMAP;
+        if (s->flags == 0)
+            s->flags = MU_POLL_BEHIND;
+    } else if (!sender_parity_left(s)) {
+        s->flags |= MU_POLL_BITMAP;
     }
     s->job.rounds++;
     s->copies = sender_poll_copies(s);
@@ -545,6 +517,12 @@ static size_t sender_write_poll(struct mu_cast_sender *s, uint8_t flags,
     }
     s->counts.control++;
     return w.len;
+}
+
+/* Is another copy of use? */
+static bool sender_copies(const struct mu_cast_sender *s)
+{
+    return s->copies > 0 && (s->want == 0 || s->unanswered > 0);
 }
 
 static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
@@ -632,6 +610,8 @@ static void sender_rested(struct mu_cast_sender *s, mu_time now)
 static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
                           bool *due)
 {
+    size_t len;
+
     switch (s->state) {
     case MU_SENDER_STALLED:
         sender_go_on(s);
@@ -648,14 +628,17 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
         return sender_put_next(s, to);
     case MU_SENDER_POLL:
         sender_open_round(s, now);
-        return sender_put_poll(s, now, to);
+        len = sender_put_poll(s, now, to);
+        if (s->unanswered > 0) /* all are waited for: a copy at once */
+            s->copy_at = now;
+        return len;
     case MU_SENDER_WAIT:
         if (now >= s->wait_until) {
             sender_close_round(s);
             sender_rested(s, now);
             return 0;
         }
-        if (s->copies > 0 && s->want == 0 && now >= s->copy_at)
+        if (sender_copies(s) && now >= s->copy_at)
             return sender_put_poll(s, now, to);
         *due = false;
         return 0;
@@ -714,7 +697,7 @@ mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
         return s->behind_valid ? at : MU_TIME_NEVER;
     case MU_SENDER_WAIT: {
         mu_time next = s->wait_until;
-        if (s->copies > 0 && s->want == 0 && s->copy_at < next)
+        if (sender_copies(s) && s->copy_at < next)
             next = s->copy_at;
         return next > at ? next : at;
     }
@@ -917,7 +900,7 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
         ((s->flags & MU_POLL_ALL) != 0 || sender_asked(s, p)) &&
         s->unanswered > 0)
         s->unanswered--;
-    if (n->need > 0)
+    if (n->need > 0 && !s->calling)
         rc = sender_ask(s, now, polled, p, n);
     p->round = n->round;
     p->need = n->need;

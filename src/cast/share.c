@@ -23,6 +23,7 @@ enum {
     CREDIT_PAGES = 2, /* that can be saved up */
     WINDOW_PACKETS = 20, /* in a window, where no rate tells */
     GENEROUS_AFTER = 4,  /* rounds, from when on repair is rounded up */
+    WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
 };
 
 static void share_add(struct mu_cast_sender *s, uint64_t more, int32_t most)
@@ -188,4 +189,42 @@ int mu_share_grant(struct mu_cast_sender *s, mu_time now,
         return MU_ERR_FORBIDDEN;
     p->spent = (uint16_t)(p->spent + extra);
     return 0;
+}
+
+/* One receiver that has bad luck time and again is repaired, but not planned for,
+ * and what goes beyond the credit of one is believed when another one says so
+ * too. */
+void mu_share_learn(struct mu_cast_sender *s)
+{
+    uint32_t sent = s->job.sent, lost, seen;
+    uint8_t want = s->want_cut ? s->want_second : s->want;
+
+    if (s->job.serving || s->job.rounds != 1 || s->members == 0)
+        return;
+    if (want == 0 && s->want_cut)
+        return; /* one alone says that very much is lost */
+    if (want == 0) {
+        /* Now and then is as it should be; time and again is too much. */
+        if (s->silent_runs < 8)
+            s->silent_runs++;
+        lost = s->silent_runs < 3 ? 1 : s->silent_runs - 1u;
+        s->loss -= s->loss * lost / 32;
+        return;
+    }
+    s->silent_runs = 0;
+    s->worst_runs = s->worst == s->want_from && s->members > 4
+                        ? (uint8_t)(s->worst_runs + 1) : 0;
+    s->worst = s->want_from;
+    if (s->worst_runs >= WORST_RUNS_MAX) {
+        s->worst_runs = WORST_RUNS_MAX;
+        return;
+    }
+    lost = sent - s->page.data + want;
+    if (lost > sent)
+        lost = sent;
+    seen = mu_loss_from_worst(sent, s->members, lost);
+    if (seen > MU_LOSS_ONE / 2)
+        seen = MU_LOSS_ONE / 2;
+    if (seen > s->loss)
+        s->loss += (seen - s->loss) / 4;
 }

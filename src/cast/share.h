@@ -28,4 +28,7 @@ MU_MUST int mu_share_grant(struct mu_cast_sender *s, mu_time now,
                            struct mu_sender_peer *p, bool past,
                            const struct mu_need *n, struct mu_share *out);
 
+/* A round is over: learns the loss from the first one of a front page. */
+void mu_share_learn(struct mu_cast_sender *s);
+
 #endif

@@ -49,11 +49,24 @@ struct mu_device_report *mu_device_report_beside(struct mu_device *d)
     return &d->reports[1];
 }
 
+/* A poll that all members of the area answer tells how long that may take; else
+ * nobody knows how many they are. */
+static mu_time status_spread(const struct mu_device *d,
+                             const struct mu_device_report *r)
+{
+    uint32_t most = d->window_ms > SPREAD_MS_MIN ? d->window_ms
+                                                 : SPREAD_MS_MIN;
+
+    if (d->receiver.all_ms != 0 && d->receiver.conf.session == r->session &&
+        d->receiver.all_ms < most)
+        most = d->receiver.all_ms;
+    return MU_MS(most);
+}
+
 int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
                            uint8_t state, int reason, const uint8_t digest[32])
 {
     uint8_t why = (uint8_t)-reason;
-    mu_time spread;
     int rc = mu_ack_make(d->conf.crypto, &d->kack, r->campaign,
                          d->conf.identity, state, why, digest, r->ack);
 
@@ -63,9 +76,7 @@ int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
     r->reason = why;
     r->repeats = 0;
     mu_device_dirty(d, MU_DEVICE_REC_CAMPAIGN);
-    spread = MU_MS(d->window_ms > SPREAD_MS_MIN ? d->window_ms
-                                                : SPREAD_MS_MIN);
-    r->due_at = d->now + mu_jitter(&d->jitter, spread);
+    r->due_at = d->now + mu_jitter(&d->jitter, status_spread(d, r));
     if (!status_final(state))
         r->due_at += LINGER;
     return 0;

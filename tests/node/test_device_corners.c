@@ -351,6 +351,42 @@ static void test_resume_page(void **state)
     world_clear(&w);
 }
 
+static bool all_run(struct world *w)
+{
+    for (size_t i = 0; i < w->devices_len; i++) {
+        if (w->devices[i].device->running_version != 1)
+            return false;
+    }
+    return true;
+}
+
+static bool all_told(struct world *w)
+{
+    for (size_t i = 0; i < w->devices_len; i++) {
+        if (w->devices[i].status_packets == 0)
+            return false;
+    }
+    return true;
+}
+
+/* A poll that all answer has told how many they are: the end is not spread over
+ * more than that takes. */
+static void test_told_soon(void **state)
+{
+    struct world w;
+    mu_time ran;
+
+    (void)state;
+    world_ready(&w, 6, 3);
+    push(&w, 1);
+    assert_true(world_run(&w, MU_SECONDS(30), all_run));
+    ran = w.now;
+    assert_true(world_run(&w, MU_SECONDS(30), all_told));
+    assert_true(w.now - ran < MU_MS(w.devices[0].device->receiver.all_ms));
+    assert_true(w.devices[0].device->receiver.all_ms < 100);
+    world_clear(&w);
+}
+
 static bool checking(struct world *w)
 {
     return w->devices[0].device->campaign.phase == MU_DEVICE_INSTALLING;
@@ -756,6 +792,7 @@ int main(void)
         cmocka_unit_test(test_relay_again),
         cmocka_unit_test(test_cancel_missed),
         cmocka_unit_test(test_resume_page),
+        cmocka_unit_test(test_told_soon),
         cmocka_unit_test(test_resume_at_end),
         cmocka_unit_test(test_slot_full),
         cmocka_unit_test(test_no_room_no_need),
