@@ -15,6 +15,7 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "muster/manifest.h"
 #include "muster/scheme.h"
+#include "muster/tick.h"
 
 #define HEARD_MAX 64
 #define ANNOUNCE 0x41
@@ -221,8 +222,8 @@ static void hear(struct club *c)
     uint8_t packet[2048];
     ssize_t len;
     while ((len = recv(c->ear, packet, sizeof packet, 0)) > 0)
-        if (len > ANNOUNCE_HEAD && packet[0] == ANNOUNCE)
-            hear_fragment(c, packet, (size_t)len);
+        if (len > ANNOUNCE_HEAD + MU_TICK_LEN && packet[0] == ANNOUNCE)
+            hear_fragment(c, packet, (size_t)len - MU_TICK_LEN);
 }
 
 /* The rekey parts among it; at most `max`. */
