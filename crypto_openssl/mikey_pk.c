@@ -78,15 +78,23 @@ static int pk_trust(void *ctx, struct mu_bytes der,
     struct mu_mikey_ossl *o = ctx;
     X509 *cert = pk_cert(der);
     X509_STORE_CTX *check = X509_STORE_CTX_new();
+    const char *why = "it is no certificate";
     int rc = MU_ERR_UNKNOWN_PEER;
 
-    if (check == NULL)
+    if (check == NULL) {
         rc = MU_ERR_CRYPTO;
-    else if (cert == NULL)
+    } else if (cert == NULL) {
         rc = MU_ERR_MALFORMED;
-    else if (X509_STORE_CTX_init(check, o->trust, cert, NULL) == 1 &&
-             X509_verify_cert(check) == 1 && pk_names(cert, id))
+    } else if (X509_STORE_CTX_init(check, o->trust, cert, NULL) != 1 ||
+               X509_verify_cert(check) != 1) {
+        why = X509_verify_cert_error_string(X509_STORE_CTX_get_error(check));
+    } else if (!pk_names(cert, id)) {
+        why = "it names somebody else";
+    } else {
         rc = 0;
+    }
+    if (rc != 0 && o->refused != NULL)
+        o->refused(o->refused_ctx, why, id);
     X509_STORE_CTX_free(check);
     X509_free(cert);
     return rc;

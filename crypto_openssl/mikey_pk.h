@@ -15,6 +15,10 @@ struct mu_mikey_ossl {
     EVP_PKEY *key;      /* RSA of 1024 to 4096 bits */
     X509_STORE *trust;  /* anchors; its time decides what is in date */
     struct mu_bytes cert; /* DER, of the key */
+    /* Told why a certificate of somebody is not trusted; or NULL. */
+    void (*refused)(void *ctx, const char *why,
+                    const struct mu_mikey_name *name);
+    void *refused_ctx;
 };
 
 /* All of o stays the caller's and has to outlive pk. MU_ERR_USAGE for a key

@@ -82,6 +82,12 @@ MU_MUST int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
 MU_MUST int mu_area_vouch_consume(struct mu_bytes in,
                                   uint8_t digest[MU_SHA256_LEN]);
 
+/* POST /f: the connection whose feedback key is in force from now on */
+MU_MUST int mu_area_feedback_create(const uint8_t id[MU_CONNECT_ID],
+                                    struct mu_writer *w);
+MU_MUST int mu_area_feedback_consume(struct mu_bytes in,
+                                     uint8_t id[MU_CONNECT_ID]);
+
 /* POST /ann to the gateway: which session */
 MU_MUST int mu_area_ask_create(uint8_t session, struct mu_writer *w);
 MU_MUST int mu_area_ask_consume(struct mu_bytes in, uint8_t *session);

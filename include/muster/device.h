@@ -26,6 +26,8 @@ struct mu_device_tap {
                  const uint8_t *block);
 };
 
+struct mu_device_exchange; /* in muster/device_exchange.h */
+
 struct mu_device_conf {
     const struct mu_crypto *crypto;
     struct mu_bytes identity;       /* 1..MU_ID_MAX bytes, lives on */
@@ -44,6 +46,9 @@ struct mu_device_conf {
     struct mu_speaker_conf speak;    /* scheme NONE: it is silent; crypto and
                                         identity are those above */
     uint8_t listen; /* 0: to nobody; else streams with a chain at a time */
+    struct mu_device_exchange *exchange; /* how its keys come, set up by
+                                            mu_device_exchange_init; NULL: in
+                                            the connection as it is */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
                                         without a gateway too */
 };
@@ -52,6 +57,7 @@ struct mu_device; /* in muster/device_state.h: plain, caller-owned */
 
 struct mu_device_status { /* for the body's status line and the checkers */
     bool linked, connected, receiving;
+    bool exchanged; /* the connection is one that an exchange led to */
     uint8_t campaign[MU_CAMPAIGN_ID];
     uint8_t state, reason; /* of the newest campaign */
     uint32_t page, pages;

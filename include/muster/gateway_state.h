@@ -30,13 +30,14 @@ enum mu_gateway_push {
     MU_GATEWAY_PUSH_HAND, /* POST /kb (option 2) or /v (option 1) */
     MU_GATEWAY_PUSH_POKE, /* POST /p */
     MU_GATEWAY_PUSH_DIR,  /* POST /dir */
+    MU_GATEWAY_PUSH_HOP,  /* POST /f */
 };
 
 struct mu_gateway_device {
     bool used;
     bool linked;
     bool close_due;
-    bool kg_due, poke_due, dir_due;
+    bool kg_due, poke_due, dir_due, hop_due;
     bool copy_due;     /* tell the body where it takes copies: copy_port */
     uint16_t copy_port;
     uint8_t hand_due;  /* bit per session slot */
@@ -51,6 +52,8 @@ struct mu_gateway_device {
     uint8_t id_len;
     uint8_t id[MU_ID_MAX];
     struct mu_secret khop, kfb;
+    struct mu_secret hop; /* of a key exchange, to take the place of kfb */
+    uint8_t hop_id[MU_CONNECT_ID];
 };
 
 enum mu_gateway_forward_state {
@@ -71,7 +74,7 @@ struct mu_gateway_forward {
     uint8_t oscore_len;
     uint16_t payload_len;
     uint8_t oscore[32];
-    uint8_t payload[MU_MESSAGE_MAX];
+    uint8_t payload[MU_FORWARD_MAX];
 };
 
 /* What one member of a campaign proved. */

@@ -10,6 +10,9 @@
 #define MU_DEVICE_GROUPS_MAX 8  /* groups of one device: bounds its key table */
 #define MU_DEVICE_KEYS_MAX 16   /* two generations (active, retired) per group */
 #define MU_MESSAGE_MAX 1152  /* bytes of a CoAP payload: fits 1,280 with DTLS and headers */
+/* bytes of an end-to-end message that a gateway passes on: a key exchange with
+ * a certificate and OSCORE around it; others fit MU_MESSAGE_MAX */
+#define MU_FORWARD_MAX 3072
 #define MU_PACKET_MAX 1472   /* bytes of a cast packet: UDP payload on Ethernet */
 #define MU_PAYLOAD_MIN 48    /* bytes: below that a DATA packet carries no useful symbol */
 #define MU_PAGE_DATA_MAX 255 /* data packets of a page: GF(256) without zero */

@@ -122,6 +122,7 @@ enum mu_mikey_protocol {
     MU_MIKEY_OSCORE = 240, /* private use, RFC 3830 s.10 */
     MU_MIKEY_DTLS = 241,
     MU_MIKEY_HOP = 242,
+    MU_MIKEY_MBMS = 243, /* MSK messages */
 };
 enum mu_mikey_error {
     MU_MIKEY_E_AUTH = 0,

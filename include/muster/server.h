@@ -15,6 +15,8 @@
 #include "muster/store.h"
 #include "muster/wide_msg.h"
 
+struct mu_mikey_pk; /* in muster/mikey_exchange.h */
+
 struct mu_server_conf {
     const struct mu_crypto *crypto;
     struct mu_bytes identity;
@@ -38,6 +40,13 @@ struct mu_server_conf {
                                        time; 0: no group has any */
     uint8_t trace_generations;      /* trees of the past, of each group, that
                                        tracing still knows */
+    /* Key exchange (muster/exchange.h): what public-key work is done with, or
+     * NULL; which methods are taken, as bits (0: all that are able), and which
+     * protocols are keyed (empty: all). A device that came by another method
+     * gets no key. */
+    const struct mu_mikey_pk *pk;
+    uint8_t key_methods;
+    struct mu_bytes key_protocols;
     uint32_t seed;
 };
 
@@ -256,6 +265,8 @@ struct mu_device_view {
     char identity[MU_ID_MAX + 1], gateway[MU_ID_MAX + 1];
     uint16_t area_index;
     bool revoked, connected;
+    bool exchanged; /* connected by a key exchange, */
+    uint8_t method; /* of this method, enum mu_exchange_method */
     uint64_t object_max;
     uint32_t page_memory;
     uint32_t groups[MU_DEVICE_GROUPS_MAX];

@@ -8,6 +8,7 @@
 #define MUSTER_SERVER_STATE_H
 
 #include "muster/cast_sender.h"
+#include "muster/exchange.h"
 #include "muster/oscore.h"
 #include "muster/parts.h"
 #include "muster/server.h"
@@ -53,6 +54,7 @@ struct mu_server_gateway {
     bool poke_all;        /* look at all its devices, */
     bool poke_told;       /* at those that a key's campaign tells apart, */
     uint8_t *poke_who;    /* and at these: a bit for each area index */
+    struct mu_ask hop;    /* POST /hop */
 };
 
 /* One M2M service connection; at most two a device: pending and current. */
@@ -67,6 +69,20 @@ struct mu_server_connection {
     struct mu_oscore oscore;
     struct mu_secret muk; /* MBMS user key, and what was made under it */
     uint32_t muk_counter;
+    bool exchanged;       /* it came of a key exchange, */
+    uint8_t method;       /* enum mu_exchange_method; PSK without one, too */
+    struct mu_secret kx;  /* of exchanges in it, and how many there were */
+    uint32_t exchanges;
+    uint32_t gateway;     /* through which it was made, */
+    uint16_t index;       /* and under which index there */
+    struct mu_secret kfb; /* of an exchange, for the gateway; or none */
+    uint8_t told;         /* enum mu_server_told: of kfb */
+};
+
+enum mu_server_told {
+    MU_SERVER_TOLD_NOT,
+    MU_SERVER_TOLD_FLYING,
+    MU_SERVER_TOLD,
 };
 
 struct mu_server_connections {

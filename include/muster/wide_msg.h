@@ -10,6 +10,7 @@
 
 #include "muster/ack.h"
 #include "muster/cbor.h"
+#include "muster/connect.h"
 #include "muster/groups.h"
 #include "muster/keys.h"
 #include "muster/manifest.h"
@@ -183,6 +184,23 @@ MU_MUST int mu_wide_notice_create(const struct mu_wide_notice *m,
                                   struct mu_writer *w);
 MU_MUST int mu_wide_notice_consume(struct mu_bytes in,
                                    struct mu_wide_notice *m);
+
+/* POST /hop: feedback keys that devices have by a key exchange */
+#define MU_WIDE_HOPS_MAX 24 /* rows: below MU_MESSAGE_MAX bytes */
+#define MU_KFB_LEN 16       /* bytes */
+struct mu_wide_hop {
+    struct {
+        uint16_t index;
+        uint8_t id[MU_CONNECT_ID]; /* of the connection that it belongs to */
+        struct mu_secret kfb;
+    } rows[MU_WIDE_HOPS_MAX];
+    uint8_t len;
+};
+
+MU_MUST int mu_wide_hop_create(const struct mu_wide_hop *m,
+                               struct mu_writer *w);
+/* On failure m is clear. */
+MU_MUST int mu_wide_hop_consume(struct mu_bytes in, struct mu_wide_hop *m);
 
 /* POST /poke */
 MU_MUST int mu_wide_poke_create(struct mu_bytes bitmap, struct mu_writer *w);

@@ -264,16 +264,16 @@ int mu_area_group_key_consume(const struct mu_crypto *c,
     return area_group_key_unwrap(c, kg, wrapped, m);
 }
 
-int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
-                         struct mu_writer *w)
+/* A map of one byte string of a length that is known. */
+static int area_one_create(struct mu_bytes v, struct mu_writer *w)
 {
     mu_cbor_put_map(w, 1);
     mu_cbor_put_uint(w, 1);
-    mu_cbor_put_bstr(w, mu_bytes(digest, MU_SHA256_LEN));
+    mu_cbor_put_bstr(w, v);
     return mu_writer_end(w);
 }
 
-int mu_area_vouch_consume(struct mu_bytes in, uint8_t digest[MU_SHA256_LEN])
+static int area_one_consume(struct mu_bytes in, uint8_t *to, size_t len)
 {
     struct mu_reader r = mu_reader(in);
     struct mu_msg_map map = mu_msg_map(&r);
@@ -281,11 +281,33 @@ int mu_area_vouch_consume(struct mu_bytes in, uint8_t digest[MU_SHA256_LEN])
 
     while (mu_msg_next(&r, &map, &key)) {
         if (key == 1)
-            mu_cbor_get_bstr_copy(&r, digest, MU_SHA256_LEN);
+            mu_cbor_get_bstr_copy(&r, to, len);
         else
             mu_cbor_skip(&r);
     }
     return mu_msg_end(&r, &map, 0x2);
+}
+
+int mu_area_vouch_create(const uint8_t digest[MU_SHA256_LEN],
+                         struct mu_writer *w)
+{
+    return area_one_create(mu_bytes(digest, MU_SHA256_LEN), w);
+}
+
+int mu_area_vouch_consume(struct mu_bytes in, uint8_t digest[MU_SHA256_LEN])
+{
+    return area_one_consume(in, digest, MU_SHA256_LEN);
+}
+
+int mu_area_feedback_create(const uint8_t id[MU_CONNECT_ID],
+                            struct mu_writer *w)
+{
+    return area_one_create(mu_bytes(id, MU_CONNECT_ID), w);
+}
+
+int mu_area_feedback_consume(struct mu_bytes in, uint8_t id[MU_CONNECT_ID])
+{
+    return area_one_consume(in, id, MU_CONNECT_ID);
 }
 
 int mu_area_ask_create(uint8_t session, struct mu_writer *w)

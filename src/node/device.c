@@ -283,6 +283,8 @@ void mu_device_status(const struct mu_device *d, struct mu_device_status *out)
         .linked = d->link == MU_DEVICE_LINK_UP && d->welcome,
         .connected = d->connected,
         .receiving = d->campaign.phase == MU_DEVICE_RECEIVING,
+        .exchanged = d->connected && d->conf.exchange != NULL &&
+                     !d->conf.exchange->wanted,
         .running_version = d->running_version,
         .may_speak = d->speech.speaker != NULL &&
                      mu_speaker_may(d->speech.speaker),

@@ -3,7 +3,8 @@
 #ifndef MUSTER_NODE_DEVICE_H
 #define MUSTER_NODE_DEVICE_H
 
-#include "muster/device_state.h"
+#include "muster/coap.h"
+#include "muster/device_exchange.h"
 #include "muster/scheme.h"
 
 /* device.c */
@@ -51,6 +52,12 @@ int mu_device_connect_answer(struct mu_device *d, const struct mu_message *m);
 int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
                          struct mu_message *m);
 int mu_device_keys_answer(struct mu_device *d, const struct mu_message *m);
+/* OSCORE around a request, `plain` its payload, to `path`, and off it. */
+int mu_device_protect(struct mu_device *d, const char *path,
+                      struct mu_bytes plain, struct mu_writer *w,
+                      struct mu_message *m);
+int mu_device_unprotect(struct mu_device *d, const struct mu_message *m,
+                        struct mu_writer *w, struct mu_coap_msg *out);
 void mu_device_fetch(struct mu_device *d);
 /* The same, when a stranger may be the cause: bounded. */
 void mu_device_fetch_slowly(struct mu_device *d);

@@ -109,6 +109,8 @@ static int keys_connected(struct mu_device *d, const struct mu_connect2 *m,
                               &d->oscore);
     if (rc == 0)
         rc = mu_device_mbms_connected(d, conn, m->server);
+    if (rc == 0 && d->conf.exchange != NULL)
+        rc = d->conf.exchange->ops->connected(d, conn, m->server);
     if (rc != 0)
         return rc;
     d->connected = true;
@@ -162,24 +164,19 @@ static int keys_request(struct mu_device *d, struct mu_writer *w)
     return mu_keyfetch_request_create(&m, w);
 }
 
-int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
-                         struct mu_message *m)
+int mu_device_protect(struct mu_device *d, const char *path,
+                      struct mu_bytes plain, struct mu_writer *w,
+                      struct mu_message *m)
 {
-    uint8_t plain[MU_KEYFETCH_REQUEST_MAX + 16];
-    struct mu_writer pw = mu_writer(plain, sizeof plain);
-    struct mu_coap_opts opts = mu_coap_opts(&pw);
-    struct mu_coap_msg in = {.code = MU_COAP_POST}, out;
-    size_t at;
+    uint8_t room[32];
+    struct mu_writer ow = mu_writer(room, sizeof room);
+    struct mu_coap_opts opts = mu_coap_opts(&ow);
+    struct mu_coap_msg in = {.code = MU_COAP_POST, .payload = plain}, out;
     int rc;
 
-    mu_coap_put_path(&opts, "k");
+    mu_coap_put_path(&opts, path);
     mu_coap_put_uint(&opts, MU_COAP_CONTENT_FORMAT, MU_COAP_FORMAT_CBOR);
     in.options = mu_coap_opts_written(&opts);
-    at = pw.len;
-    rc = keys_request(d, &pw);
-    if (rc != 0)
-        return rc;
-    in.payload = mu_bytes(plain + at, pw.len - at);
     rc = mu_oscore_protect_request(&d->oscore, d->conf.crypto, &in, w, &out,
                                    &d->oscore_request);
     if (rc != 0) {
@@ -192,6 +189,25 @@ int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
         return MU_ERR_CRYPTO;
     m->payload = out.payload;
     return 0;
+}
+
+/* The connection is to be exchanged for another before anything is fetched. */
+static bool keys_exchange(const struct mu_device *d)
+{
+    return d->conf.exchange != NULL && d->conf.exchange->wanted;
+}
+
+int mu_device_keys_write(struct mu_device *d, struct mu_writer *w,
+                         struct mu_message *m)
+{
+    uint8_t plain[MU_KEYFETCH_REQUEST_MAX];
+    struct mu_writer pw = mu_writer(plain, sizeof plain);
+    int rc;
+
+    if (keys_exchange(d))
+        return d->conf.exchange->ops->write(d, m);
+    rc = keys_request(d, &pw);
+    return rc != 0 ? rc : mu_device_protect(d, "k", mu_written(&pw), w, m);
 }
 
 /* Asks once more, a little later: the request names the keys that are stored
@@ -255,8 +271,8 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
     return 0;
 }
 
-static int keys_unprotect(struct mu_device *d, const struct mu_message *m,
-                          struct mu_writer *w, struct mu_coap_msg *out)
+int mu_device_unprotect(struct mu_device *d, const struct mu_message *m,
+                        struct mu_writer *w, struct mu_coap_msg *out)
 {
     uint8_t raw[32];
     struct mu_writer ow = mu_writer(raw, sizeof raw);
@@ -297,12 +313,17 @@ int mu_device_keys_answer(struct mu_device *d, const struct mu_message *m)
         return keys_refused(d, m);
     if (!d->connected)
         return MU_ERR_UNEXPECTED;
-    rc = keys_unprotect(d, m, &w, &plain);
+    if (keys_exchange(d))
+        return d->conf.exchange->ops->answer(d, m);
+    rc = mu_device_unprotect(d, m, &w, &plain);
     if (rc != 0)
         return rc;
     d->out_secret = true;
-    if (plain.code != MU_COAP_CONTENT)
+    if (plain.code != MU_COAP_CONTENT) {
+        /* Without the means for an exchange, that may be what it lacks. */
+        mu_device_trace(d, "keys-refused", plain.code, 0);
         return MU_ERR_UNEXPECTED;
+    }
     rc = mu_keyfetch_response_consume(plain.payload, &in);
     if (rc == 0)
         rc = keys_take(d, &in);

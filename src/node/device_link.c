@@ -56,12 +56,14 @@ int mu_device_link_up(struct mu_device *d, const struct mu_event *ev)
         return MU_ERR_UNKNOWN_PEER;
     if (!mu_bytes_eq(ev->identity, mu_bytes(d->gateway, d->gateway_len))) {
         link_forget_area(d);
-        rc = link_feedback_key(d, ev->identity);
-        if (rc != 0)
-            return rc;
         mu_copy(d->gateway, ev->identity.data, ev->identity.len);
         d->gateway_len = (uint8_t)ev->identity.len;
     }
+    /* Each link begins with that of the hop, until the gateway has it changed
+     * for that of an exchange. */
+    rc = link_feedback_key(d, ev->identity);
+    if (rc != 0)
+        return rc;
     d->link = MU_DEVICE_LINK_UP;
     d->open_due = false;
     for (size_t i = 0; i < MU_DEVICE_ASK_COUNT; i++)
@@ -199,7 +201,8 @@ static int link_welcome(struct mu_device *d, const struct mu_area_welcome *m)
     mu_device_speech_welcome(d);
     mu_device_trace(d, "hello", m->index, m->kid.generation);
     /* Its first start: who the server is, and the keys of its groups. */
-    if (d->server.pub_len == 0)
+    if (d->server.pub_len == 0 ||
+        (d->conf.exchange != NULL && !d->connected))
         mu_device_fetch(d);
     return 0;
 }
@@ -317,6 +320,23 @@ static int link_take_vouch(struct mu_device *d, struct mu_bytes payload)
     return rc;
 }
 
+/* The feedback key of an exchange is in force; if it is the last one. */
+static int link_take_feedback(struct mu_device *d, struct mu_bytes payload)
+{
+    const struct mu_device_exchange *x = d->conf.exchange;
+    uint8_t id[MU_CONNECT_ID];
+    int rc = mu_area_feedback_consume(payload, id);
+
+    if (rc != 0)
+        return rc;
+    if (x == NULL || !mu_secret_is_set(&x->kfb) ||
+        !mu_ct_eq(id, x->hop_id, sizeof id))
+        return MU_ERR_NOT_FOUND;
+    d->kfb = x->kfb;
+    mu_device_trace(d, "hop-key", 0, 0);
+    return 0;
+}
+
 int mu_device_request(struct mu_device *d, const struct mu_message *m)
 {
     int rc, full;
@@ -340,6 +360,8 @@ int mu_device_request(struct mu_device *d, const struct mu_message *m)
         rc = mu_device_speech_asked(d, m);
         if (rc == 0)
             return 0; /* answered when it is made */
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("f"))) {
+        rc = link_take_feedback(d, m->payload);
     } else {
         rc = MU_ERR_NOT_FOUND;
     }

@@ -231,14 +231,12 @@ static int gateway_device_event(struct mu_gateway *g,
     case MU_EV_RESPONSE:
         if (mu_gateway_speech_answered(g, index, &ev->message))
             return 0;
-        return mu_gateway_device_answered(
-            g, index, ev->message.exchange,
-            MU_COAP_CLASS(ev->message.code) == 2);
+        return mu_gateway_device_answered(g, index, ev->message.exchange,
+                                          ev->message.code);
     default:
         if (mu_gateway_speech_answered(g, index, &ev->message))
             return 0;
-        return mu_gateway_device_answered(g, index, ev->message.exchange,
-                                          false);
+        return mu_gateway_device_answered(g, index, ev->message.exchange, 0);
     }
 }
 

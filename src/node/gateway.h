@@ -66,9 +66,12 @@ int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev);
 void mu_gateway_device_down(struct mu_gateway *g, uint16_t index);
 int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
                               const struct mu_message *m);
-/* The end of a push; MU_ERR_UNEXPECTED when it is none's. */
+/* The end of a push, code 0 without an answer; MU_ERR_UNEXPECTED when it is
+ * none's. */
 int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
-                               uint32_t exchange, bool good);
+                               uint32_t exchange, uint8_t code);
+/* Feedback keys of devices, from the server. */
+void mu_gateway_hop(struct mu_gateway *g, const struct mu_wide_hop *m);
 void mu_gateway_attend(struct mu_gateway *g, uint16_t index);
 void mu_gateway_push(struct mu_gateway *g, uint16_t index);
 void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,

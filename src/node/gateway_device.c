@@ -41,10 +41,19 @@ static uint16_t device_set_next(const uint8_t *set, uint16_t from)
 
 static bool device_push_due(const struct mu_gateway_device *d)
 {
-    return d->kg_due || d->poke_due || d->dir_due || d->hand_due != 0;
+    return d->kg_due || d->poke_due || d->dir_due || d->hop_due ||
+           d->hand_due != 0;
 }
 
 /* ---- links -------------------------------------------------------------- */
+
+/* The key that a link begins with. */
+static int device_feedback(const struct mu_gateway *g,
+                           struct mu_gateway_device *d)
+{
+    return mu_kdf(g->conf.crypto, &d->khop, "feedback", mu_bytes(NULL, 0), 16,
+                  &d->kfb);
+}
 
 int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
 {
@@ -58,16 +67,17 @@ int mu_gateway_device_up(struct mu_gateway *g, const struct mu_event *ev)
     }
     mu_gateway_device_down(g, index); /* what hung on a former session */
     d->linked = true;
+    d->hop_due = mu_secret_is_set(&d->hop); /* does it have it still? */
     if (device_push_due(d))
         mu_gateway_push(g, index);
-    return 0;
+    return device_feedback(g, d);
 }
 
 void mu_gateway_device_down(struct mu_gateway *g, uint16_t index)
 {
     struct mu_gateway_device *d = &g->devices[index];
 
-    (void)mu_gateway_device_answered(g, index, d->push_exchange, false);
+    (void)mu_gateway_device_answered(g, index, d->push_exchange, 0);
     d->linked = false;
     d->hello_due = false;
     d->ann_due = false;
@@ -305,6 +315,41 @@ int mu_gateway_poke(struct mu_gateway *g, struct mu_bytes bitmap)
     return 0;
 }
 
+void mu_gateway_hop(struct mu_gateway *g, const struct mu_wide_hop *m)
+{
+    for (uint8_t i = 0; i < m->len; i++) {
+        struct mu_gateway_device *d;
+
+        if (m->rows[i].index >= g->conf.devices_max)
+            continue;
+        d = &g->devices[m->rows[i].index];
+        if (!d->used)
+            continue;
+        d->hop = m->rows[i].kfb;
+        mu_copy(d->hop_id, m->rows[i].id, sizeof d->hop_id);
+        d->hop_due = true;
+        mu_gateway_push(g, m->rows[i].index);
+    }
+}
+
+/* The device has switched, or does not know of that exchange. */
+static void push_hop_answered(struct mu_gateway *g, uint16_t index,
+                              uint8_t code)
+{
+    struct mu_gateway_device *d = &g->devices[index];
+
+    if (d->hop_due) /* another one by now: that will be told */
+        return;
+    if (MU_COAP_CLASS(code) == 2) {
+        d->kfb = d->hop;
+        mu_gateway_trace(g, "hop-key", index, 0);
+    } else if (MU_COAP_CLASS(code) == 4) {
+        mu_secret_clear(&d->hop);
+    } else {
+        d->hop_due = true;
+    }
+}
+
 void mu_gateway_push_again(struct mu_gateway *g)
 {
     g->push_again_at = MU_TIME_NEVER;
@@ -317,8 +362,9 @@ void mu_gateway_push_again(struct mu_gateway *g)
 }
 
 int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
-                               uint32_t exchange, bool good)
+                               uint32_t exchange, uint8_t code)
 {
+    const bool good = MU_COAP_CLASS(code) == 2;
     struct mu_gateway_device *d = &g->devices[index];
     uint8_t push = d->push;
 
@@ -327,6 +373,15 @@ int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
     d->push = MU_GATEWAY_PUSH_NONE;
     mu_assert(g->pushes_flying > 0);
     g->pushes_flying--;
+    if (push == MU_GATEWAY_PUSH_HOP) {
+        push_hop_answered(g, index, code);
+        if (!d->hop_due) {
+            mu_gateway_push(g, index);
+            return 0;
+        }
+        g->push_again_at = mu_time_min(g->push_again_at, g->now + PUSH_AGAIN);
+        return 0;
+    }
     if (good) {
         if (push == MU_GATEWAY_PUSH_HAND)
             d->hand_done = (uint8_t)(d->hand_done | 1u << d->push_slot);
@@ -411,6 +466,12 @@ static int push_write(struct mu_gateway *g, struct mu_gateway_device *d,
         out->message.path = mu_bytes_str("dir");
         return mu_gateway_speech_told(g, (uint16_t)(d - g->devices), w);
     }
+    if (d->hop_due) {
+        d->hop_due = false;
+        d->push = MU_GATEWAY_PUSH_HOP;
+        out->message.path = mu_bytes_str("f");
+        return mu_area_feedback_create(d->hop_id, w);
+    }
     if (d->hand_due != 0)
         return push_hand(g, d, w, out);
     d->poke_due = false;
@@ -432,7 +493,7 @@ static bool push_one(struct mu_gateway *g, uint16_t index,
     g->pushes_flying++;
     d->push_exchange = ++g->exchange;
     if (push_write(g, d, &w, out) != 0) {
-        (void)mu_gateway_device_answered(g, index, d->push_exchange, false);
+        (void)mu_gateway_device_answered(g, index, d->push_exchange, 0);
         return false;
     }
     out->kind = MU_DO_SEND;

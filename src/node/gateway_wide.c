@@ -198,6 +198,7 @@ static int wide_notice(struct mu_gateway *g, struct mu_bytes payload)
 int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m)
 {
     struct mu_bytes bitmap;
+    struct mu_wide_hop hop;
     int rc = MU_ERR_NOT_FOUND, full;
 
     if (m->code != MU_COAP_POST) {
@@ -208,6 +209,11 @@ int mu_gateway_wide_request(struct mu_gateway *g, const struct mu_message *m)
         rc = mu_wide_poke_consume(m->payload, &bitmap);
         if (rc == 0)
             rc = mu_gateway_poke(g, bitmap);
+    } else if (mu_bytes_eq(m->path, mu_bytes_str("hop"))) {
+        rc = mu_wide_hop_consume(m->payload, &hop);
+        if (rc == 0)
+            mu_gateway_hop(g, &hop);
+        mu_wipe(&hop, sizeof hop);
     }
     full = mu_replies_put(&g->replies, MU_LINK_UP_NODE, m->exchange,
                           (uint8_t)mu_err_coap(rc));

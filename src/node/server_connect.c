@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Devices: connecting, and what they ask inside OSCORE. docs/wire-format.md s.3
- * and s.4 (server_fetch.c). The gateway in between forwards and can neither read nor forge; and
- * a device is heard through its own gateway only.
+ * and s.4 (server_fetch.c, server_exchange.c). The gateway in between forwards
+ * and can neither read nor forge; and a device is heard through its own gateway
+ * only.
  *
  * Connections live in memory and die with the process: what a node lost, or we
  * lost, is cured by connecting again.
@@ -84,6 +85,9 @@ static void connection_drop(struct mu_server *s, uint32_t at)
                  at, false);
     used_remove(t, at);
     mu_oscore_clear(&c->oscore);
+    mu_secret_clear(&c->muk);
+    mu_secret_clear(&c->kx);
+    mu_secret_clear(&c->kfb);
     c->identity_len = 0;
     c->id_next = t->free;
     t->free = at;
@@ -133,9 +137,12 @@ void mu_srv_connections_drop(struct mu_server *s, struct mu_bytes identity)
     connection_drop_of(s, identity, false);
 }
 
-bool mu_srv_connected(const struct mu_server *s, struct mu_bytes identity)
+const struct mu_server_connection *
+mu_srv_connection(const struct mu_server *s, struct mu_bytes identity)
 {
-    return connection_of(s, identity, false) != MU_SERVER_NONE;
+    const uint32_t at = connection_of(s, identity, false);
+
+    return at != MU_SERVER_NONE ? &s->connections.all[at] : NULL;
 }
 
 void mu_srv_connections_clear(struct mu_server *s)
@@ -146,8 +153,8 @@ void mu_srv_connections_clear(struct mu_server *s)
 
 /* A free entry, linked in under both names. */
 static struct mu_server_connection *
-connection_new(struct mu_server *s, struct mu_bytes identity,
-               const struct mu_connection *conn)
+connection_new(struct mu_server *s, const struct mu_device_record *d,
+               struct mu_bytes identity, const struct mu_connection *conn)
 {
     struct mu_server_connections *t = &s->connections;
     struct mu_server_connection *c;
@@ -162,6 +169,8 @@ connection_new(struct mu_server *s, struct mu_bytes identity,
     *c = (struct mu_server_connection){
         .identity_len = (uint8_t)identity.len,
         .pending = true,
+        .gateway = d->gateway,
+        .index = d->index,
     };
     mu_copy(c->id, conn->id, sizeof c->id);
     mu_copy(c->identity, identity.data, identity.len);
@@ -232,12 +241,14 @@ static int connect_request(struct mu_server *s, const struct mu_event *ev,
         rc = connect_answer(s, &kmr, d, &p, &w, &conn);
     mu_secret_clear(&kmr);
     if (rc == 0) {
-        c = connection_new(s, identity, &conn);
+        c = connection_new(s, d, identity, &conn);
         c->capability = m.capability;
         rc = mu_connection_oscore(s->conf.crypto, &conn, MU_CONNECT_SERVER,
                                   &c->oscore);
         if (rc == 0)
             rc = mu_mbms_muk_make(s->conf.crypto, &conn.kmc, &c->muk);
+        if (rc == 0)
+            rc = mu_exchange_kx(s->conf.crypto, &conn.kmc, &c->kx);
         if (rc != 0)
             connection_drop_of(s, identity, true);
     }
@@ -276,28 +287,79 @@ static void connection_enter(struct mu_server *s,
         d->capability = c->capability;
         mu_srv_device_put(s, identity, d);
     }
+    if (mu_secret_is_set(&c->kfb))
+        mu_srv_hop(s, c->gateway);
     mu_srv_trace(s, "connected", d->gateway, d->index);
 }
 
-/* The answer to what was inside: code and payload. */
+/* What an exchange led to: pending until a message verifies under it. */
+static int connection_next(struct mu_server *s,
+                           const struct mu_device_record *d,
+                           const struct mu_capability *capability,
+                           struct mu_bytes identity,
+                           const struct mu_exchange_keys *k)
+{
+    struct mu_server_connection *c =
+        connection_new(s, d, identity, &k->connection);
+    int rc;
+
+    c->capability = *capability;
+    c->exchanged = true;
+    c->method = k->method;
+    c->muk = k->muk;
+    c->kfb = k->kfb;
+    rc = mu_connection_oscore(s->conf.crypto, &k->connection,
+                              MU_CONNECT_SERVER, &c->oscore);
+    if (rc == 0)
+        rc = mu_exchange_kx(s->conf.crypto, &k->connection.kmc, &c->kx);
+    if (rc != 0)
+        connection_drop_of(s, identity, true);
+    else
+        mu_srv_trace(s, "exchanged", k->method, d->index);
+    return rc;
+}
+
+/* A key fetch, over a connection that was made as the operator wants it. */
+static int inner_fetch(struct mu_server *s, struct mu_bytes identity,
+                       struct mu_device_record *d,
+                       struct mu_server_connection *c, struct mu_bytes payload,
+                       struct mu_writer *body)
+{
+    struct mu_mbms_muk muk = {.key = c->muk, .counter = c->muk_counter};
+    int rc = MU_ERR_FORBIDDEN;
+
+    if ((mu_srv_key_methods(s) & MU_EXCHANGE_BIT(c->method)) == 0) {
+        mu_srv_exchange_refuse(s, c->method, rc, body);
+        mu_srv_trace(s, "exchange-wanted", d->gateway, d->index);
+        return rc;
+    }
+    rc = mu_mbms_muk_names(s->conf.identity, c->id, &muk);
+    if (rc == 0)
+        rc = mu_srv_fetch_answer(s, identity, d, &muk, payload, body);
+    /* It lives as long as the connection does: both in memory alone. */
+    c->muk_counter = muk.counter;
+    mu_wipe(&muk, sizeof muk);
+    return rc;
+}
+
+/* The answer to what was inside: code and payload; and the keys of another
+ * connection, if that is what was asked for. */
 static int inner_answer(struct mu_server *s, struct mu_bytes identity,
                         struct mu_device_record *d,
                         struct mu_server_connection *c,
                         const struct mu_coap_msg *in, struct mu_writer *body,
+                        struct mu_exchange_keys *keys,
                         struct mu_coap_msg *out)
 {
-    struct mu_mbms_muk muk = {.key = c->muk, .counter = c->muk_counter};
-    int rc = mu_mbms_muk_names(s->conf.identity, c->id, &muk);
+    int rc = MU_ERR_NOT_FOUND;
 
-    if (rc == 0 && !mu_coap_path_is(in->options, "k"))
-        rc = MU_ERR_NOT_FOUND;
-    else if (rc == 0)
-        rc = in->code == MU_COAP_POST
-                 ? mu_srv_fetch_answer(s, identity, d, &muk, in->payload, body)
-                 : MU_ERR_UNSUPPORTED;
-    /* It lives as long as the connection does: both in memory alone. */
-    c->muk_counter = muk.counter;
-    mu_wipe(&muk, sizeof muk);
+    mu_wipe(keys, sizeof *keys);
+    if (in->code != MU_COAP_POST)
+        rc = MU_ERR_UNSUPPORTED;
+    else if (mu_coap_path_is(in->options, "k"))
+        rc = inner_fetch(s, identity, d, c, in->payload, body);
+    else if (mu_coap_path_is(in->options, "x"))
+        rc = mu_srv_exchange_answer(s, identity, c, in->payload, body, keys);
     /* A store that failed says nothing about the request: no answer. */
     if (mu_err_class(rc) == MU_CLASS_FATAL || rc == MU_ERR_IO)
         return rc;
@@ -311,7 +373,7 @@ static int protected_request(struct mu_server *s, const struct mu_event *ev,
                              struct mu_device_record *d,
                              struct mu_server_connection *c)
 {
-    uint8_t room[64], body_room[MU_KEYFETCH_RESPONSE_MAX + 64];
+    uint8_t room[64], body_room[MU_EXCHANGE_PAYLOAD_MAX];
     struct mu_writer options = mu_writer(room, sizeof room);
     struct mu_writer inner = mu_writer(s->other, MU_STORE_VALUE_MAX);
     struct mu_writer body = mu_writer(body_room, sizeof body_room);
@@ -320,6 +382,8 @@ static int protected_request(struct mu_server *s, const struct mu_event *ev,
     struct mu_coap_msg in = {.code = ev->message.code,
                              .payload = ev->message.payload};
     struct mu_coap_msg plain, answer = {.code = 0}, out;
+    const struct mu_capability capability = c->capability;
+    struct mu_exchange_keys keys;
     struct mu_oscore_request req;
     struct mu_bytes option;
     int rc;
@@ -334,10 +398,14 @@ static int protected_request(struct mu_server *s, const struct mu_event *ev,
         return rc;
     if (c->pending)
         connection_enter(s, c, d);
-    rc = inner_answer(s, identity, d, c, &plain, &body, &answer);
+    rc = inner_answer(s, identity, d, c, &plain, &body, &keys, &answer);
     if (rc == 0)
         rc = mu_oscore_protect_response(&c->oscore, s->conf.crypto, &answer,
                                         false, &req, &w, &out);
+    /* The last thing that c is needed for was its answer. */
+    if (rc == 0 && mu_secret_is_set(&keys.connection.ka))
+        rc = connection_next(s, d, &capability, identity, &keys);
+    mu_exchange_keys_clear(&keys);
     mu_wipe(body_room, sizeof body_room);
     mu_wipe(s->other, inner.len);
     if (rc != 0)

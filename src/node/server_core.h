@@ -6,7 +6,7 @@
  * (server_roster.c) and how their keys change (server_scheme.c, server_trees.c,
  * server_rekey.c, server_rekey_flip.c, server_rekey_cast.c, server_trace.c), the links of gateways
  * (server_link.c), connections of devices (server_connect.c) and what they
- * fetch (server_fetch.c), campaigns
+ * exchange (server_exchange.c) and fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
  * (server_report.c), and what the operator sees (server_views.c).
  */
@@ -383,12 +383,33 @@ MU_MUST int mu_srv_device_request(struct mu_server *s,
                                   const struct mu_event *ev,
                                   struct mu_bytes identity);
 void mu_srv_connections_drop(struct mu_server *s, struct mu_bytes identity);
+/* Key exchange: server_exchange.c. The methods that are taken, as bits. */
+uint8_t mu_srv_key_methods(const struct mu_server *s);
+/* The payload of the answer to POST /x; keys: of the next connection. */
+MU_MUST int mu_srv_exchange_answer(struct mu_server *s,
+                                   struct mu_bytes identity,
+                                   struct mu_server_connection *c,
+                                   struct mu_bytes payload,
+                                   struct mu_writer *w,
+                                   struct mu_exchange_keys *keys);
+/* Why there is none, or no key. */
+void mu_srv_exchange_refuse(const struct mu_server *s, uint8_t method, int rc,
+                            struct mu_writer *w);
+/* Feedback keys that a gateway is to hear of. */
+void mu_srv_hop(struct mu_server *s, uint32_t gateway);
+void mu_srv_hop_send(struct mu_server *s, uint32_t number,
+                     struct mu_server_gateway *gw);
+/* It has them; or has them no more, or may not have heard. */
+void mu_srv_hop_told(struct mu_server *s, uint32_t gateway, bool good);
+void mu_srv_hop_lost(struct mu_server *s, uint32_t gateway);
 /* The answer to a key fetch, from server_fetch.c. */
 MU_MUST int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
                                 struct mu_device_record *d,
                                 struct mu_mbms_muk *muk,
                                 struct mu_bytes payload, struct mu_writer *w);
-bool mu_srv_connected(const struct mu_server *s, struct mu_bytes identity);
+/* The connection in force; NULL: none. */
+const struct mu_server_connection *
+mu_srv_connection(const struct mu_server *s, struct mu_bytes identity);
 
 /* ---- campaigns: server_campaign.c, server_prepare.c, server_cast.c -------- */
 

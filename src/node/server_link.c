@@ -402,7 +402,10 @@ void mu_srv_asks_work(struct mu_server *s)
             poke_send(s, n, gw);
             poked = true;
         }
+        if (mu_ask_ready(&gw->hop, s->now) && mu_srv_sends_room(s))
+            mu_srv_hop_send(s, n, gw);
         s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(&gw->notice));
+        s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(&gw->hop));
         poke_at = mu_ask_deadline(&gw->poke);
         if (s->groups_due && poke_at < s->groups_at)
             poke_at = s->groups_at;
@@ -423,6 +426,9 @@ void mu_srv_link_up(struct mu_server *s, const struct mu_event *ev)
     gw->greeted = false;
     mu_ask_lost(&gw->notice);
     mu_ask_lost(&gw->poke);
+    mu_ask_lost(&gw->hop);
+    mu_srv_hop_lost(s, ev->link); /* it may have been restarted */
+    gw->hop.due = true;
     mu_srv_trace(s, "gateway-up", ev->link, 0);
 }
 
@@ -435,6 +441,7 @@ void mu_srv_link_down(struct mu_server *s, const struct mu_event *ev)
     gw->linked = gw->greeted = gw->channel_due = false;
     mu_ask_lost(&gw->notice);
     mu_ask_lost(&gw->poke);
+    mu_ask_lost(&gw->hop);
     mu_srv_trace(s, "gateway-down", ev->link, 0);
 }
 
@@ -451,6 +458,8 @@ void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev)
         a = &gw->notice;
     else if (gw->poke.flying && gw->poke.exchange == ev->message.exchange)
         a = &gw->poke;
+    else if (gw->hop.flying && gw->hop.exchange == ev->message.exchange)
+        a = &gw->hop;
     if (a == NULL)
         return;
     if (good)
@@ -460,6 +469,8 @@ void mu_srv_link_response(struct mu_server *s, const struct mu_event *ev)
     /* Unless more was asked for meanwhile. */
     if (good && a == &gw->poke && !a->due)
         poke_clear(gw);
+    if (a == &gw->hop)
+        mu_srv_hop_told(s, ev->link, good);
     s->asks_at = mu_time_min(s->asks_at, mu_ask_deadline(a));
 }
 

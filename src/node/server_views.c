@@ -225,6 +225,7 @@ int mu_server_device_next(struct mu_server *s, struct mu_bytes after,
                           struct mu_device_view *out)
 {
     struct mu_record_key k = {.len = after.len};
+    const struct mu_server_connection *c;
     const struct mu_server_gateway *gw;
     struct mu_device_record d;
     struct mu_bytes value;
@@ -240,10 +241,13 @@ int mu_server_device_next(struct mu_server *s, struct mu_bytes after,
     } while (rc == MU_ERR_CORRUPT);
     if (rc != 0)
         return rc;
+    c = mu_srv_connection(s, mu_record_key_view(&k));
     *out = (struct mu_device_view){
         .area_index = d.index,
         .revoked = d.revoked,
-        .connected = mu_srv_connected(s, mu_record_key_view(&k)),
+        .connected = c != NULL,
+        .exchanged = c != NULL && c->exchanged,
+        .method = c != NULL ? c->method : 0,
         .groups_len = d.groups_len,
     };
     if (d.capable) {

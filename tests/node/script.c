@@ -784,6 +784,15 @@ void script_poke(struct script *s)
     request(s, "poke", mu_written(&w));
 }
 
+void script_hop(struct script *s, const struct mu_wide_hop *m)
+{
+    uint8_t raw[MU_MESSAGE_MAX];
+    struct mu_writer w = mu_writer(raw, sizeof raw);
+
+    must(mu_wide_hop_create(m, &w));
+    request(s, "hop", mu_written(&w));
+}
+
 void script_rotate(struct script *s, bool restored)
 {
     s->epoch += restored;

@@ -120,6 +120,7 @@ void script_command(struct script *s, enum mu_wide_command command);
 void script_end(struct script *s); /* takes it off the list */
 void script_notify(struct script *s);
 void script_poke(struct script *s);
+void script_hop(struct script *s, const struct mu_wide_hop *m);
 /* A new Kb; epoch + 1 when the server was restored. */
 void script_rotate(struct script *s, bool restored);
 void script_remove(struct script *s, size_t device);

@@ -628,7 +628,7 @@ static void test_poke_again(void **state)
 static void test_server_gone(void **state)
 {
     struct world w;
-    uint8_t payload[4] = {0}, big[MU_MESSAGE_MAX + 1] = {0};
+    uint8_t payload[4] = {0}, big[MU_FORWARD_MAX + 1] = {0};
 
     (void)state;
     world_ready(&w, 1, 21);
