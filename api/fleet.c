@@ -101,9 +101,12 @@ static json_t *device_row(const struct mu_device_view *v)
     json_t *groups = json_array();
     for (size_t i = 0; i < v->groups_len; i++)
         json_array_append_new(groups, json_integer((json_int_t)v->groups[i]));
-    return json_pack("{s:s,s:s,s:i,s:b,s:b,s:I,s:I,s:o}", "id", v->identity,
+    return json_pack("{s:s,s:s,s:i,s:b,s:b,s:s,s:I,s:I,s:o}", "id",
+                     v->identity,
                      "gateway", v->gateway, "area_index", (int)v->area_index,
                      "revoked", v->revoked, "connected", v->connected,
+                     "key_exchange", v->exchanged
+                         ? mu_exchange_method_name(v->method) : "none",
                      "object_max", (json_int_t)v->object_max, "page_memory",
                      (json_int_t)v->page_memory, "groups", groups);
 }

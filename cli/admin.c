@@ -235,13 +235,15 @@ static int admin_usage(struct admin *a, const char *help)
 static void device_print(const json_t *row)
 {
     if (row == NULL)
-        printf("%-24s %-16s %s\n", "device", "gateway", "state");
+        printf("%-24s %-16s %-9s %s\n", "device", "gateway", "state",
+               "key exchange");
     else
-        printf("%-24s %-16s %s\n", cli_text(row, "id"),
+        printf("%-24s %-16s %-9s %s\n", cli_text(row, "id"),
                cli_text(row, "gateway"),
                json_is_true(json_object_get(row, "revoked"))     ? "revoked"
                : json_is_true(json_object_get(row, "connected")) ? "connected"
-                                                                 : "-");
+                                                                 : "-",
+               cli_text(row, "key_exchange"));
 }
 
 static void gateway_print(const json_t *row)

@@ -53,6 +53,13 @@ static void device_table(struct device_args *a,
         CLI_SPEAK_OPTIONS("speak", c),
         { "hook-timeout-ms", CLI_NUMBER, &c->body.hook_timeout_ms, 10, 86400000,
           "MS", "time for a hook before it is killed", false },
+        { "key-exchange", CLI_TEXT, &c->key_exchange, 0, 0, "METHOD",
+          "how its keys come: psk, rsa, rsa-r, dhsign or dhmac, and by no "
+          "other", false },
+        { "key-protocols", CLI_TEXT, &c->key_protocols, 0, 0, "LIST",
+          "what the exchange keys: oscore,hop,mbms; all of them, and with psk "
+          "there is none without this", false },
+        CLI_CERTIFICATE_OPTIONS(&c->exchange, "the device; %d is its number"),
         { "mesh", CLI_TEXT, &c->mesh.listen, 0, 0, "HOST:PORT",
           "passes objects on to neighbours, and takes them from them", false },
         { "neighbours", CLI_TEXT, &c->mesh.neighbours, 0, 0, "HOST:PORT,...",
@@ -80,6 +87,7 @@ static void device_defaults(struct device_args *a)
     a->conf = (struct mu_device_run_conf){
         .object_max = 65536, .page_memory = 256, .key_memory = 4096,
         .streams = 4, .alert_copies = 3, .alert_interval_ms = 1000,
+        .key_exchange = "psk",
         .body = mu_body_defaults,
         .mesh = { .neighbours = "", .rate = 250000, .payload = 1024 },
     };

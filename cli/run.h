@@ -45,6 +45,14 @@
       MU_SPEAKER_COPIES_MAX, "N", "of each alert, against loss", false },      \
     { "alert-interval-ms", CLI_NUMBER, &(conf)->alert_interval_ms, 10,         \
       3600000, "MS", "of the keys of tesla, utesla and multilevel", false }
+/* For key exchanges with certificates. */
+#define CLI_CERTIFICATE_OPTIONS(files, names)                                  \
+    { "certificate", CLI_TEXT, &(files)->certificate, 0, 0, "FILE",            \
+      "PEM, RSA, names " names ": for rsa, rsa-r and dhsign", false },         \
+    { "private-key", CLI_TEXT, &(files)->private_key, 0, 0, "FILE",            \
+      "PEM, mode 0600: of --certificate", false },                             \
+    { "ca", CLI_TEXT, &(files)->ca, 0, 0, "FILE",                              \
+      "PEM: whose signature on a certificate of the others counts", false }
 
 /* Test aids of gateway and device. */
 #define CLI_DROP_OPTIONS(body, seed)                                           \

@@ -13,6 +13,15 @@ struct serve_args {
 
 #define SERVE_OPTIONS 48
 
+/* How devices may have their keys. */
+#define SERVE_EXCHANGE_OPTIONS(c)                                              \
+    { "key-exchange", CLI_TEXT, &(c)->key_exchange, 0, 0, "LIST",              \
+      "by which methods devices get keys, others none: psk, rsa, rsa-r, "      \
+      "dhsign, dhmac; all that there is a certificate for", false },           \
+    { "key-protocols", CLI_TEXT, &(c)->key_protocols, 0, 0, "LIST",            \
+      "what an exchange may key: oscore,hop,mbms; all of them", false },       \
+    CLI_CERTIFICATE_OPTIONS(&(c)->exchange, "the server")
+
 static void serve_table(struct serve_args *a,
                         struct cli_option table[SERVE_OPTIONS])
 {
@@ -65,6 +74,7 @@ static void serve_table(struct serve_args *a,
         { "trace-generations", CLI_NUMBER, &c->trace_generations, 0, 255, "N",
           "trees of the past, of each group with a scheme, whose keys group "
           "trace still knows: 8 bytes a member each", false },
+        SERVE_EXCHANGE_OPTIONS(c),
         { "payload", CLI_NUMBER, &a->payload, MU_PAYLOAD_MIN, MU_PACKET_MAX,
           "BYTES", "of a cast packet", false },
         { "page-data", CLI_NUMBER, &a->page_data, 1, MU_PAGE_DATA_MAX, "N",

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "muster/cast.h"
+#include "net/exchange.h"
 #include "net/log.h"
 
 const struct mu_body_conf mu_body_defaults = {
@@ -450,6 +451,16 @@ static bool ends_with(const char *text, const char *end)
     return len >= end_len && strcmp(text + len - end_len, end) == 0;
 }
 
+/* The server's word on a key exchange. */
+static void body_refused(const struct mu_body *b, const struct mu_effect *e)
+{
+    char takes[MU_EXCHANGE_LIST_TEXT];
+
+    mu_exchange_methods_text((uint8_t)e->b, takes);
+    mu_log(MU_LOG_WARN, e->trace, "id=%s why=\"%s\" server_takes=%s",
+           b->identity, mu_exchange_refusal_text((uint8_t)e->a), takes);
+}
+
 /* What the engine tells of itself. Of its names those that end in "-failed"
  * come with an error, and with "-damaged" they speak of a record: an operator
  * wants to know. */
@@ -458,6 +469,8 @@ static void body_trace(const struct mu_body *b, const struct mu_effect *e)
     if (ends_with(e->trace, "-failed") && strcmp(e->trace, "hook-failed") != 0)
         mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " why=\"%s\"",
                b->identity, e->a, mu_err_text(-(int)(e->b & INT8_MAX)));
+    else if (strcmp(e->trace, "exchange-refused") == 0)
+        body_refused(b, e);
     else if (ends_with(e->trace, "-damaged"))
         mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " of=%" PRIu64,
                b->identity, e->a, e->b);

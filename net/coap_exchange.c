@@ -455,6 +455,9 @@ static void exchange_next_block(struct coap_peer *p, uint16_t mid,
         return;
     }
     w.code = b->code;
+    w.oscore = b->oscore; /* RFC 8613 s.4.1.3.4.2 */
+    w.oscore_len = b->oscore_len;
+    memcpy(w.oscore_value, b->oscore_value, b->oscore_len);
     exchange_cut(&w, mu_bytes(b->data, b->len), b->tag, asked->block2.szx,
                  asked->block2.num);
     exchange_answer_now(p, mid, pdu, &w);
@@ -608,6 +611,9 @@ static int exchange_send_response(struct coap_peer *p,
             return MU_ERR_FULL;
         b->len = w.payload.len;
         b->code = w.code;
+        b->oscore = w.oscore;
+        b->oscore_len = w.oscore_len;
+        memcpy(b->oscore_value, w.oscore_value, w.oscore_len);
         b->tag = ++p->owner->next_tag;
         exchange_cut(&w, mu_bytes(b->data, b->len), b->tag, COAP_WIRE_SZX, 0);
     }

@@ -55,6 +55,9 @@ struct coap_body {
     size_t path_len;
     uint8_t code;
     uint32_t tag; /* Request-Tag of a request, ETag of a response */
+    bool oscore; /* a response with this option, which each block repeats */
+    uint8_t oscore_value[COAP_WIRE_OSCORE_MAX];
+    size_t oscore_len;
     uint8_t *data;
     size_t len;
     uint64_t until;

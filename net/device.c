@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "crypto_openssl/crypto_openssl.h"
+#include "muster/device_exchange.h"
 #include "muster/device_state.h"
 #include "muster/version.h"
 #include "net/control.h"
@@ -32,6 +33,8 @@ struct device_unit {
     struct mu_file_object *slot_file;
     struct mu_object slot;
     struct mu_mesh *mesh; /* or NULL */
+    struct mu_exchange_pk pk;
+    struct mu_device_exchange *exchange; /* or NULL */
     void *work;
     size_t work_len;
     struct mu_device_status shown;
@@ -73,10 +76,15 @@ static int device_psk(void *engine, bool client, struct mu_bytes identity,
 
 /* ---- status ------------------------------------------------------------ */
 
-static json_t *device_status_json(const struct mu_device_status *s)
+static json_t *device_status_json(const struct device_unit *u,
+                                  const struct mu_device_status *s)
 {
-    return json_pack("{s:b, s:b, s:b, s:o, s:o, s:i, s:I, s:I, s:I, s:b, s:I, s:i}",
+    return json_pack("{s:b, s:b, s:s, s:b, s:o, s:o, s:i, s:I, s:I, s:I, s:b, s:I, "
+                     "s:i}",
                      "linked", (int)s->linked, "connected", (int)s->connected,
+                     "key_exchange", s->exchanged
+                         ? mu_exchange_method_name(u->exchange->method)
+                         : "none",
                      "receiving", (int)s->receiving,
                      "campaign", mu_report_hex(s->campaign, MU_CAMPAIGN_ID),
                      "states", mu_report_states(s->state),
@@ -102,6 +110,7 @@ static void device_turned(void *ctx)
     struct mu_device_status seen = u->shown;
 
     if (now.linked == seen.linked && now.connected == seen.connected &&
+        now.exchanged == seen.exchanged &&
         now.receiving == seen.receiving && now.state == seen.state &&
         now.reason == seen.reason && now.page == seen.page &&
         now.running_version == seen.running_version &&
@@ -110,7 +119,7 @@ static void device_turned(void *ctx)
         memcmp(now.campaign, seen.campaign, sizeof(now.campaign)) == 0)
         return;
     u->shown = now;
-    mu_body_report(&u->body, "status", device_status_json(&now), false);
+    mu_body_report(&u->body, "status", device_status_json(u, &now), false);
 }
 
 static void device_speech(struct device_unit *u, json_t *all)
@@ -190,6 +199,7 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
                                 f->conf->alert_interval_ms, 8),
         .listen = (uint8_t)f->conf->streams,
         .tap = mu_mesh_tap(u->mesh),
+        .exchange = u->exchange,
     };
     int rc = f->crypto->random(f->crypto->ctx, &conf.seed, sizeof(conf.seed));
 
@@ -229,8 +239,72 @@ static int unit_say(void *ctx, struct mu_bytes text)
     return mu_device_say(&u->engine, mu_node_now(&u->body.node), text);
 }
 
+/* A path with the number of the device for "%d"; NULL stays NULL. */
+static int unit_path(char to[MU_PATH_MAX], const char *pattern, uint32_t number,
+                     const char **out)
+{
+    const char *at = pattern == NULL ? NULL : strstr(pattern, "%d");
+    int n;
+
+    *out = pattern;
+    if (at == NULL)
+        return 0;
+    n = snprintf(to, MU_PATH_MAX, "%.*s%" PRIu32 "%s", (int)(at - pattern),
+                 pattern, number, at + 2);
+    *out = to;
+    return n > 0 && n < MU_PATH_MAX ? 0 : MU_ERR_TOO_LARGE;
+}
+
+/* How its keys come; as ever, unless something else is wanted. */
+static int unit_exchange(struct device_unit *u,
+                         const struct mu_device_run_conf *c, uint32_t number)
+{
+    char room[3][MU_PATH_MAX];
+    struct mu_exchange_files files;
+    uint8_t methods, method = 0, len = 0;
+    uint8_t protocols[MU_EXCHANGE_PROTOCOLS_MAX];
+    int rc = mu_exchange_methods_parse(c->key_exchange, &methods);
+
+    if (rc == 0)
+        rc = mu_exchange_protocols_parse(
+            c->key_protocols != NULL ? c->key_protocols : "oscore,hop,mbms",
+            protocols, &len);
+    while (rc == 0 && methods != MU_EXCHANGE_BIT(method) &&
+           method < MU_EXCHANGE_METHOD_COUNT)
+        method++;
+    if (rc != 0 || method == MU_EXCHANGE_METHOD_COUNT) {
+        mu_log(MU_LOG_ERROR, "key-exchange", "id=%s why=\"one of psk, rsa, "
+               "rsa-r, dhsign, dhmac; protocols of oscore,hop,mbms\"",
+               u->identity);
+        return MU_ERR_USAGE;
+    }
+    if (method == MU_EXCHANGE_PSK && c->key_protocols == NULL)
+        return 0;
+    rc = unit_path(room[0], c->exchange.certificate, number,
+                   &files.certificate);
+    if (rc == 0)
+        rc = unit_path(room[1], c->exchange.private_key, number,
+                       &files.private_key);
+    if (rc == 0)
+        rc = unit_path(room[2], c->exchange.ca, number, &files.ca);
+    if (rc == 0)
+        rc = mu_exchange_pk_open(&u->pk, u->identity, &files);
+    if (rc != 0)
+        return rc;
+    u->exchange = calloc(1, sizeof(*u->exchange));
+    if (u->exchange == NULL)
+        return MU_ERR_FULL;
+    rc = mu_device_exchange_init(u->exchange, method, mu_bytes(protocols, len),
+                                 &u->pk.pk);
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "key-exchange", "id=%s why=\"%s takes "
+               "--certificate, --private-key and --ca\"", u->identity,
+               mu_exchange_method_name(method));
+    return rc;
+}
+
 static int unit_open(struct device_unit *u, struct device_fleet *f,
-                     const char *dir)
+                     const char *dir, uint32_t number)
 {
     const struct mu_secret *kmr = mu_key_file_find(&f->keys, u->identity);
     struct mu_engine engine = {
@@ -245,6 +319,8 @@ static int unit_open(struct device_unit *u, struct device_fleet *f,
         return MU_ERR_NOT_FOUND;
     }
     rc = unit_state(u, dir, (uint64_t)f->conf->object_max * 1024);
+    if (rc == 0)
+        rc = unit_exchange(u, f->conf, number);
     if (rc != 0)
         return rc;
     u->body = (struct mu_body){
@@ -293,6 +369,10 @@ static void unit_close(struct device_unit *u)
         mu_file_object_close(u->slot_file);
     if (u->journal != NULL)
         mu_journal_close(u->journal);
+    if (u->exchange != NULL)
+        mu_device_exchange_clear(u->exchange);
+    free(u->exchange);
+    mu_exchange_pk_close(&u->pk);
     free(u);
 }
 
@@ -345,7 +425,7 @@ static int fleet_add(struct device_fleet *f, uint32_t i, bool many)
                mu_err_name(rc));
         return rc;
     }
-    return unit_open(u, f, dir);
+    return unit_open(u, f, dir, i + 1);
 }
 
 static int fleet_open(struct device_fleet *f)

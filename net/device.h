@@ -6,6 +6,7 @@
 
 #include "muster/device.h"
 #include "net/body.h"
+#include "net/exchange.h"
 #include "net/mesh.h"
 
 struct mu_device_run_conf {
@@ -25,6 +26,10 @@ struct mu_device_run_conf {
     uint32_t alert_copies, alert_interval_ms;
     uint32_t streams;       /* of speakers with a chain that it follows at
                                once; 0: it listens to nobody */
+    const char *key_exchange;  /* method; "psk": the connection as it is,
+                                  unless there are key_protocols */
+    const char *key_protocols; /* list; NULL: all */
+    struct mu_exchange_files exchange;
     struct mu_mesh_conf mesh; /* one device only */
     struct mu_body_conf body;
 };

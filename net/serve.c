@@ -19,6 +19,9 @@ struct serve_run {
     struct mu_store store;
     struct mu_secret master;
     struct mu_addr listen, wide_group, wide_up, relays;
+    struct mu_exchange_pk pk;
+    uint8_t key_methods, key_protocols[MU_EXCHANGE_PROTOCOLS_MAX];
+    uint8_t key_protocols_len;
     size_t work_len;
     bool looped, opened, inited, extended;
 };
@@ -75,6 +78,34 @@ static int serve_addresses(struct serve_run *r)
         mu_log(MU_LOG_ERROR, "address", "what=wide-group text=%s why=\"a "
                "multicast address with a port, of the same family as "
                "--listen, or unicast\"", c->wide_group);
+    return rc;
+}
+
+/* How devices may have their keys. */
+static int serve_exchange(struct serve_run *r)
+{
+    const struct mu_serve_conf *c = &r->serve.conf;
+    char able[MU_EXCHANGE_LIST_TEXT];
+    int rc = mu_exchange_pk_open(&r->pk, c->identity, &c->exchange);
+
+    if (rc != 0)
+        return rc;
+    mu_exchange_methods_text(mu_exchange_able(&r->pk.pk), able);
+    if (c->key_exchange != NULL &&
+        (mu_exchange_methods_parse(c->key_exchange, &r->key_methods) != 0 ||
+         (r->key_methods & ~mu_exchange_able(&r->pk.pk)) != 0))
+        rc = MU_ERR_USAGE;
+    if (rc != 0)
+        mu_log(MU_LOG_ERROR, "key-exchange", "list=%s why=\"some of %s; more "
+               "with --certificate\"", c->key_exchange, able);
+    if (rc == 0 && c->key_protocols != NULL) {
+        rc = mu_exchange_protocols_parse(c->key_protocols, r->key_protocols,
+                                         &r->key_protocols_len);
+        if (rc != 0)
+            mu_log(MU_LOG_ERROR, "key-protocols",
+                   "list=%s why=\"some of oscore,hop,mbms\"",
+                   c->key_protocols);
+    }
     return rc;
 }
 
@@ -162,6 +193,9 @@ static int serve_engine(struct serve_run *r)
         .wide_window_ms = (uint16_t)c->wide_window_ms,
         .wide_loss_permille = (uint16_t)c->wide_loss_permille,
         .shape = c->shape,
+        .pk = &r->pk.pk,
+        .key_methods = r->key_methods,
+        .key_protocols = mu_bytes(r->key_protocols, r->key_protocols_len),
     };
     int rc = s->crypto->random(s->crypto->ctx, &conf.seed, sizeof(conf.seed));
 
@@ -195,6 +229,8 @@ static int serve_open(struct serve_run *r)
     };
     int rc = serve_addresses(r);
 
+    if (rc == 0)
+        rc = serve_exchange(r);
     if (rc == 0)
         rc = serve_state(r);
     if (rc == 0)
@@ -263,6 +299,7 @@ static void serve_close(struct serve_run *r)
     if (s->database != NULL)
         mu_store_sqlite_close(s->database);
     mu_secret_clear(&r->master);
+    mu_exchange_pk_close(&r->pk);
     if (r->looped)
         mu_loop_close(&r->loop);
     free(r);

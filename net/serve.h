@@ -28,6 +28,7 @@
 
 #include "muster/server.h"
 #include "net/body.h"
+#include "net/exchange.h"
 
 struct mu_serve;
 
@@ -54,6 +55,9 @@ struct mu_serve_conf {
     uint32_t rekey_s;          /* 0: no periodic rekey */
     uint32_t scheme_kb;        /* KiB for the trees of a group; 0: none */
     uint32_t trace_generations; /* trees of the past that tracing knows */
+    const char *key_exchange;  /* list of methods; NULL: any */
+    const char *key_protocols; /* list; NULL: all */
+    struct mu_exchange_files exchange;
     struct mu_cast_shape shape;
     struct mu_body_conf body;
     const struct mu_serve_extension *extension; /* NULL: none */
