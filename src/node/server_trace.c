@@ -234,7 +234,7 @@ int mu_server_group_trace(struct mu_server *s, struct mu_bytes name,
     uint64_t bases[PAST_MAX];
     struct mu_scheme_record sc;
     struct mu_group_record g;
-    unsigned len;
+    unsigned len = 0;
     int rc = mu_srv_group_find(s, name, &f.group, &g);
 
     *hits_len = 0;
