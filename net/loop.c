@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/timerfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "muster/assert.h"
@@ -123,15 +124,25 @@ static void node_timer(uv_poll_t *handle, int status, int events)
     mu_node_event(n, &ev);
 }
 
+/* With the time that the machine slept: others did not, and what is safe
+ * because a key is not out yet hangs on it. */
+static uint64_t node_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 int mu_node_init(struct mu_node *n, struct mu_loop *loop, const char *name,
                  struct mu_engine engine, struct mu_store *store,
                  const struct mu_body_ops *ops, void *ctx)
 {
     *n = (struct mu_node){
         .loop = loop, .name = name, .engine = engine, .store = store,
-        .ops = ops, .ctx = ctx, .born = uv_hrtime(), .armed = MU_TIME_NEVER,
+        .ops = ops, .ctx = ctx, .born = node_clock(), .armed = MU_TIME_NEVER,
     };
-    n->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+    n->timer_fd = timerfd_create(CLOCK_BOOTTIME, TFD_NONBLOCK | TFD_CLOEXEC);
     if (n->timer_fd < 0)
         return MU_ERR_IO;
     if (uv_poll_init(&loop->uv, &n->timer, n->timer_fd) != 0 ||
@@ -146,7 +157,7 @@ int mu_node_init(struct mu_node *n, struct mu_loop *loop, const char *name,
 
 mu_time mu_node_now(const struct mu_node *n)
 {
-    return (uv_hrtime() - n->born) / 1000;
+    return (node_clock() - n->born) / 1000;
 }
 
 void mu_node_touch(struct mu_node *n)

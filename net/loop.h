@@ -69,7 +69,7 @@ struct mu_node {
     struct mu_store *store;
     const struct mu_body_ops *ops;
     void *ctx;
-    uint64_t born;       /* uv_hrtime at mu_time 0 */
+    uint64_t born;       /* CLOCK_BOOTTIME at mu_time 0, ns */
     uv_poll_t timer;     /* a timerfd: microseconds, not libuv's milliseconds */
     int timer_fd;
     mu_time armed;

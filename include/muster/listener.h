@@ -34,6 +34,7 @@ struct mu_listener_stream {
     uint64_t vouched; /* the directory that had its speaker in it */
     mu_time heard, asked;
     bool ask_due;
+    bool rerun;       /* another run was heard: of it nothing is here */
     struct mu_backoff wait;
     uint8_t who[MU_WHO_MAX];
     uint8_t who_len;

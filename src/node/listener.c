@@ -13,6 +13,7 @@ enum {
 
 #define DRIFT MU_MS(100)         /* between two clocks, until the next question */
 #define RESYNC MU_SECONDS(600)   /* 100 ms in ten minutes: 167 ppm */
+#define STALE MU_SECONDS(660)    /* a clock that nobody confirmed is no bound */
 #define SILENT MU_SECONDS(3600)  /* whose stream makes room */
 #define ASK_WAIT MU_MS(250)      /* between two questions */
 #define ASK_SPREAD MU_MS(300)    /* an area has the same cause at once */
@@ -370,6 +371,7 @@ static int stream_packet(struct mu_listener *l, mu_time now,
     if (st->scheme == MU_SPEECH_NONE)
         return MU_ERR_UNKNOWN_KEY;
     if (st->run != m->run) {
+        st->rerun = true;
         stream_ask(l, st, now);
         return MU_ERR_UNKNOWN_KEY;
     }
@@ -377,6 +379,8 @@ static int stream_packet(struct mu_listener *l, mu_time now,
         return MU_ERR_UNEXPECTED;
     if (chain)
         return chain_packet(l, st, now, m->packet);
+    if (now >= st->asked + STALE)
+        return MU_ERR_EXPIRED;
     rc = mu_source_utesla.packet(&st->tesla, now, m->packet);
     stream_take(l, st);
     return rc;
@@ -437,7 +441,7 @@ bool mu_listener_ask(struct mu_listener *l, mu_time now,
             mu_tesla_sync_ask(&st->tesla, now, ask->nonce) != 0)
             continue;
         ask->id = st->id;
-        ask->place = st->chain.begun ? st->chain.at : 0;
+        ask->place = st->chain.begun && !st->rerun ? st->chain.at : 0;
         l->asking = (uint8_t)(i + 1);
         l->ask_at = now + ASK_WAIT;
         return true;
@@ -536,6 +540,7 @@ int mu_listener_answer(struct mu_listener *l, mu_time now,
     if (!st->used)
         return MU_ERR_UNEXPECTED;
     run = st->run;
+    st->rerun = false;
     /* Asked for nothing: somebody says false things about this stream. */
     idle = st->scheme == MU_SPEECH_CHAIN
                ? st->chain.begun && rc == 0 && m.packets_len == 0
@@ -549,7 +554,8 @@ int mu_listener_answer(struct mu_listener *l, mu_time now,
         st->used = false;
         return rc;
     }
-    st->asked = now;
+    if (rc == 0)
+        st->asked = now;
     if (rc != 0 || (idle && st->run == run))
         mu_backoff_fail(&st->wait, now, &l->jitter);
     else

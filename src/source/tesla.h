@@ -45,6 +45,19 @@ void mu_tesla_foresee(const struct mu_crypto *c,
 MU_MUST int mu_tesla_low_key(struct mu_tesla_sender *s, uint32_t chain,
                              uint32_t j, uint8_t *key);
 
+/* Which key of low chain c is the newest that is out in interval x; 0: the
+ * commitment. */
+static inline uint32_t mu_tesla_low_out(const struct mu_tesla_params *p,
+                                        uint64_t x, uint32_t chain)
+{
+    uint64_t first = (uint64_t)chain * p->low;
+
+    if (x < first + p->delay)
+        return 0;
+    x -= p->delay;
+    return x >= first + p->low ? p->low : (uint32_t)(x - first) + 1;
+}
+
 /* Receiver: tesla_receive.c, for the schemes' tables */
 MU_MUST int mu_tesla_packet(void *receiver, mu_time now,
                             struct mu_bytes packet);

@@ -156,7 +156,13 @@ int mu_tesla_sync_take(struct mu_tesla_receiver *r, mu_time now,
         mu_copy(r->key, s.key.data, s.key.len);
     }
     if (s.lows.len > 0) {
-        mu_tesla_low_know(r, s.at, 0, s.lows.data);
+        uint32_t out = mu_tesla_low_out(
+            &r->params, mu_tesla_interval(&r->params, s.now), s.at);
+
+        mu_tesla_low_know(r, s.at, out, s.lows.data);
+        if (out > 0)
+            mu_tesla_settle(r, s.at * r->params.low,
+                            s.at * r->params.low + out - 1, s.lows.data);
         mu_tesla_low_know(r, s.at + 1, 0, s.lows.data + s.key.len);
     } else {
         mu_tesla_settle(r, 1, r->verified, r->key);
@@ -172,8 +178,15 @@ bool mu_tesla_lost(const struct mu_tesla_receiver *r, mu_time now)
     if (!r->synced)
         return true;
     x = mu_tesla_interval(p, receive_upper(r, now));
-    if (p->low != 0)
-        return x / p->low > (uint64_t)r->verified + MU_TESLA_GAP_MAX;
+    if (p->low != 0) {
+        uint32_t chain = (uint32_t)(x / p->low);
+        uint32_t out = mu_tesla_low_out(p, x, chain);
+        const struct mu_tesla_low *low = &r->lows[chain % 3];
+
+        return chain > (uint64_t)r->verified + MU_TESLA_GAP_MAX ||
+               (out > 0 && (!low->known || low->chain != chain ||
+                            out > low->at + MU_TESLA_GAP_MAX));
+    }
     return x > (uint64_t)r->verified + p->delay + MU_TESLA_GAP_MAX;
 }
 

@@ -228,7 +228,7 @@ int mu_tesla_sync_create(struct mu_tesla_sender *s,
         return MU_ERR_EXHAUSTED;
     if (p->low != 0) {
         j = (uint32_t)(x / p->low);
-        rc = mu_tesla_low_key(s, j, 0, lows);
+        rc = mu_tesla_low_key(s, j, mu_tesla_low_out(p, x, j), lows);
         if (rc == 0)
             rc = mu_tesla_low_key(s, j + 1, 0, lows + p->key_len);
     }
