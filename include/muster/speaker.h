@@ -50,6 +50,8 @@ struct mu_speaker {
     uint8_t path_len;
     uint64_t version; /* of the directory */
     uint16_t run;
+    mu_time began; /* the run, while it is young more copies are said */
+    bool begun;
     uint32_t numbers; /* the last that was given out */
     struct mu_speaker_text texts[MU_SPEAKER_TEXTS];
     uint16_t bytes;   /* of all texts */

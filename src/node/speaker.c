@@ -16,6 +16,8 @@ enum {
 };
 
 #define COPY_WAIT MU_MS(100)    /* before the second copy; then doubled */
+#define COPY_WAITS 8            /* doubled so often at most */
+#define YOUNG MU_SECONDS(64)    /* a run that not all know of yet */
 #define SERIES_WAIT MU_SECONDS(2)  /* for repairs, when more is to be said */
 #define SERIES_KEEP MU_SECONDS(30) /* when nothing is */
 
@@ -156,6 +158,7 @@ static void speaker_rerun(struct mu_speaker *s)
     s->run++;
     s->dirty = true;
     s->chained = false;
+    s->begun = false;
 }
 
 /* A text as it goes under a chain: `to` has room. */
@@ -284,20 +287,71 @@ bool mu_speaker_may(const struct mu_speaker *s)
 
 /* ---- messages ------------------------------------------------------------- */
 
+/* Another copy is to be said. While a run is young there are more of them,
+ * further and further apart: for who has yet to link, and to ask who this is. */
+static bool text_more(const struct mu_speaker *s,
+                      const struct mu_speaker_text *t)
+{
+    return t->sent < s->conf.copies ||
+           (s->conf.scheme != MU_SPEECH_CHAIN &&
+            (!s->begun || t->next_at < s->began + YOUNG));
+}
+
+static bool text_over(const struct mu_speaker *s,
+                      const struct mu_speaker_text *t, mu_time now)
+{
+    return t->number != 0 && !text_more(s, t) && now >= t->over_at;
+}
+
+static void text_free(struct mu_speaker *s, struct mu_speaker_text *t)
+{
+    s->bytes = (uint16_t)(s->bytes - t->len);
+    mu_zero(t, sizeof *t);
+    s->dirty = true;
+}
+
+static struct mu_speaker_text *text_room(struct mu_speaker *s, size_t len)
+{
+    if (s->bytes + len > MU_SPEAKER_BYTES)
+        return NULL;
+    for (size_t i = 0; i < MU_SPEAKER_TEXTS; i++) {
+        if (s->texts[i].number == 0)
+            return &s->texts[i];
+    }
+    return NULL;
+}
+
+/* One that has had its copies, and waits only for who comes late, makes room:
+ * the oldest. */
+static bool text_displace(struct mu_speaker *s, mu_time now)
+{
+    struct mu_speaker_text *oldest = NULL;
+
+    for (size_t i = 0; i < MU_SPEAKER_TEXTS; i++) {
+        struct mu_speaker_text *t = &s->texts[i];
+
+        if (t->number != 0 && t->sent >= s->conf.copies && now >= t->over_at &&
+            s->conf.scheme != MU_SPEECH_CHAIN &&
+            (oldest == NULL || t->number < oldest->number))
+            oldest = t;
+    }
+    if (oldest != NULL)
+        text_free(s, oldest);
+    return oldest != NULL;
+}
+
 int mu_speaker_say(struct mu_speaker *s, mu_time now, struct mu_bytes text)
 {
-    struct mu_speaker_text *t = NULL;
+    struct mu_speaker_text *t;
 
     if (!mu_speaker_may(s))
         return MU_ERR_FORBIDDEN;
     if (text.len == 0 || text.len > MU_SPEECH_TEXT_MAX)
         return MU_ERR_TOO_LARGE;
-    for (size_t i = 0; i < MU_SPEAKER_TEXTS && t == NULL; i++) {
-        if (s->texts[i].number == 0)
-            t = &s->texts[i];
-    }
-    if (t == NULL || s->bytes + text.len > MU_SPEAKER_BYTES ||
-        s->numbers == UINT32_MAX)
+    do
+        t = text_room(s, text.len);
+    while (t == NULL && text_displace(s, now));
+    if (t == NULL || s->numbers == UINT32_MAX)
         return MU_ERR_FULL;
     *t = (struct mu_speaker_text){
         .number = ++s->numbers, .len = (uint16_t)text.len, .next_at = now,
@@ -306,19 +360,6 @@ int mu_speaker_say(struct mu_speaker *s, mu_time now, struct mu_bytes text)
     s->bytes = (uint16_t)(s->bytes + text.len);
     s->dirty = true;
     return 0;
-}
-
-static bool text_over(const struct mu_speaker *s,
-                      const struct mu_speaker_text *t, mu_time now)
-{
-    return t->number != 0 && t->sent >= s->conf.copies && now >= t->over_at;
-}
-
-static void text_free(struct mu_speaker *s, struct mu_speaker_text *t)
-{
-    s->bytes = (uint16_t)(s->bytes - t->len);
-    mu_zero(t, sizeof *t);
-    s->dirty = true;
 }
 
 static bool series_has(const struct mu_speaker *s, size_t text)
@@ -448,7 +489,7 @@ static struct mu_speaker_text *text_due(struct mu_speaker *s, mu_time now)
     for (size_t i = 0; i < MU_SPEAKER_TEXTS; i++) {
         struct mu_speaker_text *t = &s->texts[i];
 
-        if (t->number == 0 || t->sent >= s->conf.copies || t->next_at > now ||
+        if (t->number == 0 || !text_more(s, t) || t->next_at > now ||
             (s->conf.scheme == MU_SPEECH_CHAIN && !series_has(s, i)))
             continue;
         if (due == NULL || t->sent < due->sent ||
@@ -462,6 +503,10 @@ static bool speaker_ready(struct mu_speaker *s, mu_time now)
 {
     if (!mu_speaker_may(s) || s->dirty)
         return false;
+    if (!s->begun) {
+        s->begun = true;
+        s->began = now;
+    }
     if (speaker_tesla(&s->conf) && !s->chained)
         return tesla_begin(s, now) == 0;
     if (s->series_due) {
@@ -491,8 +536,10 @@ size_t mu_speaker_next(struct mu_speaker *s, mu_time now, uint8_t *to)
         t->next_at = now + COPY_WAIT; /* not in the first interval */
         return 0;
     }
-    t->sent++;
-    t->next_at = now + (COPY_WAIT << (t->sent - 1));
+    t->next_at = now + (COPY_WAIT << (t->sent < COPY_WAITS ? t->sent
+                                                           : COPY_WAITS));
+    if (t->sent < UINT8_MAX)
+        t->sent++;
     return w.len;
 }
 
@@ -503,7 +550,7 @@ static mu_time text_deadline(const struct mu_speaker *s, size_t i)
 
     if (t->number == 0 || (chain && !series_has(s, i)))
         return MU_TIME_NEVER;
-    if (t->sent < s->conf.copies)
+    if (text_more(s, t))
         return t->next_at;
     return chain ? MU_TIME_NEVER : t->over_at;
 }
