@@ -134,26 +134,72 @@ bool api_where_read(struct api_request *r, const json_t *body, uint16_t *where)
 
 /* ---- what a leave costs -------------------------------------------------- */
 
-static json_t *cost_json(const struct mu_scheme_cost *c)
+static json_t *cost_json(const struct mu_scheme_cost *c, bool exact)
 {
-    return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "scheme",
-                     mu_scheme_name(c->kind), "multicast_bytes",
-                     (json_int_t)c->multicast_bytes, "wraps",
-                     (json_int_t)c->wraps, "personal", (json_int_t)c->personal,
-                     "personal_bytes", (json_int_t)c->personal_bytes,
-                     "device_bytes", (json_int_t)c->device_bytes,
-                     "server_bytes", (json_int_t)c->server_bytes, "day_bytes",
+    return json_pack("{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:b,s:b}", "scheme",
+                     mu_scheme_name(c->kind), "exact", exact,
+                     "multicast_bytes", (json_int_t)c->multicast_bytes,
+                     "wraps", (json_int_t)c->wraps, "personal",
+                     (json_int_t)c->personal, "personal_bytes",
+                     (json_int_t)c->personal_bytes, "device_bytes",
+                     (json_int_t)c->device_bytes, "server_bytes",
+                     (json_int_t)c->server_bytes, "day_bytes",
                      (json_int_t)c->day_bytes, "stateless", c->stateless,
                      "fits", c->fits);
+}
+
+static json_t *leave_json(const struct mu_leave_cost *c, const char *id)
+{
+    json_t *leave = json_pack("{s:I,s:I,s:I,s:I}", "wraps",
+                              (json_int_t)c->wraps, "parts",
+                              (json_int_t)c->parts, "bytes",
+                              (json_int_t)c->bytes, "personal",
+                              (json_int_t)c->personal);
+    if (id != NULL)
+        json_object_set_new(leave, "id", json_string(id));
+    return leave;
+}
+
+/* What there is to say of the group's own trees. */
+static json_t *trees_json(const struct mu_group_explain *e)
+{
+    const double of = e->of != 0 ? e->of : 1;
+    json_t *trees = json_pack(
+        "{s:b,s:I,s:I,s:I,s:b,s:o,s:o,s:{s:f,s:f,s:f}}", "rebuild", e->rebuild,
+        "waiting", (json_int_t)e->waiting, "members", (json_int_t)e->members,
+        "state_bytes", (json_int_t)e->state_bytes, "sampled", e->sampled,
+        "least", leave_json(&e->least, e->least_id), "most",
+        leave_json(&e->most, e->most_id), "mean", "wraps",
+        (double)e->wraps / of, "bytes", (double)e->bytes / of, "personal",
+        (double)e->personal / of);
+    if (e->leavers != 0) {
+        json_t *batch = leave_json(&e->batch, NULL);
+        json_object_set_new(batch, "leavers", json_integer(e->leavers));
+        json_object_set_new(trees, "batch", batch);
+    }
+    return trees;
+}
+
+static json_t *facts_json(const struct mu_scheme_facts *f)
+{
+    return json_pack(
+        "{s:I,s:I,s:I,s:I,s:I,s:I}", "members", (json_int_t)f->members,
+        "leaves_per_day", (json_int_t)f->leaves_per_day, "joins_per_day",
+        (json_int_t)f->joins_per_day, "sleepers_permille",
+        (json_int_t)f->sleepers_per_mille, "device_bytes",
+        (json_int_t)f->device_bytes, "gone", (json_int_t)f->gone);
 }
 
 void api_groups_explain(struct api_request *r)
 {
     struct mu_group_explain e;
+    uint64_t leavers;
+    if (!api_query_number(r, "leavers", MU_SCHEME_POSITIONS_MAX, 0, &leavers))
+        return;
     int rc = mu_server_group_explain(api_server(r), mu_bytes_str(r->args[0]),
-                                     &e);
+                                     (uint32_t)leavers, &e);
     if (rc == MU_ERR_USAGE) {
-        api_error(r, 400, "the group has no members yet");
+        api_error(r, 400, "the group has not so many members");
         return;
     }
     if (rc != 0) {
@@ -162,19 +208,18 @@ void api_groups_explain(struct api_request *r)
     }
     json_t *costs = json_array();
     for (size_t i = 0; i < sizeof e.costs / sizeof e.costs[0]; i++)
-        json_array_append_new(costs, cost_json(&e.costs[i]));
-    const struct mu_scheme_facts *f = &e.facts;
-    json_t *facts = json_pack(
-        "{s:I,s:I,s:I,s:I,s:I,s:I}", "members", (json_int_t)f->members,
-        "leaves_per_day", (json_int_t)f->leaves_per_day, "joins_per_day",
-        (json_int_t)f->joins_per_day, "sleepers_permille",
-        (json_int_t)f->sleepers_per_mille, "device_bytes",
-        (json_int_t)f->device_bytes, "gone", (json_int_t)f->gone);
-    api_answer(r, 200,
-               json_pack("{s:s,s:o,s:o,s:s,s:s}", "in_use",
-                         kind_name(e.in_use), "facts", facts, "schemes", costs,
-                         "auto", mu_scheme_name(e.choice.kind), "reason",
-                         mu_scheme_reason_text(e.choice.reason)));
+        json_array_append_new(
+            costs, cost_json(&e.costs[i],
+                             e.exact && e.costs[i].kind ==
+                                            (enum mu_scheme_kind)e.in_use));
+    json_t *answer = json_pack(
+        "{s:s,s:o,s:o,s:s,s:s}", "in_use", kind_name(e.in_use), "facts",
+        facts_json(&e.facts), "schemes", costs, "auto",
+        mu_scheme_name(e.choice.kind), "reason",
+        mu_scheme_reason_text(e.choice.reason));
+    if (e.exact)
+        json_object_set_new(answer, "trees", trees_json(&e));
+    api_answer(r, 200, answer);
 }
 
 /* ---- whose keys are in a clone ------------------------------------------- */

@@ -21,7 +21,7 @@
  *
  * and once: import_s (devices and members), first_s (first key, new trees),
  * start_s and check_s (engine and file at the next start), file bytes and
- * memory, for each member.
+ * memory, for each member; explain_us, of `group explain` with these leavers.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -337,7 +337,7 @@ struct row {
 struct figures {
     uint32_t members;
     const char *scheme;
-    double import_s, join_s, first_s, check_s, start_s;
+    double import_s, join_s, first_s, check_s, start_s, explain_us;
     uint64_t file;
     long rss_kb;
 };
@@ -596,15 +596,15 @@ static void print_figures(const struct figures *f, bool json)
                "\"members\":%u,\"import_s\":%.2f,\"join_s\":%.2f,"
                "\"first_s\":%.2f,\"check_s\":%.2f,\"start_s\":%.3f,"
                "\"work_bytes\":%zu,\"rss_bytes\":%llu,"
-               "\"file_bytes_per_member\":%.0f}\n"
+               "\"file_bytes_per_member\":%.0f,\"explain_us\":%.0f}\n"
              : "fleet %-8s members %u: devices %.2f s, members %.2f s, first "
                "key %.2f s, file read %.2f s, start %.3f s, engine %zu bytes, "
-               "resident %llu bytes, file %.0f bytes/member\n";
+               "resident %llu bytes, file %.0f bytes/member, explain %.0f us\n";
 
     printf(format, f->scheme, (unsigned)f->members, f->import_s, f->join_s,
            f->first_s, f->check_s, f->start_s, b.work_len,
            (unsigned long long)f->rss_kb * 1024,
-           (double)f->file / f->members);
+           (double)f->file / f->members, f->explain_us);
     fflush(stdout);
 }
 
@@ -618,6 +618,18 @@ static uint64_t file_bytes(void)
     if (f != NULL)
         fclose(f);
     return len;
+}
+
+static double explain_us(uint32_t leavers)
+{
+    struct mu_group_explain e;
+    double start = cpu_us();
+
+    must(mu_server_group_explain(&b.server, mu_bytes_str("all"), leavers, &e),
+         "explain");
+    if (!e.exact)
+        must(MU_ERR_UNEXPECTED, "explain");
+    return cpu_us() - start;
 }
 
 static void fleet_run(const char *scheme, uint32_t members, uint32_t leavers,
@@ -647,6 +659,7 @@ static void fleet_run(const char *scheme, uint32_t members, uint32_t leavers,
     row_run(&join, &f, who);
     print_row(&f, &join, json);
     f.file = file_bytes();
+    f.explain_us = explain_us(leavers);
     print_figures(&f, json);
     mu_server_clear(&b.server);
     if (memory)

@@ -45,7 +45,9 @@ static const char GROUP_HELP[] =
     "       muster group list\n"
     "       muster group show G\n"
     "       muster group rotate G\n"
-    "       muster group explain G     what the next leave costs, by scheme\n"
+    "       muster group explain G [--leavers K]\n"
+    "                                  what the next leave costs, by scheme; and\n"
+    "                                  if K members leave at once\n"
     "       muster group trace G FILE  whose keys are in the memory of a clone\n"
     "\n"
     "end-to-end: gateways cannot read. option-1: the gateway re-protects under\n"
@@ -84,7 +86,7 @@ static const char KEY_HELP[] =
     "                          how it gets there and how long it lasts\n"
     CLI_OPTIONS_HELP;
 
-#define ADMIN_NUMBERS 10
+#define ADMIN_NUMBERS 11
 
 struct admin {
     struct cli_client client;
@@ -120,6 +122,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         {"sleepers", required_argument, NULL, '7'},
         {"cluster", required_argument, NULL, '8'},
         {"level", required_argument, NULL, '9'},
+        {"leavers", required_argument, NULL, ':'},
         {"key-quorum", required_argument, NULL, 'q'},
         {"mbms", no_argument, NULL, 'M'},
         CLI_OPTIONS,
@@ -128,7 +131,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
     static const char *const numbers[ADMIN_NUMBERS] = {
         "members_max", "clusters", "levels", "degree", "key_deadline_s",
         "leaves_per_day", "joins_per_day", "sleepers_permille", "cluster",
-        "level"};
+        "level", "leavers"};
     int o;
     memset(a, 0, sizeof *a);
     for (int i = 0; i < ADMIN_NUMBERS; i++)
@@ -147,6 +150,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         case 'M': a->mbms = true; break;
         case '0': case '1': case '2': case '3': case '4':
         case '5': case '6': case '7': case '8': case '9':
+        case ':': /* behind 9 */
             a->numbers[o - '0'].text = optarg;
             break;
         case 'H': a->help = true; break;
@@ -617,6 +621,45 @@ static int group_show(struct admin *a, const char *members)
     return admin_list(a, members, "members", member_print);
 }
 
+static void leave_print(const char *what, const json_t *c)
+{
+    printf("  %-22s %6lld wraps, %8lld bytes in %lld part%s, %lld told each%s%s\n",
+           what, cli_number(c, "wraps"), cli_number(c, "bytes"),
+           cli_number(c, "parts"), cli_number(c, "parts") == 1 ? "" : "s",
+           cli_number(c, "personal"), *cli_text(c, "id") != '\0' ? ": " : "",
+           cli_text(c, "id"));
+}
+
+/* What the group's own trees say. */
+static void trees_print(const json_t *t)
+{
+    const json_t *mean = json_object_get(t, "mean");
+    const json_t *batch = json_object_get(t, "batch");
+    char what[48];
+    printf("\nexactly, from the trees of this group (%lld members):\n",
+           cli_number(t, "members"));
+    leave_print("the cheapest leaves", json_object_get(t, "least"));
+    leave_print("the dearest leaves", json_object_get(t, "most"));
+    printf("  %-22s %6.2f wraps, %8.1f bytes, %.1f told each%s\n",
+           "mean of all", json_number_value(json_object_get(mean, "wraps")),
+           json_number_value(json_object_get(mean, "bytes")),
+           json_number_value(json_object_get(mean, "personal")),
+           json_is_true(json_object_get(t, "sampled"))
+               ? " (of some of the clusters)" : "");
+    if (batch != NULL) {
+        snprintf(what, sizeof what, "%lld leave at once",
+                 cli_number(batch, "leavers"));
+        leave_print(what, batch);
+    }
+    printf("  who is told each fetches %lld bytes\n",
+           cli_number(t, "state_bytes"));
+    if (cli_number(t, "waiting") != 0)
+        printf("  %lld changes that wait for their key are not in these\n",
+               cli_number(t, "waiting"));
+    if (json_is_true(json_object_get(t, "rebuild")))
+        puts("  but the next departure makes new trees: every member fetches");
+}
+
 static void explain_print(const json_t *e)
 {
     size_t i;
@@ -630,15 +673,19 @@ static void explain_print(const json_t *e)
     printf("%-9s %12s %7s %9s %14s %7s %14s\n", "", "to all", "wraps",
            "told each", "to each, sum", "device", "bytes a day");
     json_array_foreach(json_object_get(e, "schemes"), i, c)
-        printf("%-9s %12lld %7lld %9lld %14lld %7lld %14lld%s%s\n",
+        printf("%-9s %12lld %7lld %9lld %14lld %7lld %14lld  %s%s%s\n",
                cli_text(c, "scheme"), cli_number(c, "multicast_bytes"),
                cli_number(c, "wraps"), cli_number(c, "personal"),
                cli_number(c, "personal_bytes"), cli_number(c, "device_bytes"),
                cli_number(c, "day_bytes"),
+               json_is_true(json_object_get(c, "exact")) ? "its trees"
+                                                         : "formula",
                json_is_true(json_object_get(c, "fits"))
-                   ? "" : "  does not fit the devices",
+                   ? "" : "; does not fit the devices",
                strcmp(cli_text(c, "scheme"), cli_text(e, "in_use")) == 0
                    ? "  <- in use" : "");
+    if (json_object_get(e, "trees") != NULL)
+        trees_print(json_object_get(e, "trees"));
     printf("\nauto takes %s: %s\n", cli_text(e, "auto"),
            cli_text(e, "reason"));
 }
@@ -696,7 +743,11 @@ static int group_trace(struct admin *a, const char *path)
 static int group_named(struct admin *a, const char *word)
 {
     char *name = cli_escape(a->argv[0]);
-    char *explain = cli_path("/v1/groups/%s/explain", name);
+    const char *leavers = a->numbers[ADMIN_NUMBERS - 1].text;
+    char *explain = leavers == NULL
+                        ? cli_path("/v1/groups/%s/explain", name)
+                        : cli_path("/v1/groups/%s/explain?leavers=%s", name,
+                                   leavers);
     char *trace = cli_path("/v1/groups/%s/trace", name);
     char *members = cli_path("/v1/groups/%s/members", name);
     char *rotate = cli_path("/v1/groups/%s/rotate", name);

@@ -344,6 +344,22 @@ MU_MUST int mu_scheme_trace_leaf(const struct mu_scheme *s, uint32_t slot,
                                  const struct mu_trace_sieve *v,
                                  struct mu_bytes dump, bool *shown);
 
+/*
+ * What it costs if one member more leaves, of the trees as they are: which
+ * member costs fewest and most wrapped keys, and all of them together, each
+ * by itself. Nothing changes. Exact, but for `bytes` where a leave takes more
+ * than a part with LKH (split): its parts repeat some keys. CS, SD and LKH;
+ * else MU_ERR_UNSUPPORTED. MU_ERR_NOT_FOUND without members.
+ */
+struct mu_leave_range {
+    uint32_t least, most; /* slots */
+    uint32_t wraps_least, wraps_most;
+    uint64_t wraps, bytes; /* of all members; by their number: the mean */
+    bool split;
+};
+MU_MUST int mu_scheme_leave_range(const struct mu_scheme *s, size_t part_max,
+                                  struct mu_leave_range *out);
+
 /* What a group is like, for choosing. */
 struct mu_scheme_facts {
     uint32_t members;

@@ -299,15 +299,42 @@ struct mu_group_view {
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,
                                  struct mu_group_view *out);
-/* What the next leave costs, by scheme, and which one would be chosen. By
- * formula, for the group as it is. MU_ERR_USAGE for an empty one. */
+/* What one departure, or several at once, cost: from the trees of the group. */
+struct mu_leave_cost {
+    uint32_t wraps, parts; /* of the messages for all */
+    uint64_t bytes;        /* of these */
+    uint32_t personal;     /* members who have to fetch */
+};
+#define MU_EXPLAIN_FIRST 8
+/* What the next leave costs, by scheme, and which one would be chosen: by
+ * formula, for the group as it is; and what it costs in its own trees, as they
+ * are, to the byte. */
 struct mu_group_explain {
     struct mu_scheme_facts facts;
     struct mu_scheme_cost costs[MU_SCHEME_COUNT - 1]; /* by kind, from 1 */
     uint8_t in_use; /* enum mu_scheme_kind */
     struct mu_scheme_choice choice;
+
+    bool exact;         /* it has trees: what follows is there, and the costs of
+                           the scheme in use are the mean of it */
+    bool rebuild;       /* but the next departure makes new ones: all fetch */
+    uint32_t waiting;   /* changes that no key covers yet, nor these figures */
+    uint32_t members;   /* in the trees */
+    uint32_t state_bytes; /* what one who has to fetch fetches */
+    bool sampled;       /* the sums are of some of many clusters */
+    uint32_t of;        /* members whose costs these are the sums of: */
+    uint64_t wraps, bytes, personal;
+    uint32_t least_slot, most_slot; /* who costs least and most */
+    struct mu_leave_cost least, most;
+    char least_id[MU_ID_MAX + 1], most_id[MU_ID_MAX + 1];
+    uint32_t leavers;   /* that were asked for, drawn at random; 0: none */
+    struct mu_leave_cost batch;
+    uint32_t first[MU_EXPLAIN_FIRST]; /* places of the first of them */
 };
+/* MU_ERR_USAGE for an empty group and more leavers than members, MU_ERR_BUSY
+ * while the next key is made. */
 MU_MUST int mu_server_group_explain(struct mu_server *s, struct mu_bytes name,
+                                    uint32_t leavers,
                                     struct mu_group_explain *out);
 /* Whose keys are in the memory of a clone (mu_scheme_trace), in the trees that
  * the group has now, and in conf.trace_generations before. MU_ERR_UNSUPPORTED

@@ -8,7 +8,8 @@
  * (server_link.c), connections of devices (server_connect.c) and what they
  * exchange (server_exchange.c) and fetch (server_fetch.c), campaigns
  * (server_campaign.c, server_prepare.c, server_cast.c), reports
- * (server_report.c), and what the operator sees (server_views.c).
+ * (server_report.c), and what the operator sees (server_views.c,
+ * server_explain.c).
  */
 #ifndef MUSTER_SERVER_CORE_H
 #define MUSTER_SERVER_CORE_H
@@ -273,6 +274,12 @@ MU_MUST int mu_srv_trees_use(struct mu_server *s, uint32_t group,
 /* New trees are to take the place of those that a record speaks of. */
 MU_MUST int mu_srv_trees_replace(struct mu_server *s, uint32_t group,
                                  const struct mu_scheme_record *sc);
+/* They are not worth another rekey: new ones are due. */
+bool mu_srv_trees_stale(const struct mu_server *s,
+                        const struct mu_group_record *g,
+                        const struct mu_scheme_record *sc);
+/* Puts the trees back to what is in the store, after something was tried. */
+void mu_srv_trees_revert(struct mu_server *s, const struct mu_scheme *before);
 /* Queues what of the trees has changed since they were loaded or saved, and
  * the map that says where all of it is, from *chunk on as long as there is
  * room; true: that was all. */
@@ -285,6 +292,10 @@ void mu_srv_state_wipe(struct mu_server *s);
 
 /* ---- tracing: server_trace.c ------------------------------------------------ */
 
+/* Who had a place of these trees last, and is it no member any more? */
+MU_MUST int mu_srv_place_name(struct mu_server *s, uint32_t group,
+                              uint64_t base, uint32_t slot,
+                              char identity[MU_ID_MAX + 1], bool *left);
 /* New trees are here and come into force: what tracing needs of them. */
 MU_MUST int mu_srv_trace_keep(struct mu_server *s, uint32_t group,
                               const struct mu_scheme_record *sc);

@@ -276,7 +276,7 @@ static int walk_step(struct mu_server *s,
 
 /* ---- opening --------------------------------------------------------------- */
 
-static bool trees_stale(const struct mu_server *s,
+bool mu_srv_trees_stale(const struct mu_server *s,
                         const struct mu_group_record *g,
                         const struct mu_scheme_record *sc)
 {
@@ -360,7 +360,7 @@ static int step_open(struct mu_server *s)
     r->chunk = 0;
     r->built = false;
     mu_zero(&r->places, sizeof r->places);
-    if (trees_stale(s, &g, &r->next))
+    if (mu_srv_trees_stale(s, &g, &r->next))
         return open_build(s);
     r->build = false;
     r->base = r->next.base;

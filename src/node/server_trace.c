@@ -276,6 +276,19 @@ static int place_name(struct mu_server *s, uint32_t group,
     return 0;
 }
 
+int mu_srv_place_name(struct mu_server *s, uint32_t group, uint64_t base,
+                      uint32_t slot, char identity[MU_ID_MAX + 1], bool *left)
+{
+    struct mu_places_record p;
+    int rc = mu_srv_places_get(s, group, base, slot / MU_ROSTER_CHUNK, &p);
+
+    if (rc == 0 && p.at[slot % MU_ROSTER_CHUNK].gateway == 0)
+        rc = MU_ERR_NOT_FOUND;
+    return rc == 0 ? place_name(s, group, &p.at[slot % MU_ROSTER_CHUNK],
+                                identity, left)
+                   : rc;
+}
+
 int mu_server_trace_next(struct mu_server *s, struct mu_bytes name,
                          const struct mu_server_hit *hit, uint32_t *at,
                          char identity[MU_ID_MAX + 1], bool *left)

@@ -195,6 +195,15 @@ int mu_srv_trees_replace(struct mu_server *s, uint32_t group,
     return rc == MU_ERR_CORRUPT ? 0 : rc;
 }
 
+void mu_srv_trees_revert(struct mu_server *s, const struct mu_scheme *before)
+{
+    struct mu_server_trees *t = &s->trees;
+
+    mu_secret_clear(&t->scheme.key);
+    t->scheme = *before;
+    mu_copy(t->mem, t->stored, t->scheme.mem.len);
+}
+
 /* ---- saving ----------------------------------------------------------------- */
 
 static void chunk_write(struct mu_server *s, uint32_t group,

@@ -355,61 +355,6 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
     return rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND ? 0 : rc;
 }
 
-/* The least memory that members said they have for a state. */
-static uint32_t group_memory(struct mu_server *s, uint32_t number)
-{
-    struct mu_record_key k = mu_record_key_number(number);
-    struct mu_device_record d;
-    struct mu_bytes identity;
-    uint32_t least = 0;
-
-    while (mu_srv_member_next(s, number, false, &k, &identity) == 0) {
-        uint32_t has = mu_srv_device_get(s, identity, &d) == 0 && d.capable
-                           ? d.capability.member_memory
-                           : 0;
-        if (has != 0 && (least == 0 || has < least))
-            least = has;
-    }
-    return least;
-}
-
-int mu_server_group_explain(struct mu_server *s, struct mu_bytes name,
-                            struct mu_group_explain *out)
-{
-    struct mu_scheme_record sc = {.kind = MU_SCHEME_UNICAST};
-    struct mu_group_record g;
-    uint32_t number;
-    int rc = mu_srv_group_find(s, name, &number, &g);
-
-    *out = (struct mu_group_explain){.in_use = MU_SCHEME_UNICAST};
-    if (rc == 0 && mu_srv_group_schemed(&g))
-        rc = mu_srv_scheme_get(s, number, &sc);
-    if (rc != 0)
-        return rc;
-    out->in_use = sc.kind;
-    out->facts = (struct mu_scheme_facts){
-        .members = g.members,
-        .leaves_per_day = sc.wish.leaves_per_day,
-        .joins_per_day = sc.wish.joins_per_day,
-        .sleepers_per_mille = sc.wish.sleepers_permille,
-        .device_bytes = group_memory(s, number),
-        .gone = sc.gone,
-        .degree = sc.wish.degree,
-    };
-    if (out->facts.device_bytes == 0)
-        out->facts.device_bytes = MU_STATE_MEMORY;
-    for (int kind = 1; rc == 0 && kind < MU_SCHEME_COUNT; kind++) {
-        struct mu_scheme_facts f = out->facts;
-        if (kind == MU_SCHEME_CLUSTER)
-            f.clusters = sc.wish.clusters;
-        if (kind == MU_SCHEME_LADDER)
-            f.clusters = sc.wish.levels;
-        rc = mu_scheme_explain(&f, (enum mu_scheme_kind)kind,
-                               &out->costs[kind - 1]);
-    }
-    return rc == 0 ? mu_scheme_choose(&out->facts, &out->choice) : rc;
-}
-
 int mu_server_member_next(struct mu_server *s, uint32_t group,
                           struct mu_bytes after, char identity[MU_ID_MAX + 1])
 {

@@ -418,6 +418,14 @@ static void test_words(void **state)
     assert_int_equal(real_ask(lab, &said, "group", "explain", "all", NULL), 0);
     assert_non_null(strstr(said.out, "<- in use"));
     assert_non_null(strstr(said.out, "auto takes"));
+    assert_non_null(strstr(said.out, "exactly, from the trees of this group "
+                                     "(12 members)"));
+    assert_null(strstr(said.out, "leave at once"));
+    assert_int_equal(real_ask(lab, &said, "group", "explain", "all",
+                              "--leavers", "3", NULL), 0);
+    assert_non_null(strstr(said.out, "  3 leave at once"));
+    assert_int_equal(real_ask(lab, &said, "group", "explain", "all",
+                              "--leavers", "13", NULL), 1);
     assert_int_equal(real_ask(lab, &said, "group", "show", "all", NULL), 0);
     assert_non_null(strstr(said.out, "scheme sd"));
     snprintf(journal, sizeof journal, "%s",
@@ -426,6 +434,7 @@ static void test_words(void **state)
                               NULL), 0);
     assert_non_null(strstr(said.out, "dev-9\n"));
     assert_null(strstr(said.out, "dev-1\n"));
+    assert_null(strstr(said.out, "earlier trees"));
     /* A file with none of its keys, one that is not there, no such group. */
     assert_int_equal(real_ask(lab, &said, "group", "trace", "all",
                               lab_path(lab, "all.csv"), NULL), 0);

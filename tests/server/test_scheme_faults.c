@@ -535,7 +535,7 @@ static void test_auto(void **state)
                                      .key_deadline_s = 30};
     struct mu_group_explain e;
     band_group(b, &scheme, 0);
-    assert_int_equal(mu_server_group_explain(&b->rig.server, rig_id("all"),
+    assert_int_equal(mu_server_group_explain(&b->rig.server, rig_id("all"), 0,
                                              &e), MU_ERR_USAGE);
     for (unsigned i = 0; i < 4; i++)
         assert_int_equal(band_join(b, i), 0);
@@ -548,7 +548,7 @@ static void test_auto(void **state)
         assert_int_equal(band_join(b, i), 0);
     band_rekey(b);
     band_check(b);
-    assert_int_equal(mu_server_group_explain(&b->rig.server, rig_id("all"),
+    assert_int_equal(mu_server_group_explain(&b->rig.server, rig_id("all"), 0,
                                              &e), 0);
     assert_int_equal(band_view(b).scheme, e.choice.kind);
     assert_int_equal(e.in_use, e.choice.kind);

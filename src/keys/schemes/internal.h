@@ -76,6 +76,11 @@ MU_MUST int mu_node_unwrap(const struct mu_crypto *c,
                            struct mu_secret *key);
 struct mu_kid mu_scheme_kid(const struct mu_scheme *s);
 
+/* Bytes of a part without its entries (rekey.c). */
+size_t mu_rekey_fixed(const struct mu_scheme *s, const struct mu_rekey *r);
+/* LKH: whether any member is under a node. */
+bool mu_lkh_live(const struct mu_scheme *s, uint8_t level, uint32_t index);
+
 /* Per scheme, on the server. `where` as in mu_scheme_join. */
 struct mu_scheme_ops {
     const char *name;

@@ -153,8 +153,7 @@ uint64_t mu_lkh_first(uint32_t index, uint8_t degree, uint8_t level)
     return first;
 }
 
-/* Whether any member is under a node. */
-static bool lkh_live(const struct mu_scheme *s, uint8_t level, uint32_t index)
+bool mu_lkh_live(const struct mu_scheme *s, uint8_t level, uint32_t index)
 {
     const uint64_t from = mu_lkh_first(index, s->conf.degree, level);
     uint64_t to = mu_lkh_first(index + 1, s->conf.degree, level);
@@ -209,7 +208,7 @@ static int lkh_settle(struct mu_scheme *s, struct mu_rekey *r)
     while (walk_child(s, &k, &child)) {
         uint32_t *version;
 
-        if (!lkh_live(s, (uint8_t)(k.level - 1), child))
+        if (!mu_lkh_live(s, (uint8_t)(k.level - 1), child))
             continue; /* keeps its flag until somebody lives there */
         version = lkh_at(s, (uint8_t)(k.level - 1), child);
         if ((*version & FLAG) == 0)
@@ -242,7 +241,7 @@ static bool lkh_next(const struct mu_scheme *s, struct mu_rekey *r,
     while (walk_child(s, k, &child)) {
         const uint8_t level = (uint8_t)(k->level - 1);
 
-        if (!lkh_live(s, level, child))
+        if (!mu_lkh_live(s, level, child))
             continue;
         if (level == 0 ||
             *lkh_at(s, level, child) != (uint32_t)s->generation) {

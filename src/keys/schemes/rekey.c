@@ -29,7 +29,7 @@ static bool rekey_pull(const struct mu_scheme *s, struct mu_rekey *r,
     return true;
 }
 
-static size_t rekey_fixed(const struct mu_scheme *s, const struct mu_rekey *r)
+size_t mu_rekey_fixed(const struct mu_scheme *s, const struct mu_rekey *r)
 {
     uint8_t extra[EXTRA_MAX];
     struct mu_writer w = mu_writer(extra, sizeof extra);
@@ -42,7 +42,7 @@ static size_t rekey_fixed(const struct mu_scheme *s, const struct mu_rekey *r)
 static int rekey_fill(const struct mu_scheme *s, struct mu_rekey *r,
                       struct mu_writer *w, uint32_t *entries)
 {
-    size_t room = (r->part_max - rekey_fixed(s, r)) / MU_REKEY_ENTRY_LEN;
+    size_t room = (r->part_max - mu_rekey_fixed(s, r)) / MU_REKEY_ENTRY_LEN;
     uint32_t code;
     int rc = 0;
 
@@ -84,7 +84,7 @@ static int rekey_count(const struct mu_scheme *s, struct mu_rekey *r)
         rc = rekey_fill(s, r, NULL, &n);
         r->wraps += n;
         r->parts++;
-        r->bytes += rekey_fixed(s, r) + (size_t)n * MU_REKEY_ENTRY_LEN;
+        r->bytes += mu_rekey_fixed(s, r) + (size_t)n * MU_REKEY_ENTRY_LEN;
         if (rc == 0 && !r->held && rekey_pull(s, r, &code)) {
             r->held = true;
             r->held_code = code;
