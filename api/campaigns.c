@@ -228,17 +228,17 @@ static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
 {
     uint64_t payload, data, parity, hash;
     if (!api_query_number(r, "payload", MU_PACKET_MAX, 0, &payload) ||
-        !api_query_number(r, "page_data", 255, 0, &data) ||
-        !api_query_number(r, "page_parity", 255, 0, &parity) ||
+        !api_query_number(r, "page_data", MU_PAGE_DATA_MAX, 0, &data) ||
+        !api_query_number(r, "page_parity", MU_PAGE_PARITY_MAX, 0, &parity) ||
         !api_query_number(r, "hash_len", MU_HASH_MAX, 0, &hash))
         return false;
     *shape = api_serve(r)->conf.shape;
     if (payload != 0)
         shape->payload = (uint16_t)payload;
     if (data != 0)
-        shape->page_data = (uint8_t)data;
+        shape->page_data = (uint16_t)data;
     if (api_query(r, "page_parity") != NULL)
-        shape->page_parity = (uint8_t)parity;
+        shape->page_parity = (uint16_t)parity;
     if (hash != 0)
         shape->hash_len = (uint8_t)hash;
     if (mu_cast_shape_check(shape) != 0) {

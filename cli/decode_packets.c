@@ -130,7 +130,7 @@ static void cast_need(json_t *v, struct mu_reader *r)
     put_u16(v, "receiver", r);
     put_u16(v, "page", r);
     put_u8(v, "round", r);
-    put_u8(v, "need", r);
+    put_u16(v, "need", r);
     put_hex(v, "bitmap", before(r, MU_TAG_LEN));
     put_tag(v, r);
 }

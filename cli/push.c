@@ -363,11 +363,12 @@ static void push_option(struct push_args *a, int o)
         a->cost.shape.payload = (uint16_t)push_number(a, "payload", 1472, 1);
         break;
     case 'k':
-        a->cost.shape.page_data = (uint8_t)push_number(a, "page_data", 255, 1);
+        a->cost.shape.page_data = (uint16_t)push_number(
+            a, "page_data", MU_PAGE_DATA_MAX, 1);
         break;
     case 'm':
         a->cost.shape.page_parity =
-            (uint8_t)push_number(a, "page_parity", 255, 1);
+            (uint16_t)push_number(a, "page_parity", MU_PAGE_PARITY_MAX, 1);
         break;
     case 'h':
         a->cost.shape.hash_len = (uint8_t)push_number(a, "hash_len", 32, 1);

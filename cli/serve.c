@@ -115,8 +115,8 @@ static void serve_take(struct serve_args *a)
 {
     a->conf.wide_overhead = (uint16_t)a->overhead;
     a->conf.shape = (struct mu_cast_shape){
-        .payload = (uint16_t)a->payload, .page_data = (uint8_t)a->page_data,
-        .page_parity = (uint8_t)a->page_parity, .hash_len = (uint8_t)a->hash,
+        .payload = (uint16_t)a->payload, .page_data = (uint16_t)a->page_data,
+        .page_parity = (uint16_t)a->page_parity, .hash_len = (uint8_t)a->hash,
     };
 }
 

@@ -216,8 +216,12 @@ static void arg_story(struct sim_args *a, int o, const char *n)
 {
     struct sim_conf *c = &a->conf;
     switch (o) {
-    case O_PAGE: c->page_data = (uint8_t)arg_number(a, n, 255); break;
-    case O_PARITY: c->page_parity = (uint8_t)arg_number(a, n, 255); break;
+    case O_PAGE:
+        c->page_data = (uint16_t)arg_number(a, n, MU_PAGE_DATA_MAX);
+        break;
+    case O_PARITY:
+        c->page_parity = (uint16_t)arg_number(a, n, MU_PAGE_PARITY_MAX);
+        break;
     case O_HASH: c->hash_len = (uint8_t)arg_number(a, n, 32); break;
     case O_DUPLICATE: c->duplicate = arg_share(a, n, 1); break;
     case O_REORDER: c->reorder = arg_share(a, n, 1); break;

@@ -164,6 +164,13 @@ static int watched_agree(void *ctx, enum mu_alg alg,
     return REAL(ctx)->agree(REAL(ctx)->ctx, alg, priv, pub, out);
 }
 
+static void watched_gf_sum(void *ctx, const struct mu_gf_sum *s)
+{
+    const struct sim_world *w = ctx;
+
+    w->real->gf_sum(w->real->ctx, s);
+}
+
 void sim_checker_crypto(struct sim_world *w)
 {
     w->real = mu_crypto_openssl();
@@ -188,6 +195,7 @@ void sim_checker_crypto(struct sim_world *w)
         .sign = watched_sign,
         .verify = watched_verify,
         .agree = watched_agree,
+        .gf_sum = w->real->gf_sum != NULL ? watched_gf_sum : NULL,
     };
 }
 

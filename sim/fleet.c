@@ -436,12 +436,13 @@ void sim_conf_default(struct sim_conf *c)
     c->leavers = 1;
 }
 
-/* What the unluckiest of a thousand loses of a large page, and some; bursts make
- * his luck worse. */
-static uint8_t settle_parity(const struct sim_conf *c)
+/* Bursts make the luck of the unluckiest worse. */
+static uint16_t settle_parity(const struct sim_conf *c)
 {
-    double m = 16 + 450 * c->loss * (c->burst > 1 ? sqrt(c->burst) : 1);
-    return m < 255 ? (uint8_t)m : 255;
+    double loss = 1000 * c->loss * (c->burst > 1 ? sqrt(c->burst) : 1);
+    uint32_t area = (c->devices + c->gateways - 1) / c->gateways;
+
+    return mu_cast_parity(c->page_data, area, (uint32_t)loss);
 }
 
 /* Ethernet 18, IPv4 20, UDP 8; or 802.15.4 with 6LoWPAN: MAC 9, FCS 2, IPHC 3,
@@ -460,7 +461,7 @@ void sim_conf_settle(struct sim_conf *c)
     if (c->page_memory == 0)
         c->page_memory = c->devices <= 2000 ? 393216 : 65536;
     if (c->page_data == 0 && (radio || c->page_memory >= 393216)) {
-        c->page_data = 255;
+        c->page_data = radio ? mu_cast_page_data_max(c->payload) : 255;
         c->page_parity = settle_parity(c);
     } else if (c->page_data == 0) {
         c->page_data = 64;

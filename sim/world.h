@@ -60,7 +60,8 @@ struct sim_conf {
     uint16_t overhead;    /* link, IP, UDP bytes of a packet in an area */
     uint32_t area_rate;   /* bytes a second */
     uint32_t page_memory; /* bytes of each device */
-    uint8_t page_data, page_parity, hash_len; /* 0: chosen */
+    uint16_t page_data, page_parity;
+    uint8_t hash_len; /* 0: chosen */
     uint32_t revoke;      /* devices revoked half way */
     uint32_t forged;      /* packets that the forger shouts into each area */
     uint32_t replayed;    /* packets that the replayer repeats in each area */

@@ -30,6 +30,7 @@ enum mu_cast_kind {
 };
 
 #define MU_CAST_DATA_HEADER 3 /* bytes: kind, page and index; session; index */
+#define MU_SYMBOL_SET 128 /* bytes of a set of symbol indexes: 1,024 bits */
 #define MU_CAST_PAGES_NEAR 32 /* DATA tells its page modulo this */
 
 /* A packet with a symbol, of data or of parity. */
@@ -84,8 +85,8 @@ enum mu_state_bit {
 
 struct mu_cast_page {
     uint32_t index;
-    uint8_t data;           /* k */
-    uint8_t parity;         /* m */
+    uint16_t data;          /* k */
+    uint16_t parity;        /* m */
     uint16_t symbol_len;    /* T, bytes */
     uint32_t hashes_len;    /* bytes of the next page's hashes in this block */
     uint32_t content_len;   /* bytes of content in this block */
@@ -94,6 +95,9 @@ struct mu_cast_page {
     bool last;
 };
 
+/* Data packets of the largest page: as many as a NEED can name, and no more
+ * bytes than MU_PAGE_BYTES_MAX. */
+uint16_t mu_cast_page_data_max(uint16_t payload);
 MU_MUST int mu_cast_shape_check(const struct mu_cast_shape *s);
 /* MU_ERR_TOO_LARGE when the object needs more than MU_PAGES_MAX pages,
  * MU_ERR_USAGE for a size of 0. */
@@ -125,6 +129,11 @@ struct mu_cast_cost {
 MU_MUST int mu_cast_cost(const struct mu_cast_shape *s, uint64_t size,
                          uint32_t receivers, uint32_t loss_permille,
                          struct mu_cast_cost *out);
+
+/* Parity that pages of so many data packets want: what the unluckiest needs,
+ * and a little, for repair finds no other symbols that serve all. */
+uint16_t mu_cast_parity(uint32_t page_data, uint32_t receivers,
+                        uint32_t loss_permille);
 
 /* ---- preparing an object --------------------------------------------- */
 
@@ -327,7 +336,8 @@ struct mu_poll {
 struct mu_need {
     uint8_t session;
     uint16_t receiver, page;
-    uint8_t round, need;
+    uint8_t round;
+    uint16_t need;
     struct mu_bytes bitmap; /* empty, or bit i: data symbol i is missing */
 };
 

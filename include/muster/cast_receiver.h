@@ -15,11 +15,11 @@ struct mu_cast_receiver {
 
     uint32_t pages;
     struct mu_cast_page page; /* being received; index == pages: all done */
-    uint8_t have;             /* symbols of it that are stored */
-    uint8_t got[64];          /* set of their indexes: data, then parity */
+    uint16_t have;            /* symbols of it that are stored */
+    uint8_t got[MU_SYMBOL_SET]; /* set of their indexes: data, then parity */
 
     uint8_t *block;   /* data symbols at their place, parity in the gaps */
-    uint8_t *slots;   /* parity symbol in each slot without its own; 255: none */
+    uint8_t *slots;   /* parity symbol in each slot without its own, two bytes */
     uint8_t *hashes;  /* of every packet of the page */
     uint8_t *scratch; /* for decoding */
 

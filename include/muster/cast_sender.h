@@ -8,8 +8,6 @@
 
 #include "muster/cast.h"
 
-#define MU_SYMBOL_SET 64 /* bytes of a set of symbol indexes: 512 bits */
-
 enum mu_sender_state {
     MU_SENDER_STALLED, /* the next page is not readable yet */
     MU_SENDER_SEND,    /* symbols of the page are queued */
@@ -24,8 +22,8 @@ struct mu_sender_peer {
     uint16_t page;   /* last asked for */
     uint16_t spent;  /* repairs granted for that page */
     int16_t credit;  /* symbols that it may cost the others */
+    uint16_t need;   /* in the last answer */
     uint8_t round;   /* of the last answer */
-    uint8_t need;    /* in the last answer */
     uint8_t regress; /* how often it went back to a lower page */
     uint8_t flags;
     uint8_t unheard; /* how often it said that it has no manifest */
@@ -66,8 +64,8 @@ struct mu_cast_sender {
     uint8_t behind_turns; /* pages of the past begun since a front page was */
     uint32_t behind_page; /* the lowest asked for */
     uint32_t past_page;   /* the last one begun, and the parity of it */
-    uint8_t past_from;    /* that is next, from the last one down */
-    uint8_t behind_need;
+    uint16_t past_from;   /* that is next, from the last one down */
+    uint16_t behind_need;
     bool behind_exact; /* only who misses what is to be asked */
 
     bool calling;   /* before the first page: who has no manifest? */
@@ -78,10 +76,10 @@ struct mu_cast_sender {
     uint8_t round;       /* number of the last poll, over all pages */
     uint8_t flags;       /* of the last poll */
     uint8_t copies;      /* copies of the last poll still to send */
-    uint8_t want;        /* most symbols anybody asked for in this round */
+    uint16_t want;       /* most symbols anybody asked for in this round */
     uint16_t want_from;  /* who */
-    uint8_t want_most;   /* before anything was cut */
-    uint8_t want_second; /* of another one */
+    uint16_t want_most;  /* before anything was cut */
+    uint16_t want_second; /* of another one */
     bool want_cut;       /* want_most is beyond its receiver's credit */
     uint16_t members;    /* counted at the start of the page */
     uint16_t unanswered; /* members not heard in this round, answer-all */

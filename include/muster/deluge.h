@@ -28,6 +28,7 @@ enum mu_deluge_kind {
 };
 
 #define MU_DELUGE_MANIFEST 0xffff /* page number that means the manifest */
+#define MU_DELUGE_PAGE_MAX 255    /* data packets of a page that a request names */
 #define MU_DELUGE_WANTS_MAX 4     /* pages asked of one node at once */
 #define MU_DELUGE_ANEW 128        /* rounds: more are not missed in a row */
 

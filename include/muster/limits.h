@@ -15,9 +15,10 @@
 #define MU_FORWARD_MAX 3072
 #define MU_PACKET_MAX 1472   /* bytes of a cast packet: UDP payload on Ethernet */
 #define MU_PAYLOAD_MIN 48    /* bytes: below that a DATA packet carries no useful symbol */
-#define MU_PAGE_DATA_MAX 255 /* data packets of a page: GF(256) without zero */
-#define MU_PAGE_PARITY_MAX 255 /* its parity packets: their number has one byte */
-#define MU_PAGE_PACKETS_MAX 510 /* both */
+#define MU_PAGE_DATA_MAX 512 /* data packets of a page: as NEED names them in 64 bytes */
+#define MU_PAGE_PARITY_MAX 511 /* its parity packets */
+#define MU_PAGE_PACKETS_MAX 1023 /* both: the number of a packet has ten bits */
+#define MU_PAGE_BYTES_MAX 375360 /* payloads of a page: 255 of the largest packets */
 #define MU_PAGES_MAX 65535   /* the page number has two bytes */
 #define MU_HASH_MIN 4        /* bytes: 2^-32 a try is the least anybody should accept */
 #define MU_HASH_MAX 32

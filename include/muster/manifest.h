@@ -14,8 +14,8 @@
 /* The numbers that fix how an object is cut; docs/wire-format.md s.6.1. */
 struct mu_cast_shape {
     uint16_t payload;    /* of a DATA packet, MU_PAYLOAD_MIN..MU_PACKET_MAX */
-    uint8_t page_data;   /* data packets of a full page, 1.. */
-    uint8_t page_parity; /* parity packets of a full page, 0.. */
+    uint16_t page_data;   /* data packets of a full page, 1.. */
+    uint16_t page_parity; /* parity packets of a full page, 0.. */
     uint8_t hash_len;    /* bytes, MU_HASH_MIN..MU_HASH_MAX */
 };
 

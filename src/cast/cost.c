@@ -8,6 +8,17 @@
 #include "cast/loss.h"
 #include "cast/page.h"
 
+uint16_t mu_cast_parity(uint32_t page_data, uint32_t receivers,
+                        uint32_t loss_permille)
+{
+    uint32_t loss = loss_permille < 900 ? loss_permille : 900u;
+    uint32_t m = mu_loss_parity(page_data, MU_PAGE_PARITY_MAX, receivers,
+                                loss * MU_LOSS_ONE / 1000);
+
+    m += m / 32 + 2;
+    return (uint16_t)(m < MU_PAGE_PARITY_MAX ? m : MU_PAGE_PARITY_MAX);
+}
+
 int mu_cast_cost(const struct mu_cast_shape *s, uint64_t size,
                  uint32_t receivers, uint32_t loss_permille,
                  struct mu_cast_cost *out)

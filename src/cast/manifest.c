@@ -58,8 +58,8 @@ void mu_manifest_get_shape(struct mu_reader *r, struct mu_cast_shape *s)
 {
     mu_cbor_expect_array(r, 4);
     s->payload = (uint16_t)mu_cbor_get_uint_max(r, UINT16_MAX);
-    s->page_data = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
-    s->page_parity = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
+    s->page_data = (uint16_t)mu_cbor_get_uint_max(r, MU_PAGE_DATA_MAX);
+    s->page_parity = (uint16_t)mu_cbor_get_uint_max(r, MU_PAGE_PARITY_MAX);
     s->hash_len = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
 }
 

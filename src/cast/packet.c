@@ -10,10 +10,10 @@
 
 enum {
     POLL_LEN = 10 + MU_TAG_LEN,
-    NEED_LEN = 8 + MU_TAG_LEN,    /* without the bitmap */
+    NEED_LEN = 9 + MU_TAG_LEN,    /* without the bitmap */
     CENSUS_LEN = 9 + MU_TAG_LEN,  /* without the bitmap */
     STATUS_LEN = 6 + MU_ACK_LEN + MU_TAG_LEN,
-    NEED_BITMAP_MAX = 32,         /* bytes: 255 data symbols */
+    NEED_BITMAP_MAX = MU_PAGE_DATA_MAX / 8,
 };
 
 /* Tags what was written since `start`. */
@@ -103,7 +103,7 @@ int mu_need_create(const struct mu_crypto *c, const struct mu_secret *kfb,
     mu_write_u16(w, n->receiver);
     mu_write_u16(w, n->page);
     mu_write_u8(w, n->round);
-    mu_write_u8(w, n->need);
+    mu_write_u16(w, n->need);
     mu_write_bytes(w, n->bitmap);
     return packet_seal(c, kfb, w, start);
 }
@@ -123,7 +123,7 @@ int mu_need_consume(const struct mu_crypto *c, const struct mu_secret *kfb,
     n->receiver = mu_read_u16(&r);
     n->page = mu_read_u16(&r);
     n->round = mu_read_u8(&r);
-    n->need = mu_read_u8(&r);
+    n->need = mu_read_u16(&r);
     n->bitmap = mu_reader_rest(&r);
     return mu_reader_end(&r);
 }

@@ -8,6 +8,8 @@
 
 #include "cast/page.h"
 
+enum { NEED_OVERHEAD = 17 }; /* beside its bitmap, which names a page */
+
 /* Bytes of a symbol in a full page. */
 static uint32_t shape_symbol(const struct mu_cast_shape *s)
 {
@@ -54,12 +56,22 @@ static uint32_t shape_first(const struct mu_cast_shape *s)
     return shape_fits(s, room >= 656 ? room - 400 : 256);
 }
 
+uint16_t mu_cast_page_data_max(uint16_t payload)
+{
+    uint32_t most = MU_PAGE_BYTES_MAX / payload;
+    uint32_t named = ((uint32_t)payload - NEED_OVERHEAD) * 8;
+
+    most = most < named ? most : named;
+    return (uint16_t)(most < MU_PAGE_DATA_MAX ? most : MU_PAGE_DATA_MAX);
+}
+
 int mu_cast_shape_check(const struct mu_cast_shape *s)
 {
     uint32_t k, next;
 
     if (s->payload < MU_PAYLOAD_MIN || s->payload > MU_PACKET_MAX ||
-        s->page_data == 0 || s->hash_len < MU_HASH_MIN ||
+        s->page_data == 0 || s->page_data > mu_cast_page_data_max(s->payload) ||
+        s->page_parity > MU_PAGE_PARITY_MAX || s->hash_len < MU_HASH_MIN ||
         s->hash_len > MU_HASH_MAX)
         return MU_ERR_USAGE;
     /* Pages grow until they are full or as large as the one before; from then
@@ -89,8 +101,8 @@ static void page_fill(const struct mu_cast_shape *s, uint64_t size, uint32_t k,
 {
     uint64_t left = size - p->content_at;
 
-    p->data = (uint8_t)k;
-    p->parity = (uint8_t)shape_parity(s, k);
+    p->data = (uint16_t)k;
+    p->parity = (uint16_t)shape_parity(s, k);
     p->last = next_k == 0;
     if (p->last) {
         p->hashes_len = 0;

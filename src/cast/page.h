@@ -21,7 +21,20 @@ static inline uint32_t mu_page_hashes(const struct mu_cast_shape *s,
     return mu_page_packets(page) * s->hash_len;
 }
 
-/* Sets of up to 512 symbol indexes, bit n % 8 of byte n / 8. */
+/* Numbers of two bytes, side by side. */
+
+static inline unsigned mu_slot_get(const uint8_t *slots, unsigned n)
+{
+    return (unsigned)slots[2 * n] << 8 | slots[2 * n + 1];
+}
+
+static inline void mu_slot_put(uint8_t *slots, unsigned n, unsigned value)
+{
+    slots[2 * n] = (uint8_t)(value >> 8);
+    slots[2 * n + 1] = (uint8_t)value;
+}
+
+/* Sets of symbol indexes, bit n % 8 of byte n / 8. */
 
 static inline bool mu_set_has(const uint8_t *set, unsigned n)
 {

@@ -6,8 +6,8 @@
  * square part of one can be inverted; beyond that coefficients are random, and
  * one system in some 250 is short of a rank.
  *
- * Scratch, for e missing symbols: the inverse (e x e), then one chunk of each
- * of the e right-hand sides, or before that the matrix itself.
+ * Scratch, for e missing symbols: the matrix (e x e), one chunk of each of the e
+ * right-hand sides, two numbers of two bytes for each.
  */
 #include "cast/parity.h"
 
@@ -25,7 +25,7 @@ static uint8_t parity_coef(unsigned k, unsigned j, unsigned i)
 
     if (k + j < CAUCHY_SUM)
         return mu_gf_inv((uint8_t)((255 - j) ^ i));
-    x = ((uint32_t)j << 8 | i) * 0x9e3779b1u;
+    x = ((uint32_t)j << 10 | i) * 0x9e3779b1u;
     x ^= x >> 15;
     x *= 0x85ebca77u;
     x ^= x >> 13;
@@ -53,12 +53,12 @@ void mu_parity_encode(const struct mu_crypto *c, uint8_t *to, unsigned j,
                                       .stride = len, .count = k, .len = len});
 }
 
+/* Matrix, right-hand sides, and which symbol is which. */
 size_t mu_parity_scratch(unsigned k, unsigned parity)
 {
     size_t e = k < parity ? k : parity;
-    size_t other = e > MU_GF_CHUNK ? e : MU_GF_CHUNK;
 
-    return e * e + e * other;
+    return e * e + e * MU_GF_CHUNK + 4 * e;
 }
 
 static void row_scale(uint8_t *row, unsigned len, uint8_t by)
@@ -67,44 +67,73 @@ static void row_scale(uint8_t *row, unsigned len, uint8_t by)
         row[i] = mu_gf_mul(row[i], by);
 }
 
-static void row_add(uint8_t *row, const uint8_t *other, unsigned len,
-                    uint8_t times)
+/* One row alone: the sums of mu_gf_dot are for many. */
+static void row_add(const struct mu_crypto *c, uint8_t *row,
+                    const uint8_t *other, unsigned len, uint8_t times)
 {
+    if (c->gf_sum != NULL) {
+        c->gf_sum(c->ctx, &(struct mu_gf_sum){
+                              .to = row, .add = true, .coef = &times,
+                              .from = other, .stride = len, .count = 1,
+                              .len = len});
+        return;
+    }
     for (unsigned i = 0; i < len; i++)
         row[i] ^= mu_gf_mul(other[i], times);
 }
 
-/* Gauss-Jordan, each row with the first column that it has left: a becomes a
- * permutation, row r of inv gives unknown column[r]. Returns e, or a row that
- * is a sum of those before it. */
-static unsigned matrix_invert(uint8_t *a, uint8_t *inv, uint8_t *column,
-                              unsigned e)
+struct parity_unknowns {
+    uint8_t *a;       /* the matrix, e x e; then its inverse */
+    uint8_t *missing; /* data symbols that are, and slots of the parity */
+    uint8_t *column;  /* of the unknown that a row gives */
+    uint8_t *sides;
+    unsigned e;
+};
+
+/* The first column of a row that is not zero and no pivot yet; e: none. Rows
+ * before it have theirs. */
+static unsigned matrix_pivot(const struct parity_unknowns *u, unsigned row,
+                             const uint8_t *used)
 {
-    mu_zero(inv, (size_t)e * e);
-    for (unsigned r = 0; r < e; r++)
-        inv[(size_t)r * e + r] = 1;
-    for (unsigned p = 0; p < e; p++) {
-        uint8_t *a_p = a + (size_t)p * e;
-        uint8_t *inv_p = inv + (size_t)p * e;
-        unsigned c = 0;
+    const uint8_t *a = u->a + (size_t)row * u->e;
+
+    for (unsigned c = 0; c < u->e; c++) {
+        if (a[c] != 0 && !mu_set_has(used, c))
+            return c;
+    }
+    return u->e;
+}
+
+/* Gauss-Jordan in place, each row with the first column that it has left: what
+ * was a row's pivot column is then the inverse's column of that row. Returns e,
+ * or a row that is a sum of those before it. */
+static unsigned matrix_invert(const struct mu_crypto *c,
+                              const struct parity_unknowns *u)
+{
+    uint8_t used[MU_PAGE_DATA_MAX / 8] = {0};
+
+    for (unsigned p = 0; p < u->e; p++) {
+        uint8_t *row = u->a + (size_t)p * u->e;
+        unsigned at = matrix_pivot(u, p, used);
         uint8_t by;
-        while (c < e && a_p[c] == 0)
-            c++;
-        if (c == e)
+
+        if (at == u->e)
             return p;
-        column[p] = (uint8_t)c;
-        by = mu_gf_inv(a_p[c]);
-        row_scale(a_p, e, by);
-        row_scale(inv_p, e, by);
-        for (unsigned r = 0; r < e; r++) {
-            uint8_t times = a[(size_t)r * e + c];
+        mu_set_add(used, at);
+        mu_slot_put(u->column, p, at);
+        by = mu_gf_inv(row[at]);
+        row[at] = 1;
+        row_scale(row, u->e, by);
+        for (unsigned r = 0; r < u->e; r++) {
+            uint8_t *other = u->a + (size_t)r * u->e, times = other[at];
+
             if (r == p || times == 0)
                 continue;
-            row_add(a + (size_t)r * e, a_p, e, times);
-            row_add(inv + (size_t)r * e, inv_p, e, times);
+            other[at] = 0;
+            row_add(c, other, row, u->e, times);
         }
     }
-    return e;
+    return u->e;
 }
 
 /* Leaves in each parity symbol only what the missing symbols put into it. */
@@ -118,7 +147,7 @@ static void parity_reduce(const struct mu_crypto *c,
             continue;
         for (unsigned i = 0; i < p->k; i++)
             coef[i] = mu_set_has(p->data, i)
-                          ? parity_coef(p->k, p->slots[s], i) : 0;
+                          ? parity_coef(p->k, mu_slot_get(p->slots, s), i) : 0;
         parity_sum(c, &(struct mu_gf_sum){
                           .to = p->block + s * p->len, .add = true,
                           .coef = coef, .from = p->block, .stride = p->len,
@@ -126,58 +155,69 @@ static void parity_reduce(const struct mu_crypto *c,
     }
 }
 
-struct parity_unknowns {
-    uint8_t missing[MU_PAGE_DATA_MAX]; /* data symbols, and slots */
-    uint8_t column[MU_PAGE_DATA_MAX];
-    unsigned e;
-};
+static uint8_t *parity_slot(const struct mu_parity_page *p,
+                            const struct parity_unknowns *u, unsigned n)
+{
+    return p->block + mu_slot_get(u->missing, n) * p->len;
+}
 
-/* The missing symbols are inv times the right-hand sides, chunk by chunk. */
+/* The missing symbols are the inverse times the right-hand sides, chunk by
+ * chunk; a side stands where the column of its row is. */
 static void parity_solve(const struct mu_crypto *c,
                          const struct mu_parity_page *p,
-                         const struct parity_unknowns *u, const uint8_t *inv,
-                         uint8_t *sides)
+                         const struct parity_unknowns *u)
 {
     for (size_t at = 0; at < p->len; at += MU_GF_CHUNK) {
         size_t n = p->len - at < MU_GF_CHUNK ? p->len - at : MU_GF_CHUNK;
         for (unsigned r = 0; r < u->e; r++)
-            mu_copy(sides + (size_t)r * MU_GF_CHUNK,
-                    p->block + u->missing[r] * p->len + at, n);
+            mu_copy(u->sides + mu_slot_get(u->column, r) * MU_GF_CHUNK,
+                    parity_slot(p, u, r) + at, n);
         for (unsigned r = 0; r < u->e; r++)
             parity_sum(c, &(struct mu_gf_sum){
-                              .to = p->block +
-                                    u->missing[u->column[r]] * p->len + at,
-                              .coef = inv + (size_t)r * u->e, .from = sides,
-                              .stride = MU_GF_CHUNK, .count = u->e,
-                              .len = n});
+                              .to = parity_slot(p, u, mu_slot_get(u->column,
+                                                                  r)) + at,
+                              .coef = u->a + (size_t)r * u->e,
+                              .from = u->sides, .stride = MU_GF_CHUNK,
+                              .count = u->e, .len = n});
     }
+}
+
+static unsigned parity_missing(const struct mu_parity_page *p)
+{
+    unsigned e = 0;
+
+    for (unsigned s = 0; s < p->k; s++)
+        e += !mu_set_has(p->data, s);
+    return e;
 }
 
 int mu_parity_decode(const struct mu_crypto *c,
                      const struct mu_parity_page *p, uint8_t *scratch)
 {
-    struct parity_unknowns u;
-    uint8_t *inv = scratch, *a;
-    unsigned rank;
+    struct parity_unknowns u = {.a = scratch, .e = parity_missing(p)};
+    unsigned n = 0, rank;
 
-    u.e = 0;
     mu_assert(p->k > 0 && p->k <= MU_PAGE_DATA_MAX);
-    for (unsigned s = 0; s < p->k; s++) {
-        if (!mu_set_has(p->data, s))
-            u.missing[u.e++] = (uint8_t)s;
-    }
     if (u.e == 0)
         return -1;
-    a = scratch + (size_t)u.e * u.e;
-    for (unsigned r = 0; r < u.e; r++) {
-        for (unsigned x = 0; x < u.e; x++)
-            a[(size_t)r * u.e + x] =
-                parity_coef(p->k, p->slots[u.missing[r]], u.missing[x]);
+    u.sides = scratch + (size_t)u.e * u.e;
+    u.missing = u.sides + (size_t)u.e * MU_GF_CHUNK;
+    u.column = u.missing + 2 * (size_t)u.e;
+    for (unsigned s = 0; s < p->k; s++) {
+        if (!mu_set_has(p->data, s))
+            mu_slot_put(u.missing, n++, s);
     }
-    rank = matrix_invert(a, inv, u.column, u.e);
+    for (unsigned r = 0; r < u.e; r++) {
+        unsigned j = mu_slot_get(p->slots, mu_slot_get(u.missing, r));
+
+        for (unsigned x = 0; x < u.e; x++)
+            u.a[(size_t)r * u.e + x] =
+                parity_coef(p->k, j, mu_slot_get(u.missing, x));
+    }
+    rank = matrix_invert(c, &u);
     if (rank < u.e)
-        return u.missing[rank];
+        return (int)mu_slot_get(u.missing, rank);
     parity_reduce(c, p);
-    parity_solve(c, p, &u, inv, a);
+    parity_solve(c, p, &u);
     return -1;
 }

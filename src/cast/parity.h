@@ -18,7 +18,8 @@ void mu_parity_encode(const struct mu_crypto *c, uint8_t *to, unsigned j,
 size_t mu_parity_scratch(unsigned k, unsigned parity);
 
 /* A page in decoding: slot s of the block holds data symbol s where the set
- * `data` has s (bit s % 8 of byte s / 8), else parity symbol slots[s]. */
+ * `data` has s (bit s % 8 of byte s / 8), else parity symbol number s of slots,
+ * two bytes each. */
 struct mu_parity_page {
     uint8_t *block;
     const uint8_t *slots;

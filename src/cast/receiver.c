@@ -6,7 +6,7 @@
  * there is, and decoding happens in place once as many symbols as the page has
  * data are there.
  *
- * Work memory: block, slots (one byte a data symbol), hash table, scratch of
+ * Work memory: block, slots (two bytes a data symbol), hash table, scratch of
  * the decoder.
  */
 #include "muster/cast_receiver.h"
@@ -21,7 +21,7 @@ enum {
     ROUNDS_AHEAD_MAX = 32,     /* polls that may be lost in a row */
     HURRIES_MAX = 3,           /* a poll: more would not help */
     OFFER_AGAIN_MS = 1000,     /* to a sink that failed */
-    SLOT_FREE = 255,           /* no parity symbol has this number */
+    SLOT_FREE = 0xffff,        /* no parity symbol has this number */
     IDLE_MS_DEFAULT = 2000,
     IDLE_MS_MAX = 3600 * 1000,
 };
@@ -52,7 +52,7 @@ static size_t receiver_hashes_max(const struct mu_cast_shape *s)
 
 size_t mu_cast_receiver_work(const struct mu_cast_shape *s)
 {
-    return mu_cast_block_size(s) + s->page_data + receiver_hashes_max(s) +
+    return mu_cast_block_size(s) + 2u * s->page_data + receiver_hashes_max(s) +
            mu_parity_scratch(s->page_data, s->page_parity);
 }
 
@@ -60,9 +60,8 @@ static void receiver_set_page(struct mu_cast_receiver *r)
 {
     r->have = 0;
     mu_zero(r->got, sizeof(r->got));
-    /* A slot that holds nothing says 255, which is no parity symbol. */
     for (unsigned s = 0; s < r->page.data; s++)
-        r->slots[s] = SLOT_FREE;
+        mu_slot_put(r->slots, s, SLOT_FREE);
     r->hurries = 0;
     r->hurry_at = 0;
     r->offer_at = MU_TIME_NEVER;
@@ -101,7 +100,7 @@ int mu_cast_receiver_init(struct mu_cast_receiver *r,
     r->pages = mu_cast_pages(s, conf->size);
     r->block = work;
     r->slots = r->block + mu_cast_block_size(s);
-    r->hashes = r->slots + s->page_data;
+    r->hashes = r->slots + 2u * s->page_data;
     r->scratch = r->hashes + receiver_hashes_max(s);
     if (r->conf.idle_ms == 0)
         r->conf.idle_ms = IDLE_MS_DEFAULT;
@@ -149,18 +148,18 @@ static bool receiver_full(const struct mu_cast_receiver *r)
     return r->have == r->page.data;
 }
 
-static uint8_t receiver_missing(const struct mu_cast_receiver *r)
+static uint16_t receiver_missing(const struct mu_cast_receiver *r)
 {
     if (mu_cast_receiver_done(r))
         return 0;
-    return (uint8_t)(r->page.data - r->have);
+    return (uint16_t)(r->page.data - r->have);
 }
 
 /* The highest slot without a symbol. There is one. */
 static unsigned receiver_free_slot(const struct mu_cast_receiver *r)
 {
     for (unsigned s = r->page.data; s-- > 0;) {
-        if (!mu_set_has(r->got, s) && r->slots[s] == SLOT_FREE)
+        if (!mu_set_has(r->got, s) && mu_slot_get(r->slots, s) == SLOT_FREE)
             return s;
     }
     mu_assert(false);
@@ -177,11 +176,11 @@ static void receiver_store(struct mu_cast_receiver *r, unsigned index,
 
     if (index >= r->page.data) {
         slot = receiver_free_slot(r);
-        r->slots[slot] = (uint8_t)(index - r->page.data);
-    } else if (r->slots[slot] != SLOT_FREE) {
+        mu_slot_put(r->slots, slot, index - r->page.data);
+    } else if (mu_slot_get(r->slots, slot) != SLOT_FREE) {
         unsigned other = receiver_free_slot(r);
         mu_copy(r->block + other * len, r->block + slot * len, len);
-        r->slots[other] = r->slots[slot];
+        mu_slot_put(r->slots, other, mu_slot_get(r->slots, slot));
     }
     mu_copy(r->block + slot * len, symbol, len);
     mu_set_add(r->got, index);
@@ -220,7 +219,7 @@ static void receiver_complete(struct mu_cast_receiver *r, mu_time now)
     int spare = mu_parity_decode(r->conf.crypto, &p, r->scratch);
 
     if (spare >= 0) {
-        r->slots[spare] = SLOT_FREE;
+        mu_slot_put(r->slots, (unsigned)spare, SLOT_FREE);
         r->have--;
         return;
     }
@@ -412,9 +411,9 @@ int mu_cast_receiver_packet(struct mu_cast_receiver *r, mu_time now,
 
 /* The data symbols that are not in the block. */
 static size_t receiver_bitmap(const struct mu_cast_receiver *r,
-                              uint8_t bitmap[32])
+                              uint8_t bitmap[MU_PAGE_DATA_MAX / 8])
 {
-    mu_zero(bitmap, 32);
+    mu_zero(bitmap, MU_PAGE_DATA_MAX / 8);
     for (unsigned i = 0; i < r->page.data; i++) {
         if (!mu_set_has(r->got, i))
             mu_set_add(bitmap, i);
@@ -428,7 +427,7 @@ static size_t receiver_need(struct mu_cast_receiver *r, bool polled,
                             uint8_t *to, size_t cap)
 {
     struct mu_writer w = mu_writer(to, cap);
-    uint8_t bitmap[32];
+    uint8_t bitmap[MU_PAGE_DATA_MAX / 8];
     struct mu_need n = {
         .session = r->conf.session,
         .receiver = r->conf.receiver,

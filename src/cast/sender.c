@@ -274,7 +274,7 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
         more = need + mu_loss_parity(need, s->page.parity, 1, s->loss);
     }
     more = sender_queue_parity(s, more, true);
-    s->past_from = (uint8_t)((s->past_from + more) %
+    s->past_from = (uint16_t)((s->past_from + more) %
                              (s->page.parity > 0 ? s->page.parity : 1u));
     if (again)
         sender_spend_parity(s);
@@ -787,7 +787,7 @@ static void sender_hasten(struct mu_cast_sender *s, mu_time now)
 }
 
 /* Keeps the two greatest wishes of a round; each receiver has one. */
-static void sender_compare(struct mu_cast_sender *s, uint8_t need, bool cut)
+static void sender_compare(struct mu_cast_sender *s, uint16_t need, bool cut)
 {
     if (need > s->want_most) {
         s->want_second = s->want_most;

@@ -124,7 +124,7 @@ static void share_present(const struct mu_cast_sender *s,
     if (cost > 0 && cost + late > left) {
         out->cut = true;
         cost = left > late ? left - late : 0;
-        out->need = (uint8_t)(others + cost);
+        out->need = (uint16_t)(others + cost);
     }
     if (cost > 0)
         p->credit = (int16_t)(p->credit - cost - late);
@@ -197,7 +197,7 @@ int mu_share_grant(struct mu_cast_sender *s, mu_time now,
 void mu_share_learn(struct mu_cast_sender *s)
 {
     uint32_t sent = s->job.sent, lost, seen;
-    uint8_t want = s->want_cut ? s->want_second : s->want;
+    uint16_t want = s->want_cut ? s->want_second : s->want;
 
     if (s->job.serving || s->job.rounds != 1 || s->members == 0)
         return;

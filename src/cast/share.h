@@ -15,7 +15,7 @@ enum mu_peer_flag {
 
 /* What becomes of an answer. */
 struct mu_share {
-    uint8_t need; /* so much of it is granted */
+    uint16_t need; /* so much of it is granted */
     bool cut;     /* that is not all */
 };
 

@@ -41,7 +41,7 @@ int mu_deluge_open_plain(void *ctx, struct mu_bytes manifest,
     o->edition = mu_read_u16(&r);
     o->size = mu_read_u64(&r);
     o->shape.payload = mu_read_u16(&r);
-    o->shape.page_data = mu_read_u8(&r);
+    o->shape.page_data = mu_read_u8(&r); /* what a request can name */
     o->session = mu_read_u8(&r);
     return mu_reader_end(&r);
 }
@@ -53,7 +53,7 @@ int mu_deluge_plain_create(const struct mu_deluge_object *o,
     mu_write_u16(w, o->edition);
     mu_write_u64(w, o->size);
     mu_write_u16(w, o->shape.payload);
-    mu_write_u8(w, o->shape.page_data);
+    mu_write_u8(w, (uint8_t)o->shape.page_data);
     mu_write_u8(w, o->session);
     return mu_writer_end(w);
 }
@@ -79,7 +79,7 @@ static int plain_page_at(const struct mu_deluge_object *o, uint32_t index,
         .last = left <= full,
     };
     if (page->last) {
-        page->data = (uint8_t)((left + symbol - 1) / symbol);
+        page->data = (uint16_t)((left + symbol - 1) / symbol);
         page->symbol_len =
             (uint16_t)((left + page->data - 1u) / page->data);
     }
@@ -99,6 +99,8 @@ uint32_t mu_deluge_object_pages(const struct mu_deluge_object *o)
     const struct mu_cast_shape *s = &o->shape;
     uint64_t full, pages;
 
+    if (s->page_data > MU_DELUGE_PAGE_MAX)
+        return 0; /* no request can name so many packets */
     if (s->hash_len != 0)
         return mu_cast_pages(s, o->size);
     if (s->payload < MU_PAYLOAD_MIN || s->payload > MU_PACKET_MAX ||

@@ -73,8 +73,8 @@ static void record_object_write(const struct mu_device *d, struct mu_writer *w)
     mu_write_u64(w, c->size);
     mu_write_bytes(w, MU_BYTES(c->digest));
     mu_write_u16(w, c->shape.payload);
-    mu_write_u8(w, c->shape.page_data);
-    mu_write_u8(w, c->shape.page_parity);
+    mu_write_u16(w, c->shape.page_data);
+    mu_write_u16(w, c->shape.page_parity);
     mu_write_u8(w, c->shape.hash_len);
     mu_write_u8(w, c->session);
     mu_write_u8(w, c->name_len);
@@ -316,8 +316,8 @@ static void record_object_parse(struct mu_device_campaign *c,
     c->size = mu_read_u64(r);
     mu_read_copy(r, c->digest, sizeof c->digest);
     c->shape.payload = mu_read_u16(r);
-    c->shape.page_data = mu_read_u8(r);
-    c->shape.page_parity = mu_read_u8(r);
+    c->shape.page_data = mu_read_u16(r);
+    c->shape.page_parity = mu_read_u16(r);
     c->shape.hash_len = mu_read_u8(r);
     c->session = mu_read_u8(r);
     c->name_len = mu_read_u8(r);

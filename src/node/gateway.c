@@ -40,13 +40,18 @@ static void memory_pages(const struct mu_gateway_conf *conf,
         unsigned data = most - parity;
         struct mu_cast_shape s = {
             .payload = conf->payload_max,
-            .page_data = (uint8_t)(data < MU_PAGE_DATA_MAX ? data
-                                                           : MU_PAGE_DATA_MAX),
-            .page_parity = (uint8_t)parity,
+            .page_data = (uint16_t)(data < MU_PAGE_DATA_MAX
+                                        ? data : MU_PAGE_DATA_MAX),
+            .page_parity = (uint16_t)parity,
             .hash_len = MU_HASH_MAX,
         };
-        size_t rx = mu_cast_receiver_work(&s), prep = mu_cast_prepare_work(&s);
+        size_t rx, prep;
 
+        /* Wide pages have small packets. */
+        if ((uint32_t)s.page_data * s.payload > MU_PAGE_BYTES_MAX)
+            s.payload = (uint16_t)(MU_PAGE_BYTES_MAX / s.page_data);
+        rx = mu_cast_receiver_work(&s);
+        prep = mu_cast_prepare_work(&s);
         tx.shape = s;
         if (rx > l->rx)
             l->rx = rx;

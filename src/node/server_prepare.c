@@ -19,10 +19,11 @@ struct mu_kid mu_srv_cek_kid(const struct mu_server_campaign *c)
 
 size_t mu_srv_campaign_work_len(const struct mu_server_conf *conf)
 {
-    /* The two shapes that take most: widest pages with and without parity. */
+    /* The shapes that take most: widest pages of packets large and small. */
     static const struct mu_cast_shape widest[] = {
-        {MU_PACKET_MAX, 255, 0, MU_HASH_MAX},
-        {MU_PACKET_MAX, 255, 255, MU_HASH_MAX},
+        {MU_PACKET_MAX, 255, MU_PAGE_PARITY_MAX, MU_HASH_MAX},
+        {MU_PAGE_BYTES_MAX / MU_PAGE_DATA_MAX, MU_PAGE_DATA_MAX,
+         MU_PAGE_PARITY_MAX, MU_HASH_MAX},
     };
     size_t most = DIGEST_A_STEP;
 
@@ -60,7 +61,7 @@ static struct mu_cast_shape shape_least(const struct mu_cast_shape *s)
 
     if (least.page_data > PAGE_DATA_MIN)
         least.page_data = PAGE_DATA_MIN;
-    least.page_parity = (uint8_t)((unsigned)s->page_parity * least.page_data /
+    least.page_parity = (uint16_t)((unsigned)s->page_parity * least.page_data /
                                   s->page_data);
     return least;
 }
@@ -133,7 +134,7 @@ static int shape_cut(struct mu_server_campaign *c)
     while (shape->page_data > least.page_data &&
            mu_device_shape_memory(shape) > c->least_memory) {
         shape->page_data--;
-        shape->page_parity = (uint8_t)((unsigned)full.page_parity *
+        shape->page_parity = (uint16_t)((unsigned)full.page_parity *
                                        shape->page_data / full.page_data);
     }
     return mu_cast_page_first(shape, c->rec.size, &(struct mu_cast_page){0});

@@ -795,8 +795,8 @@ void mu_campaign_record_write(struct mu_writer *w,
     mu_write_u64(w, c->size);
     mu_write_bytes(w, MU_BYTES(c->digest));
     mu_write_u16(w, c->shape.payload);
-    mu_write_u8(w, c->shape.page_data);
-    mu_write_u8(w, c->shape.page_parity);
+    mu_write_u16(w, c->shape.page_data);
+    mu_write_u16(w, c->shape.page_parity);
     mu_write_u8(w, c->shape.hash_len);
     mu_write_u8(w, c->session);
     mu_write_u32(w, c->edition);
@@ -837,8 +837,8 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     c->size = mu_read_u64(&r);
     mu_read_copy(&r, c->digest, sizeof c->digest);
     c->shape.payload = mu_read_u16(&r);
-    c->shape.page_data = mu_read_u8(&r);
-    c->shape.page_parity = mu_read_u8(&r);
+    c->shape.page_data = mu_read_u16(&r);
+    c->shape.page_parity = mu_read_u16(&r);
     c->shape.hash_len = mu_read_u8(&r);
     c->session = mu_read_u8(&r);
     c->edition = mu_read_u32(&r);

@@ -22,7 +22,7 @@ static int create(enum what what, struct mu_writer *w)
 {
     static const uint8_t bits[3] = {1, 2, 0x80};
     const struct mu_poll p = {1, 0x203, 4, 3, 6, 0x708, 9};
-    const struct mu_need n = {1, 0x203, 0x405, 6, 7, MU_BYTES(bits)};
+    const struct mu_need n = {1, 0x203, 0x405, 6, 0x107, MU_BYTES(bits)};
     const struct mu_census s = {1, 2, 3, 0x405, 0x607, 8, MU_BYTES(bits)};
     const struct mu_status t = {1, 0x203, 4, 5, {6, 7, 8}};
 
@@ -77,11 +77,11 @@ static void test_fields(void **state)
                 p.kg == 9);
     w.len = 0;
     assert_int_equal(create(NEED, &w), 0);
-    assert_int_equal(w.len, 19);
-    assert_memory_equal(out, "\x43\1\2\3\4\5\6\7\1\2\x80", 11);
+    assert_int_equal(w.len, 20);
+    assert_memory_equal(out, "\x43\1\2\3\4\5\6\1\7\1\2\x80", 12);
     assert_int_equal(mu_need_consume(c, &key, mu_written(&w), &n), 0);
     assert_true(n.session == 1 && n.receiver == 0x203 && n.page == 0x405 &&
-                n.round == 6 && n.need == 7 && n.bitmap.len == 3 &&
+                n.round == 6 && n.need == 0x107 && n.bitmap.len == 3 &&
                 n.bitmap.data[2] == 0x80);
     w.len = 0;
     assert_int_equal(create(CENSUS, &w), 0);
@@ -132,7 +132,7 @@ static void test_bounds(void **state)
 {
     uint8_t out[MU_PACKET_MAX + 1], bits[MU_PACKET_MAX] = {0};
     struct mu_writer w = mu_writer(out, sizeof(out));
-    struct mu_need n = {.bitmap = {bits, 33}};
+    struct mu_need n = {.bitmap = {bits, 65}};
     struct mu_census s = {.bitmap = {bits, MU_PACKET_MAX - 16}};
 
     (void)state;

@@ -189,6 +189,7 @@ static const struct mu_cast_shape shapes[] = {
     {48, 16, 4, 4},    {1024, 1, 0, 8},    {48, 1, 0, 4},      {512, 64, 0, 16},
     {655, 10, 150, 6}, {656, 254, 1, 4},   {1024, 8, 2, 32},   {100, 3, 3, 8},
     {1024, 255, 105, 8}, {80, 255, 28, 8},  {1472, 255, 255, 8},
+    {80, 504, 177, 8}, {733, 512, 511, 8}, {100, 512, 40, 6},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))
@@ -242,8 +243,8 @@ static void test_any_shape(void **state)
     (void)state;
     for (unsigned n = 0; n < 3000; n++) {
         struct mu_cast_shape s = {
-            (uint16_t)noise(1600), (uint8_t)noise(256),
-            (uint8_t)noise(noise(2) ? 256 : 20), (uint8_t)noise(40),
+            (uint16_t)noise(1600), (uint16_t)noise(noise(2) ? 520 : 260),
+            (uint16_t)noise(noise(2) ? 520 : 20), (uint8_t)noise(40),
         };
         uint64_t size = 1 + noise(50000);
         if (mu_cast_shape_check(&s) != 0) {
@@ -293,11 +294,28 @@ static void test_cost(void **state)
     assert_int_equal(mu_cast_cost(&shapes[0], 9, 1, 901, &one), MU_ERR_USAGE);
 }
 
+/* Enough parity for the unluckiest, and not much more. */
+static void test_parity_chosen(void **state)
+{
+    (void)state;
+    assert_int_equal(mu_cast_parity(255, 1000, 0), 2);
+    assert_in_range(mu_cast_parity(255, 1000, 50), 27, 33); /* 27.3 needed */
+    assert_in_range(mu_cast_parity(504, 1000, 50), 45, 51); /* 45.4 */
+    assert_in_range(mu_cast_parity(255, 1000, 200), 95, 103); /* 95.0 */
+    assert_in_range(mu_cast_parity(504, 1000, 200), 169, 180); /* 169.6 */
+    assert_true(mu_cast_parity(504, 10, 200) < 160);
+    assert_int_equal(mu_cast_parity(512, 1000, 900), MU_PAGE_PARITY_MAX);
+}
+
 static void test_refused(void **state)
 {
     static const struct mu_cast_shape bad[] = {
         {47, 1, 0, 8},     {1473, 1, 0, 8},  {1024, 0, 0, 8},
         {1024, 32, 8, 3}, {1024, 32, 8, 33},
+        {80, 505, 177, 8}, /* more than a NEED of 80 bytes can name */
+        {48, 249, 0, 4},   /* the same */
+        {734, 512, 10, 8}, /* more memory than any page */
+        {1472, 256, 0, 8}, {400, 513, 0, 8}, {400, 100, 512, 8},
         {48, 200, 50, 32}, /* the hashes of a page fill the page before */
     };
     struct mu_cast_page p;
@@ -305,6 +323,12 @@ static void test_refused(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
         assert_int_equal(mu_cast_shape_check(&bad[i]), MU_ERR_USAGE);
+    assert_int_equal(mu_cast_page_data_max(48), 248);
+    assert_int_equal(mu_cast_page_data_max(80), 504);
+    assert_int_equal(mu_cast_page_data_max(81), 512);
+    assert_int_equal(mu_cast_page_data_max(733), 512);
+    assert_int_equal(mu_cast_page_data_max(734), 511);
+    assert_int_equal(mu_cast_page_data_max(1472), 255);
     assert_int_equal(mu_cast_page_first(&shapes[0], 0, &p), MU_ERR_USAGE);
     assert_int_equal(mu_cast_page_first(&shapes[6], 1 << 30, &p),
                      MU_ERR_TOO_LARGE);
@@ -350,6 +374,7 @@ int main(void)
         cmocka_unit_test(test_any_shape),
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_parity_chosen),
         cmocka_unit_test(test_near),
     };
 

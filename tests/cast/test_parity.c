@@ -72,7 +72,7 @@ static uint8_t inverse[256]; /* by slow_inv, kept because it is slow */
 /* docs/wire-format.md s.6.2, in other words. */
 static uint8_t slow_coef(unsigned k, unsigned j, unsigned i)
 {
-    uint64_t x = j * 256 + i;
+    uint64_t x = j * 1024 + i;
 
     if (k + j < 255)
         return inverse[(255 - j) ^ i];
@@ -182,7 +182,7 @@ struct page {
     unsigned k, m;
     size_t len;
     uint8_t *data, *symbols, *block, *scratch;
-    uint8_t slots[256], got[64];
+    uint8_t slots[1024], got[64];
 };
 
 static void page_make(struct page *p, unsigned k, unsigned m, size_t len)
@@ -214,6 +214,12 @@ static void page_free(struct page *p)
     free(p->scratch);
 }
 
+static void slot_put(struct page *p, unsigned s, unsigned j)
+{
+    p->slots[2 * s] = (uint8_t)(j >> 8);
+    p->slots[2 * s + 1] = (uint8_t)j;
+}
+
 /* Decodes from the k symbols of the set: data in place, parity in the gaps. */
 static int page_try(struct page *p, const bool *held)
 {
@@ -229,11 +235,11 @@ static int page_try(struct page *p, const bool *held)
             from = j++;
         }
         memcpy(p->block + s * p->len, p->symbols + from * p->len, p->len);
-        p->slots[s] = 255;
+        slot_put(p, s, 65535);
         if (held[s])
             p->got[s / 8] = (uint8_t)(p->got[s / 8] | 1u << s % 8);
         else
-            p->slots[s] = (uint8_t)(from - p->k);
+            slot_put(p, s, from - p->k);
     }
     return mu_parity_decode(&arithmetic, &page, p->scratch);
 }
@@ -300,7 +306,7 @@ static void test_random_subsets(void **state)
 static void test_beyond_cauchy(void **state)
 {
     static const struct { unsigned k, m; } sizes[] = {
-        {255, 255}, {255, 40}, {200, 120}, {20, 255},
+        {255, 255}, {255, 40}, {200, 120}, {20, 255}, {512, 511}, {504, 180},
     };
     unsigned spare = 0, tries = 0;
 
@@ -308,8 +314,8 @@ static void test_beyond_cauchy(void **state)
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         struct page p;
         page_make(&p, sizes[i].k, sizes[i].m, 5);
-        for (unsigned n = 0; n < 300; n++) {
-            bool held[510];
+        for (unsigned n = 0; n < (sizes[i].k > 255 ? 2 : 300); n++) {
+            bool held[1023];
             int slot;
             /* As losses go: most data is there, most parity is not. */
             random_subset(held, p.k, p.k + (n % 2 ? p.m : 12));
@@ -330,7 +336,7 @@ static void test_beyond_cauchy(void **state)
                 while (held[p.k + j])
                     j++;
                 assert_true(j < p.m);
-                p.slots[slot] = (uint8_t)j;
+                slot_put(&p, (unsigned)slot, j);
                 memcpy(p.block + (unsigned)slot * p.len,
                        p.symbols + (p.k + j) * p.len, p.len);
                 j++;

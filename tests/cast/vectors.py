@@ -102,7 +102,7 @@ INVERSE = {a: b for a in range(1, 256) for b in range(1, 256)
 def coefficient(k, j, i):
     if k + j < 255:
         return INVERSE[(255 - j) ^ i]
-    x = (j * 256 + i) * 0x9E3779B1 % 2**32
+    x = (j * 1024 + i) * 0x9E3779B1 % 2**32
     x = (x ^ x >> 15) * 0x85EBCA77 % 2**32
     return (x ^ x >> 13) >> 24
 
