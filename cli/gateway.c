@@ -43,6 +43,8 @@ static void gateway_table(struct gateway_args *a,
           "a second on the area network; 0: without pause", false },
         { "airtime", CLI_NUMBER, &a->airtime, 1, 100, "PERCENT",
           "of that rate, for campaigns and the answers to them", false },
+        { "yield", CLI_FLAG, &c->yields, 0, 0, "",
+          "that rate at most: other traffic goes first", false },
         { "window-ms", CLI_NUMBER, &c->window_ms, 1, 60000, "MS",
           "for answers to a poll: more than a round trip", false },
         { "loss-permille", CLI_NUMBER, &c->loss_permille, 0, 900, "N",
@@ -140,6 +142,7 @@ int verb_gateway(int argc, char **argv)
              cli_run_wants("gateway", "state", a.conf.state_dir) &&
              gateway_airtime(&a) &&
              cli_run_scheme("gateway", a.conf.scheme) &&
+             cli_run_yields("gateway", a.conf.yields, a.conf.rate) &&
              cli_run_prepare("gateway", a.log)) {
         a.conf.body.seed = a.seed;
         a.conf.rate = gateway_rate(&a);

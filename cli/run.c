@@ -70,6 +70,14 @@ bool cli_run_scheme(const char *verb, const char *scheme)
     return false;
 }
 
+bool cli_run_yields(const char *verb, bool yields, uint32_t rate)
+{
+    if (!yields || rate != 0)
+        return true;
+    fprintf(stderr, "muster %s: --yield wants a --rate that is bounded\n", verb);
+    return false;
+}
+
 bool cli_run_wants(const char *verb, const char *name, const char *value)
 {
     if (value != NULL && value[0] != '\0')

@@ -67,6 +67,8 @@
 bool cli_run_prepare(const char *verb, const char *log);
 /* A scheme of speakers, or none; what is neither is named: false. */
 bool cli_run_scheme(const char *verb, const char *scheme);
+/* A rate that yields is bounded. False: said why. */
+bool cli_run_yields(const char *verb, bool yields, uint32_t rate);
 /* A wanted option that is missing is named: false. */
 bool cli_run_wants(const char *verb, const char *name, const char *value);
 

@@ -52,6 +52,8 @@ static void serve_table(struct serve_args *a,
           "of the API, mode 0600; STATE/token, made when absent", false },
         { "rate", CLI_NUMBER, &c->wide_rate, 0, UINT32_MAX, "BYTES",
           "a second towards the gateways; 0: without pause", false },
+        { "yield", CLI_FLAG, &c->yields, 0, 0, "",
+          "that rate at most: other traffic goes first", false },
         { "window-ms", CLI_NUMBER, &c->wide_window_ms, 1, 60000, "MS",
           "for answers to a poll: more than a round trip", false },
         { "loss-permille", CLI_NUMBER, &c->wide_loss_permille, 0, 900, "N",
@@ -153,6 +155,7 @@ int verb_serve(int argc, char **argv)
         code = 0;
     else if (parsed == CLI_PARSE_RUN &&
              cli_run_wants("serve", "state", a.conf.state_dir) &&
+             cli_run_yields("serve", a.conf.yields, a.conf.wide_rate) &&
              cli_run_prepare("serve", a.log)) {
         serve_take(&a);
         code = mu_serve_run(&a.conf);

@@ -29,6 +29,10 @@ static const char HELP[] =
     "  --overhead BYTES  link, IP and UDP headers of a packet (46, or 18 for\n"
     "                    a compressed 802.15.4 frame)\n"
     "  --rate BYTES      a second in an area (1250000, or 15000)\n"
+    "  --yield           that rate at most: other traffic goes first\n"
+    "  --link BYTES      a second that get into an area, the rest waits (0: all)\n"
+    "  --queue MS        that it may wait, before it is dropped (50)\n"
+    "  --flow            a TCP flow goes through the same link\n"
     "  --delay MS        one way in an area (2)\n"
     "  --page-memory B   bytes each device has for a page (393216; 65536 for more\n"
     "                    than 2000 devices)\n"
@@ -63,7 +67,8 @@ static const char HELP[] =
 
 enum {
     O_DEVICES = 256, O_GATEWAYS, O_LOSS, O_BURST, O_WIDE_LOSS, O_SIZE, O_FILE,
-    O_PAYLOAD, O_OVERHEAD, O_RATE, O_DELAY, O_PAGE_MEMORY, O_PAGE, O_PARITY,
+    O_PAYLOAD, O_OVERHEAD, O_RATE, O_YIELD, O_LINK, O_QUEUE, O_FLOW, O_DELAY,
+    O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
     O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD,
     O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED,
@@ -81,6 +86,10 @@ static const struct option options[] = {
     {"payload", required_argument, NULL, O_PAYLOAD},
     {"overhead", required_argument, NULL, O_OVERHEAD},
     {"rate", required_argument, NULL, O_RATE},
+    {"yield", no_argument, NULL, O_YIELD},
+    {"link", required_argument, NULL, O_LINK},
+    {"queue", required_argument, NULL, O_QUEUE},
+    {"flow", no_argument, NULL, O_FLOW},
     {"delay", required_argument, NULL, O_DELAY},
     {"page-memory", required_argument, NULL, O_PAGE_MEMORY},
     {"page", required_argument, NULL, O_PAGE},
@@ -203,6 +212,10 @@ static bool arg_world(struct sim_args *a, int o, const char *n)
     case O_PAYLOAD: c->payload = (uint16_t)arg_number(a, n, 1472); break;
     case O_OVERHEAD: c->overhead = (uint16_t)arg_number(a, n, 200); break;
     case O_RATE: c->area_rate = (uint32_t)arg_number(a, n, 1u << 31); break;
+    case O_YIELD: c->yields = true; break;
+    case O_LINK: c->link = (uint32_t)arg_number(a, n, 1u << 31); break;
+    case O_QUEUE: c->queue = (mu_time)(arg_share(a, n, 60000) * 1000); break;
+    case O_FLOW: c->flow = true; break;
     case O_DELAY: c->delay_us = (uint32_t)(arg_share(a, n, 60000) * 1000);
         break;
     case O_PAGE_MEMORY: c->page_memory = (uint32_t)arg_number(a, n, 1u << 24);

@@ -532,6 +532,8 @@ static void body_flush(void *ctx)
         mu_overlay_flush(b->wide.overlay);
     if (b->area.overlay != NULL)
         mu_overlay_flush(b->area.overlay);
+    if (b->backlog != NULL)
+        b->backlog(b->node.engine.state, mu_udp_backlog(&b->area.port));
 }
 
 static bool body_poll(void *ctx)

@@ -77,6 +77,8 @@ struct mu_body {
                struct mu_secret *key, uint32_t *link);
     void (*turned)(void *ctx); /* after a turn: status lines */
     void *turned_ctx;
+    /* What of the cast is in the socket still, after each flush; or NULL. */
+    void (*backlog)(void *engine, uint32_t bytes);
 };
 
 /* Everything in `b` up to the conf is set by the caller: loop, conf, role,

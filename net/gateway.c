@@ -51,6 +51,11 @@ static mu_time gateway_deadline(const void *state)
     return mu_gateway_deadline(state);
 }
 
+static void gateway_backlog(void *state, uint32_t bytes)
+{
+    mu_gateway_backlog(state, bytes);
+}
+
 static int gateway_psk(void *engine, bool client, struct mu_bytes identity,
                        struct mu_secret *key, uint32_t *link)
 {
@@ -60,6 +65,19 @@ static int gateway_psk(void *engine, bool client, struct mu_bytes identity,
 
 /* ---- status ------------------------------------------------------------ */
 
+static void gateway_rate(struct gateway_run *g,
+                         const struct mu_gateway_status *now)
+{
+    if (!g->conf->yields || now->rate == g->shown.rate)
+        return;
+    g->shown.rate = now->rate;
+    mu_body_report(&g->body, "rate",
+                   json_pack("{s:I, s:I, s:i}",
+                             "bytes_per_second", (json_int_t)now->rate,
+                             "queue_us", (json_int_t)now->queue_us,
+                             "loss_permille", (int)now->loss_permille), false);
+}
+
 static void gateway_turned(void *ctx)
 {
     struct gateway_run *g = ctx;
@@ -68,6 +86,7 @@ static void gateway_turned(void *ctx)
     if (!g->body.conf.json)
         return;
     mu_gateway_status(&g->engine, &now);
+    gateway_rate(g, &now);
     if (now.linked == seen->linked && now.devices == seen->devices &&
         now.devices_linked == seen->devices_linked &&
         now.sessions == seen->sessions && now.may_speak == seen->may_speak &&
@@ -179,6 +198,7 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
         .area_up_port = mu_addr_port(&g->area_up),
         .wide_port = mu_addr_port(&g->wide),
         .area_rate = c->rate,
+        .area_yields = c->yields,
         .area_overhead = (uint16_t)c->overhead,
         .area_window_ms = (uint16_t)c->window_ms,
         .area_loss_permille = (uint16_t)c->loss_permille,
@@ -243,6 +263,7 @@ static int gateway_open(struct gateway_run *g, const struct mu_secret *kmr)
         .identity = g->conf->identity, .iface = g->conf->iface,
         .upper = g->conf->server, .psk = gateway_psk,
         .turned = gateway_turned, .turned_ctx = g,
+        .backlog = g->conf->yields ? gateway_backlog : NULL,
     };
     rc = mu_body_init(&g->body, engine, &g->store);
     g->opened = rc == 0;

@@ -189,6 +189,7 @@ static int serve_engine(struct serve_run *r)
         .wide_port = 0,
         .wide_up_port = mu_addr_port(&r->wide_up),
         .wide_rate = c->wide_rate,
+        .wide_yields = c->yields,
         .wide_overhead = c->wide_overhead,
         .wide_window_ms = (uint16_t)c->wide_window_ms,
         .wide_loss_permille = (uint16_t)c->wide_loss_permille,

@@ -50,6 +50,7 @@ struct mu_serve_conf {
     const char *http_listen;   /* HOST:PORT for the extension; NULL: none */
     const char *token_file;    /* of the HTTP API; NULL: STATE/token */
     uint32_t wide_rate, wide_window_ms, wide_loss_permille;
+    bool yields;               /* wide_rate is the most */
     uint16_t wide_overhead;    /* link, IP, UDP bytes of a packet */
     uint32_t campaigns_max, gateways_max, connections_max;
     uint32_t rekey_s;          /* 0: no periodic rekey */

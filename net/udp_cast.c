@@ -3,10 +3,12 @@
 #include "net/udp_cast.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "net/log.h"
@@ -388,6 +390,15 @@ void mu_udp_send(struct mu_udp *u, const struct mu_addr *to,
     b->size[b->len] = (uint16_t)packet.len;
     memcpy(b->data[b->len], packet.data, packet.len);
     b->len++;
+}
+
+uint32_t mu_udp_backlog(const struct mu_udp *u)
+{
+    int bytes = 0;
+
+    if (u->fd < 0 || ioctl(u->fd, SIOCOUTQ, &bytes) != 0 || bytes < 0)
+        return 0;
+    return (uint32_t)bytes;
 }
 
 static void udp_closed(uv_handle_t *handle)

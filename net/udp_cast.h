@@ -59,6 +59,9 @@ MU_MUST int mu_udp_sender(struct mu_udp *u, const char *iface, unsigned hops);
 void mu_udp_send(struct mu_udp *u, const struct mu_addr *to,
                  struct mu_bytes packet);
 void mu_udp_flush(struct mu_udp *u);
+/* Bytes that wait in the socket or its interface, with what the kernel spends on
+ * each datagram. */
+uint32_t mu_udp_backlog(const struct mu_udp *u);
 void mu_udp_close(struct mu_udp *u);
 
 /* A test aid: so many percent of what comes in is lost, in the order that the

@@ -72,6 +72,16 @@ static void fleet_below(struct sim_node *n, uint32_t len)
         abort();
 }
 
+static void fleet_link(struct sim_world *w, struct sim_node *n)
+{
+    if (w->conf.link == 0)
+        return;
+    n->link = malloc(sizeof *n->link);
+    if (n->link == NULL)
+        abort();
+    sim_link_init(n->link, w->conf.link, w->conf.queue);
+}
+
 static void fleet_nodes(struct sim_world *w)
 {
     const struct sim_conf *c = &w->conf;
@@ -81,6 +91,7 @@ static void fleet_nodes(struct sim_world *w)
     for (uint32_t i = 0; i < c->gateways; i++) {
         fleet_name(w, &w->nodes[1 + i], SIM_GATEWAY, i);
         fleet_below(&w->nodes[1 + i], per_area + 2);
+        fleet_link(w, &w->nodes[1 + i]);
     }
     for (uint32_t i = 0; i < c->devices; i++) {
         struct sim_node *n = &w->nodes[w->first_device + i];
@@ -138,6 +149,10 @@ static void fleet_push(struct sim_world *w, struct story *s)
     w->counting = true;
     s->pushed = true;
     s->pushed_at = w->now;
+    for (uint32_t i = 1; i < w->first_device && w->conf.flow; i++)
+        sim_link_flow(w->nodes[i].link, w->now, MU_TIME_NEVER,
+                      2u * w->conf.delay_us,
+                      w->conf.payload + w->conf.overhead);
     sim_world_trace(w, server, "push", w->conf.size, w->conf.devices);
     sim_world_drain(w, server);
 }
@@ -362,6 +377,24 @@ static void result_bound(const struct sim_conf *c, struct sim_result *r)
         r->bound_bytes;
 }
 
+/* What of the narrow links was used, and by whom. */
+static void result_links(struct sim_world *w, struct sim_result *r)
+{
+    double room = r->virtual_seconds * w->conf.link * w->conf.gateways;
+    uint64_t ours = 0, flow = 0;
+    for (uint32_t i = 1; i < w->first_device && w->conf.link != 0; i++) {
+        struct sim_link *l = w->nodes[i].link;
+        sim_link_run(l, w->now);
+        ours += l->carried;
+        flow += l->flow_carried;
+        r->link_dropped += l->dropped;
+    }
+    if (room <= 0)
+        return;
+    r->link_share = (double)ours / room;
+    r->flow_share = (double)flow / room;
+}
+
 static void fleet_result(struct sim_world *w, struct story *s,
                          struct sim_result *r)
 {
@@ -401,6 +434,7 @@ static void fleet_result(struct sim_world *w, struct story *s,
         (double)((s->ended ? s->ended_at : w->now) - s->pushed_at) / 1e6;
     r->events = w->events;
     r->trace_hash = w->trace_hash;
+    result_links(w, r);
     result_bound(&w->conf, r);
     getrusage(RUSAGE_SELF, &usage);
     r->peak_rss_kb = (uint64_t)usage.ru_maxrss;
@@ -455,6 +489,8 @@ void sim_conf_settle(struct sim_conf *c)
         c->overhead = radio ? 18 : 46;
     if (c->area_rate == 0)
         c->area_rate = radio ? 15000 : 1250000;
+    if (c->link != 0 && c->queue == 0)
+        c->queue = MU_MS(50);
     if (c->hash_len == 0)
         c->hash_len = 8;
     /* Devices with room for a large page, as far as this machine has it. */
@@ -488,6 +524,8 @@ static int conf_check(const struct sim_conf *c, const char **why)
         *why = "size: 1 byte to 1 GiB";
     else if (c->revoke + (uint64_t)c->rekeys * c->leavers >= c->devices)
         *why = "revoke, rekeys times leavers: fewer than there are devices";
+    else if (c->link == 0 && (c->flow || c->queue != 0))
+        *why = "flow, queue: of a link, which is not narrow";
     else if (c->liars >= c->devices)
         *why = "false-acks: fewer than there are devices";
     return *why == NULL ? 0 : MU_ERR_USAGE;

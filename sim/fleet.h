@@ -29,6 +29,8 @@ struct sim_result {
     double delivery_ratio; /* without acknowledgements and their polls */
     uint64_t wan_bytes;
     double virtual_seconds, wall_seconds;
+    double link_share, flow_share; /* of narrow links, ours and the flow's */
+    uint64_t link_dropped;         /* bytes of ours */
     uint64_t peak_rss_kb, events, trace_hash;
     uint64_t nonces_reused;
     uint32_t gateway_leaks, installed_twice;

@@ -303,8 +303,16 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
 static void network_shout(struct sim_world *w, uint32_t gateway_node,
                           struct sim_buffer *packet, mu_time delay)
 {
+    struct sim_link *link = w->nodes[gateway_node].link;
+    mu_time at = w->now;
+    if (link != NULL)
+        at = sim_link_put(link, at, packet->len + w->conf.overhead);
+    if (at == MU_TIME_NEVER) {
+        sim_buffer_drop(packet);
+        return;
+    }
     sim_queue_put(&w->queue, (struct sim_item){
-                                 .at = w->now + delay,
+                                 .at = at + delay,
                                  .what = SIM_AREA,
                                  .node = gateway_node,
                                  .channel = MU_CHANNEL_AREA,

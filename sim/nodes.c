@@ -107,6 +107,7 @@ static void boot_gateway(struct sim_world *w, struct sim_node *n)
         .area_port = 5700,
         .area_up_port = 5701,
         .area_rate = w->conf.area_rate,
+        .area_yields = w->conf.yields,
         .area_overhead = w->conf.overhead,
         .area_window_ms = (uint16_t)(w->conf.delay_us / 250 + 20),
         .area_loss_permille = (uint16_t)(w->conf.loss * 1000),
@@ -212,6 +213,7 @@ void sim_node_del(struct sim_node *n)
     if (n->memory != NULL)
         mu_memory_close(n->memory);
     free(n->below);
+    free(n->link);
 }
 
 struct mu_depot *sim_node_depot(struct sim_node *n)

@@ -68,6 +68,10 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             sim_attack_name((enum sim_attack)r->attack), r->attack_packets,
             r->attack_bytes, r->clean_bytes, r->clean_seconds);
     fprintf(out,
+            "\"link_share\":%.4f,\"flow_share\":%.4f,\"link_dropped\":%" PRIu64
+            ",",
+            r->link_share, r->flow_share, r->link_dropped);
+    fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
@@ -117,6 +121,10 @@ void sim_result_text(const struct sim_result *r, FILE *out)
                 r->rekey.holding, r->rekey.lacking, r->rekey.late_keys,
                 r->rekey.area_bytes, r->rekey.wan_bytes,
                 r->rekey.seconds_most);
+    if (r->link_share > 0)
+        fprintf(out, "link       %.1f %% used by us, %.1f %% by the flow, %" PRIu64
+                     " bytes of ours dropped\n",
+                100 * r->link_share, 100 * r->flow_share, r->link_dropped);
     fprintf(out, "time       %.1f s in the fleet, %.1f s here, %" PRIu64
                  " MiB\n",
             r->virtual_seconds, r->wall_seconds, r->peak_rss_kb / 1024);

@@ -15,6 +15,7 @@
 #include "muster/store.h"
 #include "muster/tick.h"
 
+#include "link.h"
 #include "queue.h"
 #include "rng.h"
 
@@ -59,6 +60,10 @@ struct sim_conf {
     uint16_t payload;     /* bytes of a cast packet */
     uint16_t overhead;    /* link, IP, UDP bytes of a packet in an area */
     uint32_t area_rate;   /* bytes a second */
+    bool yields;          /* that is the most */
+    uint32_t link;        /* bytes a second that get into an area; 0: all */
+    mu_time queue;        /* before that link */
+    bool flow;            /* a TCP flow goes through it as well */
     uint32_t page_memory; /* bytes of each device */
     uint16_t page_data, page_parity;
     uint8_t hash_len; /* 0: chosen */
@@ -136,6 +141,7 @@ struct sim_node {
     bool joined[2];       /* channels */
     struct sim_slot slot;
     uint64_t area_bytes;  /* gateway: put on its area's air */
+    struct sim_link *link; /* gateway: into its area; NULL: not narrow */
     uint64_t forged_taken; /* packets of an attacker an engine accepted */
     uint32_t installs;
     bool liar;

@@ -12,6 +12,7 @@
 #ifndef MUSTER_CAST_H
 #define MUSTER_CAST_H
 
+#include "muster/cast_rate.h"
 #include "muster/crypto.h"
 #include "muster/keys.h"
 #include "muster/limits.h"
@@ -200,6 +201,8 @@ struct mu_cast_sender_conf {
     bool roll_call;           /* who has no manifest says so: see _unheard */
     uint32_t repair_max;      /* repairs one receiver may cause per page */
     bool fair;                /* and no more than luck explains, or later */
+    struct mu_rate *yield;    /* NULL: rate as it is; else shared, and rate is
+                               * what follows from it */
 };
 
 struct mu_cast_counts { /* packets and bytes (UDP payload) put on the medium */

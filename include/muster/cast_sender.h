@@ -94,6 +94,7 @@ struct mu_cast_sender {
     uint16_t worst;      /* who asked for most in the last page with needs */
     uint8_t worst_runs;  /* how many times in a row */
     uint8_t silent_runs; /* pages in a row that nobody needed more of */
+    struct mu_rate_turn turn;
 
     uint8_t *block;
     struct mu_sender_peer *peers;

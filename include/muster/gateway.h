@@ -37,6 +37,7 @@ struct mu_gateway_conf {
     uint16_t area_port, area_up_port;
     uint16_t wide_port;          /* where it hears unicast copies of the cast */
     uint32_t area_rate;          /* bytes a second, 0 unpaced */
+    bool area_yields;            /* that is the most: other traffic goes first */
     uint16_t area_overhead;      /* link, IP, UDP bytes of a packet */
     uint16_t area_window_ms;     /* answer window of a poll */
     uint16_t area_loss_permille; /* first guess */
@@ -55,6 +56,9 @@ struct mu_gateway_status {
     uint8_t sessions;
     bool may_speak;     /* itself */
     uint64_t directory; /* version of that of its speakers */
+    uint32_t rate;           /* bytes a second in the area, as it is now */
+    uint32_t queue_us;       /* of late, when it yields */
+    uint16_t loss_permille;  /* that it takes for the radio's */
 };
 
 size_t mu_gateway_work(const struct mu_gateway_conf *conf);
@@ -66,6 +70,8 @@ bool mu_gateway_next(struct mu_gateway *g, struct mu_effect *out);
 mu_time mu_gateway_deadline(const struct mu_gateway *g);
 void mu_gateway_status(const struct mu_gateway *g,
                        struct mu_gateway_status *out);
+/* So many bytes for the area are still in the socket; for a rate that yields. */
+void mu_gateway_backlog(struct mu_gateway *g, uint32_t bytes);
 /* Packets the area sender of a session put on the air; NULL: no such one. */
 const struct mu_cast_counts *mu_gateway_counts(const struct mu_gateway *g,
                                                uint8_t session);

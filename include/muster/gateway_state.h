@@ -385,6 +385,7 @@ struct mu_gateway {
     uint8_t *prepare_work; /* option 1: one at a time */
     size_t rx_room, tx_room, prepare_room;
     mu_time air_at; /* when the medium of the area is free */
+    struct mu_rate yield; /* of all sessions, when area_yields */
     uint64_t dropped; /* feedback of unknown sessions */
 
     struct mu_record records[MU_GATEWAY_REC_COUNT];

@@ -199,6 +199,7 @@ struct mu_server_rekey {
 
 struct mu_server {
     struct mu_server_conf conf;
+    struct mu_rate yield; /* of the wide-area cast, when wide_yields */
     int failed; /* sticky, but for errors that say: try again */
     mu_time reload_at;
     mu_time rest_until; /* after a failed write: nothing is begun by itself */

@@ -13,6 +13,7 @@
 #include "cast/loss.h"
 #include "cast/page.h"
 #include "cast/parity.h"
+#include "cast/rate.h"
 #include "cast/share.h"
 
 enum {
@@ -88,6 +89,7 @@ int mu_cast_sender_init(struct mu_cast_sender *s,
     if (s->loss > MU_LOSS_ONE / 2)
         s->loss = MU_LOSS_ONE / 2;
     sender_widen(s);
+    mu_rate_turn_init(s);
     if (s->conf.rounds_max == 0 || s->conf.rounds_max > ROUNDS_MAX)
         s->conf.rounds_max = ROUNDS_MAX;
     /* Polls of a sender before a restart shall not look like these. */
@@ -210,7 +212,8 @@ static unsigned sender_plan(const struct mu_cast_sender *s)
 {
     uint32_t members = s->members < 4 ? s->members : s->members / 4u;
 
-    return mu_loss_parity(s->page.data, s->page.parity, members, s->loss);
+    return mu_loss_parity(s->page.data, s->page.parity, members,
+                          mu_rate_turn_loss(s));
 }
 
 /* Begins a page that was never sent. */
@@ -530,6 +533,7 @@ static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
 {
     s->copies--;
     s->copy_at = now + MU_MS(s->conf.window_ms) / 8;
+    mu_rate_turn_poll(s, now, sender_window(s));
     return sender_write_poll(s, s->flags, sender_window(s), to);
 }
 
@@ -634,6 +638,7 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
         return len;
     case MU_SENDER_WAIT:
         if (now >= s->wait_until) {
+            mu_rate_turn_close(s, now);
             sender_close_round(s);
             sender_rested(s, now);
             return 0;
@@ -668,6 +673,7 @@ static void sender_pace(struct mu_cast_sender *s, mu_time now, size_t len)
     if (s->send_at + late < now)
         s->send_at = now - late;
     s->send_at += MU_SECONDS(len + s->conf.overhead) / s->conf.rate;
+    mu_rate_turn_sent(s, now, len + s->conf.overhead);
 }
 
 size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to)
@@ -900,6 +906,8 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
         ((s->flags & MU_POLL_ALL) != 0 || sender_asked(s, p)) &&
         s->unanswered > 0)
         s->unanswered--;
+    if (!known || p->round != n->round)
+        mu_rate_turn_answer(s, now, n);
     if (n->need > 0 && !s->calling)
         rc = sender_ask(s, now, polled, p, n);
     p->round = n->round;

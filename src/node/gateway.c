@@ -154,6 +154,8 @@ int mu_gateway_init(struct mu_gateway *g, const struct mu_gateway_conf *conf,
         return MU_ERR_NO_SPACE;
     mu_zero(g, sizeof *g);
     g->conf = *conf;
+    if (conf->area_yields)
+        mu_rate_init(&g->yield, conf->area_rate, conf->area_loss_permille);
     g->kmr = *conf->kmr;
     g->conf.kmr = &g->kmr;
     g->now = now;
@@ -436,6 +438,9 @@ void mu_gateway_status(const struct mu_gateway *g,
         .may_speak = g->conf.speak.scheme != MU_SPEECH_NONE &&
                      mu_speaker_may(&g->speech->speaker),
         .directory = g->speech->version,
+        .rate = mu_gateway_area_rate(g),
+        .queue_us = (uint32_t)g->yield.queue,
+        .loss_permille = (uint16_t)((uint64_t)g->yield.loss * 1000 >> 16),
     };
     for (size_t i = 0; i < g->conf.devices_max; i++)
         out->devices_linked =

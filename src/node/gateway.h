@@ -155,6 +155,12 @@ bool mu_gateway_next_wide_packet(struct mu_gateway *g, struct mu_effect *out);
 bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out);
 mu_time mu_gateway_session_deadline(const struct mu_gateway *g);
 
+/* Bytes a second in the area, now; 0: unpaced. */
+static inline uint32_t mu_gateway_area_rate(const struct mu_gateway *g)
+{
+    return mu_rate_yields(&g->yield) ? g->yield.rate : g->conf.area_rate;
+}
+
 /* gateway_relay.c: option 1 */
 int mu_gateway_relay_run(struct mu_gateway *g, struct mu_gateway_session *s);
 /* The relay manifest, under the Kg in force. */

@@ -126,6 +126,7 @@ static void session_area_conf(const struct mu_gateway *g,
         .roll_call = true,
         .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
         .fair = true,
+        .yield = mu_rate_yields(&g->yield) ? &s->gateway->yield : NULL,
     };
 }
 
@@ -347,7 +348,21 @@ static void session_air(struct mu_gateway *g, size_t len)
         return;
     if (g->air_at + CATCH_UP < g->now)
         g->air_at = g->now - CATCH_UP;
-    g->air_at += MU_SECONDS(len + g->conf.area_overhead) / g->conf.area_rate;
+    g->air_at +=
+        MU_SECONDS(len + g->conf.area_overhead) / mu_gateway_area_rate(g);
+}
+
+void mu_gateway_backlog(struct mu_gateway *g, uint32_t bytes)
+{
+    mu_time wait;
+
+    if (!mu_rate_yields(&g->yield))
+        return;
+    wait = mu_rate_backlog(&g->yield, bytes,
+                           (uint32_t)g->conf.payload_max +
+                               g->conf.area_overhead);
+    if (wait != 0 && g->air_at < g->now + wait)
+        g->air_at = g->now + wait;
 }
 
 static void session_heard(struct mu_gateway *g, uint8_t session, size_t len)

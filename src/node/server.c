@@ -182,6 +182,8 @@ int mu_server_init(struct mu_server *s, const struct mu_server_conf *conf,
     mu_srv_rings_reset(s);
     mu_srv_connections_init(s);
     s->jitter = conf->seed;
+    if (conf->wide_yields)
+        mu_rate_init(&s->yield, conf->wide_rate, conf->wide_loss_permille);
     s->channel_due = true;
     s->failed = server_load(s);
     return s->failed;

@@ -102,6 +102,7 @@ static int cast_start(struct mu_server_campaign *c)
         .answer_all_max = ANSWER_ALL_MAX,
         .rounds_max = ROUNDS_MAX,
         .repair_max = REPAIR_MAX,
+        .yield = s->conf.wide_yields ? &s->yield : NULL,
     };
     int rc;
 

@@ -253,9 +253,11 @@ static void sender_begin(struct field *f)
         .rounds_max = f->conf.rounds_max ? f->conf.rounds_max : 12,
         .repair_max = f->conf.repair_max ? f->conf.repair_max : 255,
         .fair = f->conf.fair,
+        .yield = f->conf.yields ? &f->rate : NULL,
     };
     size_t len = mu_cast_sender_work(&conf);
 
+    mu_rate_init(&f->rate, conf.rate, conf.loss_permille);
     f->sender_work = malloc(len);
     must(f->sender_work != NULL, "memory");
     must(mu_cast_sender_init(&f->sender, &conf, f->sender_work, len, f->now) ==
@@ -304,6 +306,7 @@ void field_init(struct field *f, const struct field_conf *conf)
         receiver_begin(f, i);
     }
     f->sender_timer = MU_TIME_NEVER;
+    sim_link_init(&f->link, conf->link, conf->queue);
     sender_begin(f);
     event_push(f, 0, TIMER_SENDER, 0, mu_bytes(NULL, 0));
 }
@@ -345,6 +348,14 @@ static bool field_lost(struct field *f, uint32_t permille)
     return permille != 0 && field_random(f, 1000) < permille;
 }
 
+static void field_answer(struct field *f, struct mu_bytes packet, mu_time late)
+{
+    mu_time more = f->conf.jitter_us ? field_random(f, f->conf.jitter_us) : 0;
+
+    event_push(f, f->now + f->conf.delay_us + more + late, TO_SENDER, 0,
+               packet);
+}
+
 static void receiver_speak(struct field *f, uint32_t i)
 {
     struct field_receiver *to = &f->all[i];
@@ -360,7 +371,7 @@ static void receiver_speak(struct field *f, uint32_t i)
         if (!to->off && !field_lost(f, to->loss_permille
                                            ? to->loss_permille
                                            : f->conf.loss_permille))
-            field_unicast(f, mu_bytes(out, len));
+            field_answer(f, mu_bytes(out, len), to->answers_late);
     }
     receiver_timer(f, i);
 }
@@ -403,14 +414,15 @@ static void hear_all(struct field *f, struct mu_bytes packet)
 
 void field_broadcast(struct field *f, struct mu_bytes packet)
 {
-    event_push(f, f->now + f->conf.delay_us, TO_ALL, 0, packet);
+    mu_time at = sim_link_put(&f->link, f->now, (uint32_t)packet.len + 48);
+
+    if (at != MU_TIME_NEVER)
+        event_push(f, at + f->conf.delay_us, TO_ALL, 0, packet);
 }
 
 void field_unicast(struct field *f, struct mu_bytes packet)
 {
-    mu_time more = f->conf.jitter_us ? field_random(f, f->conf.jitter_us) : 0;
-
-    event_push(f, f->now + f->conf.delay_us + more, TO_SENDER, 0, packet);
+    field_answer(f, packet, 0);
 }
 
 /* Bogus packets of every kind, as near to the real one as a stranger can. */

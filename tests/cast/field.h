@@ -9,6 +9,7 @@
 
 #include "muster/cast_receiver.h"
 #include "muster/cast_sender.h"
+#include "sim/link.h"
 
 struct field;
 
@@ -31,6 +32,9 @@ struct field_conf {
     bool fair;
     uint64_t seed;
     mu_time time_max;           /* 0: 1 hour */
+    bool yields;                /* rate is the most */
+    uint32_t link;              /* bytes a second that get through; 0: all */
+    mu_time queue;              /* of the link */
     /* Called for each receiver's packet, after it was taken. */
     void (*taken)(struct field *f, uint32_t receiver, struct mu_bytes packet,
                   int rc);
@@ -49,6 +53,7 @@ struct field_receiver {
     bool off;               /* hears and says nothing */
     bool gone;              /* no member any more */
     uint32_t loss_permille; /* its own, if not 0 */
+    mu_time answers_late;   /* by so much */
     uint32_t sink_fails;    /* so many times to come */
     uint32_t sink_calls;
     uint64_t sunk;          /* bytes of content that were right */
@@ -63,6 +68,8 @@ struct field {
     struct field_conf conf;
     const struct mu_crypto *crypto;
     struct mu_cast_sender sender;
+    struct mu_rate rate;
+    struct sim_link link;
     void *sender_work;
     struct field_receiver *all;
     uint8_t *plain, *prepared;

@@ -94,7 +94,8 @@ static void test_help(void **state)
 static void test_wrong_words(void **state)
 {
     struct lab *lab = *state;
-    static const char *const wrong[][6] = {
+    static const char *const wrong[][7] = {
+        {"serve", "--state", "d", "--yield", "--rate", "0"},
         {"serve"}, {"serve", "--no-such"}, {"serve", "word"},
         {"serve", "--rate", "many"}, {"gateway", "--id"},
         {"gateway", "nonsense"}, {"gateway", "add"},
@@ -115,7 +116,8 @@ static void test_wrong_words(void **state)
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
         const char *const *w = wrong[i];
-        int code = real_say(lab, &said, w[0], w[1], w[2], w[3], w[4], NULL);
+        int code = real_say(lab, &said, w[0], w[1], w[2], w[3], w[4],
+                            w[5], NULL);
 
         if (code != 1 || said.out[0] != '\0' || said.err[0] == '\0' ||
             lines_of(said.err) > 3)

@@ -251,6 +251,29 @@ static void test_everything_at_once(void **state)
     }
 }
 
+/* A link that is narrower than we think, and a TCP flow in it. */
+static void test_yields(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(80);
+    c.gateways = 1;
+    c.devices = 20;
+    c.loss = 0.01;
+    c.size = 300000;
+    c.area_rate = 120000;
+    c.page_memory = 100000;
+    c.link = 100000;
+    c.flow = true;
+    struct sim_result fixed = run(&c);
+    c.yields = true;
+    c.area_rate = 400000;
+    struct sim_result r = run(&c);
+    assert_true(sim_result_good(&fixed) && sim_result_good(&r));
+    assert_true(r.flow_share > 0.7 && fixed.flow_share < 0.65);
+    assert_true(r.link_dropped * 2 < fixed.link_dropped);
+    assert_true(r.packet_ratio < fixed.packet_ratio);
+}
+
 static void test_wrong_conf(void **state)
 {
     (void)state;
@@ -262,6 +285,9 @@ static void test_wrong_conf(void **state)
     assert_non_null(why);
     c = small(1);
     c.loss = 0.95;
+    assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
+    c = small(1);
+    c.flow = true;
     assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
     c = small(1);
     c.size = 0;
@@ -285,6 +311,7 @@ int main(void)
         cmocka_unit_test(test_small_payload),
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
+        cmocka_unit_test(test_yields),
         cmocka_unit_test(test_wrong_conf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
