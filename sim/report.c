@@ -6,6 +6,24 @@
 #include "fleet.h"
 #include "muster/scheme.h"
 
+static void result_attack_json(const struct sim_result *r, FILE *out)
+{
+    fprintf(out,
+            "\"attack\":\"%s\",\"attack_packets\":%" PRIu64
+            ",\"attack_bytes\":%" PRIu64 ",\"clean_area_bytes\":%" PRIu64
+            ",\"clean_seconds\":%.3f,",
+            sim_attack_name((enum sim_attack)r->attack), r->attack_packets,
+            r->attack_bytes, r->clean_bytes, r->clean_seconds);
+}
+
+static void result_links_json(const struct sim_result *r, FILE *out)
+{
+    fprintf(out,
+            "\"link_share\":%.4f,\"flow_share\":%.4f,\"link_dropped\":%" PRIu64
+            ",",
+            r->link_share, r->flow_share, r->link_dropped);
+}
+
 void sim_result_json(const struct sim_result *r, FILE *out)
 {
     fprintf(out,
@@ -61,16 +79,8 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             ",",
             r->liars, r->liars_believed, r->lies, r->proved, r->reports,
             r->report_bytes, r->reports_refused);
-    fprintf(out,
-            "\"attack\":\"%s\",\"attack_packets\":%" PRIu64
-            ",\"attack_bytes\":%" PRIu64 ",\"clean_area_bytes\":%" PRIu64
-            ",\"clean_seconds\":%.3f,",
-            sim_attack_name((enum sim_attack)r->attack), r->attack_packets,
-            r->attack_bytes, r->clean_bytes, r->clean_seconds);
-    fprintf(out,
-            "\"link_share\":%.4f,\"flow_share\":%.4f,\"link_dropped\":%" PRIu64
-            ",",
-            r->link_share, r->flow_share, r->link_dropped);
+    result_attack_json(r, out);
+    result_links_json(r, out);
     fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"

@@ -6,8 +6,8 @@
  * much of the page's time that is tells what got through (delivered). The second
  * is the loss of a receiver, when it is more than luck explains at the loss that
  * the radio is known for. With a queue it is the medium's; without one we slow
- * down twice, send no parity that would hide it, and look whether it goes away. If it does not, it is the radio's, and
- * the rate is what it was.
+ * down twice, send no parity that would hide it, and look whether it goes away.
+ * If it does not, it is the radio's, and the rate is what it was.
  *
  * Whose word counts: of the times the median, of the losses the second largest
  * (of eight receivers and more that of one in eight), so no receiver alone
