@@ -60,7 +60,7 @@ struct mu_rate_turn {
     bool valid[MU_RATE_POLLS];
     uint32_t times[MU_RATE_TIMES]; /* us */
     uint8_t times_len;
-    uint8_t needs[MU_RATE_LOSSES]; /* the largest, in order */
+    uint16_t needs[MU_RATE_LOSSES]; /* the largest, in order */
     uint8_t needs_len;
     uint16_t answers;    /* to the last poll, first ones of each receiver */
     uint16_t behind;     /* those that tell of an earlier page */

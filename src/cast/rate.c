@@ -321,7 +321,7 @@ void mu_rate_turn_poll(struct mu_cast_sender *s, mu_time now,
     t->begun = 0;
 }
 
-static void turn_need(struct mu_rate_turn *t, uint8_t need)
+static void turn_need(struct mu_rate_turn *t, uint16_t need)
 {
     unsigned i;
 
