@@ -85,8 +85,10 @@ struct mu_cast_sender {
     uint16_t unanswered; /* members not heard in this round, answer-all */
     mu_time copy_at;     /* when the next copy is due */
     mu_time wait_until;  /* when the round is closed */
+    uint8_t late;        /* times that this was put off, because we were late */
     mu_time send_at;     /* when the medium is free */
     mu_time rest_at;     /* credit has been earned up to here */
+    mu_time rest_poll_at; /* somebody will have earned a page */
     uint32_t rest_page;  /* served in full at rest, and for whom */
     uint16_t rest_for;
 

@@ -446,7 +446,7 @@ static size_t receiver_need(struct mu_cast_receiver *r, bool polled,
     if (mu_need_create(r->conf.crypto, r->conf.kfb, &n, &w) != 0)
         return 0;
     r->heard.asked++;
-    if (n.need > 0)
+    if (n.need > 0 && n.need < r->page.data)
         r->asked_page = (uint16_t)(n.page + 1u);
     return w.len;
 }

@@ -28,6 +28,8 @@ enum {
     BEHIND_EVERY = 64,  /* and how often after that */
     UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
+    LATE_MS = 20,       /* of the caller: answers may lie unread */
+    LATE_MAX = 3,       /* times in a round that they are waited for */
     CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
     WINDOW_MS_MIN = 4,
     WINDOW_MS_WIDE = 5000,
@@ -117,6 +119,7 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
     s->send_at = now;
     s->rest_at = now;
     s->rest_page = s->pages; /* none */
+    s->rest_poll_at = MU_TIME_NEVER;
     sender_stall(s);
 }
 
@@ -440,7 +443,7 @@ static bool sender_asked(const struct mu_cast_sender *s,
                          const struct mu_sender_peer *p)
 {
     return (p->flags & PEER_KNOWN) != 0 && p->need > 0 &&
-           p->page == s->job.page;
+           p->need < s->page.data && p->page == s->job.page;
 }
 
 /* Where few receive, those from whom an answer is due are counted, and the last
@@ -480,6 +483,7 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     }
     s->job.rounds++;
     s->copies = sender_poll_copies(s);
+    s->late = 0;
     s->wait_until = now + MU_MS(s->conf.window_ms);
     s->state = MU_SENDER_WAIT;
 }
@@ -547,7 +551,8 @@ static bool sender_behind_due(const struct mu_cast_sender *s)
 
 static size_t sender_put_behind(struct mu_cast_sender *s, uint8_t *to)
 {
-    s->job.call_at = (uint16_t)(s->job.sent + BEHIND_EVERY);
+    s->job.call_at = sender_answer_all(s)
+                         ? UINT16_MAX : (uint16_t)(s->job.sent + BEHIND_EVERY);
     s->round++;
     return sender_write_poll(s, MU_POLL_BEHIND, s->conf.window_ms, to);
 }
@@ -609,6 +614,17 @@ static void sender_rested(struct mu_cast_sender *s, mu_time now)
         s->send_at = now;
 }
 
+/* A caller that comes long after the end of a window has not read what came in
+ * meanwhile. */
+static bool sender_late(struct mu_cast_sender *s, mu_time now)
+{
+    if (s->late >= LATE_MAX || now < s->wait_until + MU_MS(LATE_MS))
+        return false;
+    s->late++;
+    s->wait_until = now + MU_MS(CATCH_UP_MS);
+    return true;
+}
+
 /* One step: a packet, or a change of state (0), or nothing due (0, *due false
  * on return). */
 static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
@@ -637,6 +653,10 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
             s->copy_at = now;
         return len;
     case MU_SENDER_WAIT:
+        if (sender_late(s, now)) {
+            *due = false;
+            return 0;
+        }
         if (now >= s->wait_until) {
             mu_rate_turn_close(s, now);
             sender_close_round(s);
@@ -648,12 +668,16 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
         *due = false;
         return 0;
     case MU_SENDER_IDLE:
-        if (s->behind_valid) {
+        if (now >= s->rest_poll_at && !s->behind_valid)
+            sender_begin_past(s, s->pages - 1, 0);
+        else if (s->behind_valid)
             sender_go_on(s);
+        else
+            *due = false;
+        if (*due) {
+            s->rest_poll_at = MU_TIME_NEVER;
             sender_rested(s, now);
-            return 0;
         }
-        *due = false;
         return 0;
     case MU_SENDER_STATE_COUNT:
         break;
@@ -700,7 +724,9 @@ mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
     case MU_SENDER_STALLED:
         return s->front < s->ready || s->behind_valid ? at : MU_TIME_NEVER;
     case MU_SENDER_IDLE:
-        return s->behind_valid ? at : MU_TIME_NEVER;
+        if (!s->behind_valid)
+            return s->rest_poll_at > at ? s->rest_poll_at : at;
+        return at;
     case MU_SENDER_WAIT: {
         mu_time next = s->wait_until;
         if (sender_copies(s) && s->copy_at < next)
@@ -792,18 +818,6 @@ static void sender_hasten(struct mu_cast_sender *s, mu_time now)
         s->wait_until = soon;
 }
 
-/* Keeps the two greatest wishes of a round; each receiver has one. */
-static void sender_compare(struct mu_cast_sender *s, uint16_t need, bool cut)
-{
-    if (need > s->want_most) {
-        s->want_second = s->want_most;
-        s->want_most = need;
-        s->want_cut = cut;
-    } else if (need > s->want_second) {
-        s->want_second = need;
-    }
-}
-
 /* An answer about the page that is being polled. */
 static void sender_answer(struct mu_cast_sender *s, mu_time now,
                           const struct mu_need *n, bool cut)
@@ -865,7 +879,7 @@ static int sender_ask(struct mu_cast_sender *s, mu_time now, bool polled,
         return 0; /* it will be asked in due time */
     rc = mu_share_grant(s, now, p, past, n, &share);
     if (!past && first)
-        sender_compare(s, n->need, share.cut);
+        mu_share_compare(s, n->need, share.cut);
     if (rc != 0)
         return rc;
     granted.need = share.need;

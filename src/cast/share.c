@@ -52,18 +52,25 @@ void mu_share_page(struct mu_cast_sender *s)
                   CREDIT_PAGES * s->conf.shape.page_data);
 }
 
-/* What was earned since the last time. */
-static void share_rest(struct mu_cast_sender *s, mu_time now)
+/* In what time a symbol is earned at rest. */
+static mu_time share_rest_one(const struct mu_cast_sender *s)
 {
     uint64_t packet = (uint64_t)s->conf.shape.payload + s->conf.overhead;
     mu_time one = s->conf.rate == 0
                       ? MU_MS(s->conf.window_ms) / WINDOW_PACKETS
                       : MU_SECONDS(packet) / s->conf.rate;
-    uint64_t more;
 
     /* Where few are, one that comes late is not kept waiting for them. */
-    one = (one > 0 ? one : 1) * (s->members / 2 > REST_SHARE ? REST_SHARE
-                                 : s->members > 3 ? s->members / 2 : 1);
+    return (one > 0 ? one : 1) * (s->members / 2 > REST_SHARE ? REST_SHARE
+                                  : s->members > 3 ? s->members / 2 : 1);
+}
+
+/* What was earned since the last time. */
+static void share_rest(struct mu_cast_sender *s, mu_time now)
+{
+    mu_time one = share_rest_one(s);
+    uint64_t more;
+
     if (s->front < s->pages || now < s->rest_at) {
         s->rest_at = now;
         return;
@@ -149,8 +156,17 @@ static void share_past(struct mu_cast_sender *s, struct mu_sender_peer *p,
         cost = s->conf.shape.page_data;
     if (cost > p->credit && !rest) {
         out->cut = true;
-        out->need = p->credit > 0;
+        /* At rest it is asked again when it has earned a page: one symbol after
+         * the other would cost a poll each. */
+        out->need = s->front < s->pages && p->credit > 0;
         cost = out->need;
+    }
+    if (out->need == 0 && s->front == s->pages) {
+        mu_time at = s->rest_at + share_rest_one(s) *
+                     (mu_time)(share_rest_most(s) - p->credit);
+
+        if (at < s->rest_poll_at)
+            s->rest_poll_at = at;
     }
     p->credit = (int16_t)(p->credit - cost);
 }
@@ -189,6 +205,17 @@ int mu_share_grant(struct mu_cast_sender *s, mu_time now,
         return MU_ERR_FORBIDDEN;
     p->spent = (uint16_t)(p->spent + extra);
     return 0;
+}
+
+void mu_share_compare(struct mu_cast_sender *s, uint16_t need, bool cut)
+{
+    if (need > s->want_most) {
+        s->want_second = s->want_most;
+        s->want_most = need;
+        s->want_cut = cut;
+    } else if (need > s->want_second) {
+        s->want_second = need;
+    }
 }
 
 /* One receiver that has bad luck time and again is repaired, but not planned for,

@@ -28,6 +28,8 @@ MU_MUST int mu_share_grant(struct mu_cast_sender *s, mu_time now,
                            struct mu_sender_peer *p, bool past,
                            const struct mu_need *n, struct mu_share *out);
 
+/* Keeps the two greatest wishes of a round; each receiver has one. */
+void mu_share_compare(struct mu_cast_sender *s, uint16_t need, bool cut);
 /* A round is over: learns the loss from the first one of a front page. */
 void mu_share_learn(struct mu_cast_sender *s);
 

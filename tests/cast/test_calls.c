@@ -158,6 +158,62 @@ static void test_copies(void **state)
     field_free(&f);
 }
 
+/* A sender that was not woken up for long has answers to read before it may say
+ * that nobody wants anything. */
+static void test_late_caller(void **state)
+{
+    struct field_conf conf = few;
+    struct field f;
+    struct mu_poll p;
+    uint8_t out[MU_PACKET_MAX];
+    bool spoke = false;
+
+    (void)state;
+    conf.roll_call = false;
+    field_init(&f, &conf);
+    while (!next_is_poll(&f, &p))
+        ;
+    f.now += 3 * WINDOW;
+    assert_int_equal(mu_cast_sender_next(&f.sender, f.now, out), 0);
+    for (uint16_t i = 0; i < 5; i++)
+        answer(&f, i, &p, i == 2 ? 3 : 0);
+    while (!next_is_poll(&f, &p))
+        ;
+    assert_int_equal(p.page, 0);
+    assert_int_equal(f.sender.counts.repair, 3);
+    /* But nobody can be late for ever. */
+    for (unsigned n = 0; n < 5 && !spoke; n++) {
+        f.now += 3 * WINDOW;
+        spoke = mu_cast_sender_next(&f.sender, f.now, out) > 0;
+    }
+    assert_true(spoke);
+    field_free(&f);
+}
+
+/* One that was away the whole time has to earn what it costs the others; it does
+ * not have to ask for each page in vain and wait before it asks again. */
+static void test_asked_at_rest(void **state)
+{
+    struct field_conf conf = few;
+    struct field f;
+    (void)state;
+    conf.roll_call = false;
+    conf.receivers = 20;
+    conf.answer_all_max = 40;
+    conf.window_ms = 20;
+    conf.shape = (struct mu_cast_shape){200, 200, 50, 8};
+    conf.size = 400000;
+    conf.fair = true;
+    field_init(&f, &conf);
+    f.all[0].join_at = MU_MS(800);
+    assert_true(field_run(&f));
+    assert_int_equal(f.sender.pages, 12);
+    for (uint32_t i = 1; i < 20; i++)
+        assert_true(f.all[i].done_at < MU_MS(800));
+    assert_in_range(f.all[0].done_at, MU_SECONDS(2), MU_SECONDS(10));
+    field_free(&f);
+}
+
 /* With real receivers and loss: hardly a window is waited out. */
 static void test_no_windows(void **state)
 {
@@ -185,6 +241,8 @@ int main(void)
         cmocka_unit_test(test_roll_call),
         cmocka_unit_test(test_roll_call_lacks),
         cmocka_unit_test(test_copies),
+        cmocka_unit_test(test_late_caller),
+        cmocka_unit_test(test_asked_at_rest),
         cmocka_unit_test(test_no_windows),
     };
 
