@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "api/api.h"
+#include "net/exchange.h"
 
 #define TRACE_MAX (4u * 1024u * 1024u) /* bytes of a clone's memory */
 #define HITS_MAX 64
@@ -49,6 +50,23 @@ static bool shape_check(struct api_request *r, const struct mu_group_scheme *s)
     return false;
 }
 
+/* By which key exchanges its members have to have come; answers 400. */
+static bool methods_read(struct api_request *r, const json_t *body,
+                         uint8_t *methods)
+{
+    const json_t *v = json_object_get(body, "key_exchange");
+    *methods = 0;
+    if (v == NULL)
+        return true;
+    if (!json_is_string(v) ||
+        mu_exchange_methods_parse(json_string_value(v), methods) != 0) {
+        api_error(r, 400, "key_exchange: a list of psk, rsa, rsa-r, dhsign, "
+                          "dhmac");
+        return false;
+    }
+    return true;
+}
+
 bool api_scheme_read(struct api_request *r, const json_t *body,
                      struct mu_group_scheme *out)
 {
@@ -88,6 +106,8 @@ bool api_scheme_read(struct api_request *r, const json_t *body,
                           "scheme but unicast");
         return false;
     }
+    if (!methods_read(r, body, &out->methods))
+        return false;
     out->degree = (uint8_t)degree;
     out->levels = (uint8_t)levels;
     return shape_check(r, out);
@@ -98,6 +118,11 @@ void api_scheme_write(json_t *group, const struct mu_group_view *v)
     json_object_set_new(group, "scheme", json_string(kind_name(v->scheme)));
     json_object_set_new(group, "auto", json_boolean(v->automatic));
     json_object_set_new(group, "mikey", json_boolean(v->mikey));
+    if (v->methods != 0) {
+        char list[MU_EXCHANGE_LIST_TEXT];
+        mu_exchange_methods_text(v->methods, list);
+        json_object_set_new(group, "key_exchange", json_string(list));
+    }
     json_object_set_new(group, "dormant", json_integer((json_int_t)v->dormant));
     if (v->base == 0)
         return;

@@ -56,6 +56,8 @@ static const char GROUP_HELP[] =
     "                      it), cluster, ladder, lkh, cs, sd, or auto\n"
     "  --mbms              keys as in MBMS: each member is told an MSK in a\n"
     "                      MIKEY message, and `muster tell` reaches the group\n"
+    "  --key-exchange LIST  by which a device has to have come to get its keys:\n"
+    "                      of psk, rsa, rsa-r, dhsign, dhmac (any)\n"
     "  --members-max N     no more than that join\n"
     "  --clusters C        of a cluster group; --levels L of a ladder;\n"
     "                      --degree D of lkh (4)\n"
@@ -95,7 +97,7 @@ struct admin {
     struct admin_number {
         const char *name, *text;
     } numbers[ADMIN_NUMBERS];
-    const char *quorum; /* of group create */
+    const char *quorum, *exchange; /* of group create */
     bool all, help, bad, mbms;
     const char *word; /* "list" */
     int argc;         /* words after it */
@@ -125,6 +127,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         {"leavers", required_argument, NULL, ':'},
         {"key-quorum", required_argument, NULL, 'q'},
         {"mbms", no_argument, NULL, 'M'},
+        {"key-exchange", required_argument, NULL, 'x'},
         CLI_OPTIONS,
         {NULL, 0, NULL, 0},
     };
@@ -148,6 +151,7 @@ static void admin_options(struct admin *a, int argc, char **argv,
         case 's': a->scheme = optarg; break;
         case 'q': a->quorum = optarg; break;
         case 'M': a->mbms = true; break;
+        case 'x': a->exchange = optarg; break;
         case '0': case '1': case '2': case '3': case '4':
         case '5': case '6': case '7': case '8': case '9':
         case ':': /* behind 9 */
@@ -525,6 +529,8 @@ static int group_create(struct admin *a)
         json_object_set_new(body, "scheme", json_string(a->scheme));
     if (a->mbms)
         json_object_set_new(body, "mikey", json_true());
+    if (a->exchange != NULL)
+        json_object_set_new(body, "key_exchange", json_string(a->exchange));
     if (!numbers_put(a, body) || !quorum_put(a, body)) {
         json_decref(body);
         return CLI_FAILED;

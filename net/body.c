@@ -471,6 +471,9 @@ static void body_trace(const struct mu_body *b, const struct mu_effect *e)
                b->identity, e->a, mu_err_text(-(int)(e->b & INT8_MAX)));
     else if (strcmp(e->trace, "exchange-refused") == 0)
         body_refused(b, e);
+    else if (strcmp(e->trace, "key-withheld") == 0)
+        mu_log(MU_LOG_WARN, e->trace, "id=%s group=%" PRIu64 " why=\"its keys "
+               "go by another key exchange\"", b->identity, e->a);
     else if (ends_with(e->trace, "-damaged"))
         mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " of=%" PRIu64,
                b->identity, e->a, e->b);

@@ -61,6 +61,10 @@ struct mu_keyfetch_response {
     uint8_t msks_len;
     struct mu_groups groups; /* of the node */
     uint32_t epoch; /* of the server */
+    /* Groups of which nothing is given over this connection, since their keys
+     * go by other key exchanges. */
+    uint32_t withheld[MU_DEVICE_GROUPS_MAX];
+    uint8_t withheld_len;
     /* A piece of a member state; piece.len 0: none is due. With offset 0 it is
      * the first of a state, which begins with the kid of its generation and
      * its base: whoever was collecting another one starts over. */

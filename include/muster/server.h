@@ -122,6 +122,8 @@ struct mu_group_scheme {
     uint32_t key_deadline_s; /* it is used after that in any case; 0: at once */
     uint32_t leaves_per_day, joins_per_day, sleepers_permille; /* to choose */
     bool mikey; /* keys go the way of MBMS, in MIKEY messages; kind UNICAST */
+    uint8_t methods; /* of the key exchange by which a member has to have come:
+                        bits, end to end only; 0: any */
 };
 
 /* MU_ERR_USAGE for a shape that cannot be, and for a mode that is not end to
@@ -296,6 +298,7 @@ struct mu_group_view {
     uint32_t gone;        /* left since they were made */
     uint8_t reason;       /* automatic: enum mu_scheme_reason */
     bool mikey;
+    uint8_t methods;      /* see mu_group_scheme */
     struct mu_group_scheme wish;
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,

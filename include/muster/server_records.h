@@ -213,6 +213,7 @@ struct mu_group_record {
     bool cut;            /* somebody left whom the newest key lets in */
     uint64_t dormant;    /* Kb that is given out but not used yet; 0: none */
     bool mikey;          /* its MSKs are kept; each Kb follows from one */
+    uint8_t methods; /* of mu_group_scheme */
 };
 void mu_group_record_write(struct mu_writer *w,
                            const struct mu_group_record *r);

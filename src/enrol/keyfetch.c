@@ -73,6 +73,13 @@ static bool response_valid(const struct mu_keyfetch_response *m)
             mu_groups_find(&m->groups, msk->kid.scope) < 0)
             return false;
     }
+    if (m->withheld_len > MU_DEVICE_GROUPS_MAX)
+        return false;
+    for (size_t i = 0; i < m->withheld_len; i++) {
+        if (mu_groups_find(&m->groups, m->withheld[i]) < 0 ||
+            (i > 0 && m->withheld[i] <= m->withheld[i - 1]))
+            return false;
+    }
     return response_piece_valid(m);
 }
 
@@ -208,7 +215,8 @@ static void response_write(const struct mu_keyfetch_response *m,
                            struct mu_writer *w)
 {
     mu_cbor_put_map(w, 3u + (m->piece.len > 0 ? 1 : 0) +
-                           (m->msks_len > 0 ? 1 : 0));
+                           (m->msks_len > 0 ? 1 : 0) +
+                           (m->withheld_len > 0 ? 1 : 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_array(w, m->keys_len);
     for (size_t i = 0; i < m->keys_len; i++) {
@@ -229,16 +237,22 @@ static void response_write(const struct mu_keyfetch_response *m,
         mu_cbor_put_uint(w, m->piece_offset);
         mu_cbor_put_bstr(w, m->piece);
     }
-    if (m->msks_len == 0)
-        return;
-    mu_cbor_put_uint(w, 5);
-    mu_cbor_put_array(w, m->msks_len);
+    if (m->msks_len > 0) {
+        mu_cbor_put_uint(w, 5);
+        mu_cbor_put_array(w, m->msks_len);
+    }
     for (size_t i = 0; i < m->msks_len; i++) {
         mu_cbor_put_array(w, 3);
         kid_put(w, &m->msks[i].kid);
         mu_cbor_put_bstr(w, m->msks[i].message);
         mu_cbor_put_uint(w, m->msks[i].valid_s);
     }
+    if (m->withheld_len == 0)
+        return;
+    mu_cbor_put_uint(w, 6);
+    mu_cbor_put_array(w, m->withheld_len);
+    for (size_t i = 0; i < m->withheld_len; i++)
+        mu_cbor_put_uint(w, m->withheld[i]);
 }
 
 size_t mu_keyfetch_piece_room(const struct mu_keyfetch_response *m)
@@ -307,6 +321,16 @@ static void response_msks(struct mu_reader *r, struct mu_keyfetch_response *m)
     }
 }
 
+static void response_withheld(struct mu_reader *r,
+                              struct mu_keyfetch_response *m)
+{
+    m->withheld_len = count_get(r);
+    for (size_t i = 0; i < m->withheld_len; i++)
+        m->withheld[i] = (uint32_t)mu_cbor_get_uint_max(r, UINT32_MAX);
+    if (m->withheld_len == 0)
+        mu_reader_fail(r);
+}
+
 int mu_keyfetch_response_consume(struct mu_bytes in,
                                  struct mu_keyfetch_response *m)
 {
@@ -335,6 +359,9 @@ int mu_keyfetch_response_consume(struct mu_bytes in,
             break;
         case 5:
             response_msks(&r, m);
+            break;
+        case 6:
+            response_withheld(&r, m);
             break;
         default:
             mu_cbor_skip(&r);

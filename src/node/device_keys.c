@@ -263,6 +263,8 @@ static int keys_take(struct mu_device *d, const struct mu_keyfetch_response *m)
             mu_device_trace(d, "key-refused", (uint64_t)-rc,
                             m->msks[i].kid.generation);
     }
+    for (size_t i = 0; i < m->withheld_len; i++)
+        mu_device_trace(d, "key-withheld", m->withheld[i], 0);
     mu_device_trace(d, "keys", m->keys_len + m->msks_len, m->groups.len);
     mu_device_keys_arrived(d);
     if (fresh)

@@ -335,7 +335,8 @@ static int inner_fetch(struct mu_server *s, struct mu_bytes identity,
     }
     rc = mu_mbms_muk_names(s->conf.identity, c->id, &muk);
     if (rc == 0)
-        rc = mu_srv_fetch_answer(s, identity, d, &muk, payload, body);
+        rc = mu_srv_fetch_answer(s, identity, d, c->method, &muk, payload,
+                                 body);
     /* It lives as long as the connection does: both in memory alone. */
     c->muk_counter = muk.counter;
     mu_wipe(&muk, sizeof muk);

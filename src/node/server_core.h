@@ -415,7 +415,7 @@ void mu_srv_hop_told(struct mu_server *s, uint32_t gateway, bool good);
 void mu_srv_hop_lost(struct mu_server *s, uint32_t gateway);
 /* The answer to a key fetch, from server_fetch.c. */
 MU_MUST int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
-                                struct mu_device_record *d,
+                                struct mu_device_record *d, uint8_t method,
                                 struct mu_mbms_muk *muk,
                                 struct mu_bytes payload, struct mu_writer *w);
 /* The connection in force; NULL: none. */

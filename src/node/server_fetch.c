@@ -16,6 +16,7 @@ struct fetch {
     struct mu_bytes identity;
     struct mu_device_record *d;
     bool changed; /* its record is to be put */
+    uint8_t method; /* of the exchange by which it came */
     struct mu_keyfetch_request req;
     struct mu_keyfetch_response res;
     struct mu_mbms_muk *muk;
@@ -125,6 +126,24 @@ static int fetch_msk(struct fetch *f, const struct mu_kid *kid)
     return rc;
 }
 
+/* Its keys go by exchanges of other methods than that of this connection. */
+static bool fetch_withheld(const struct fetch *f,
+                           const struct mu_group_record *g)
+{
+    return g->methods != 0 && (g->methods & MU_EXCHANGE_BIT(f->method)) == 0;
+}
+
+static void fetch_withhold(struct fetch *f, uint32_t group)
+{
+    struct mu_keyfetch_response *m = &f->res;
+    uint8_t at = m->withheld_len++;
+
+    for (; at > 0 && m->withheld[at - 1] > group; at--)
+        m->withheld[at] = m->withheld[at - 1];
+    m->withheld[at] = group;
+    mu_srv_trace(f->s, "key-withheld", group, f->method);
+}
+
 /* Adds what the device lacks of one group. */
 static int fetch_group(struct fetch *f, struct mu_device_group *entry)
 {
@@ -152,6 +171,10 @@ static int fetch_group(struct fetch *f, struct mu_device_group *entry)
     due = fetch_due(&g, entry, held);
     if (rc != 0 || due == 0)
         return rc;
+    if (fetch_withheld(f, &g)) {
+        fetch_withhold(f, entry->number);
+        return 0;
+    }
     k->kid = mu_srv_kb_kid(entry->number, due);
     k->valid_s = mu_srv_key_valid_s(s);
     if (g.mikey) {
@@ -269,7 +292,8 @@ static int fetch_state(struct fetch *f, struct mu_device_group *entry)
     struct mu_group_record g;
     int rc = mu_srv_group_get(s, entry->number, &g);
 
-    if (rc != 0 || !mu_srv_group_schemed(&g) || s->conf.scheme_mem == 0)
+    if (rc != 0 || !mu_srv_group_schemed(&g) || s->conf.scheme_mem == 0 ||
+        fetch_withheld(f, &g))
         return rc;
     rc = mu_srv_scheme_get(s, entry->number, &sc);
     if (rc != 0)
@@ -318,10 +342,12 @@ static int fetch_states(struct fetch *f)
 /* ---- the answer ------------------------------------------------------------- */
 
 int mu_srv_fetch_answer(struct mu_server *s, struct mu_bytes identity,
-                        struct mu_device_record *d, struct mu_mbms_muk *muk,
+                        struct mu_device_record *d, uint8_t method,
+                        struct mu_mbms_muk *muk,
                         struct mu_bytes payload, struct mu_writer *w)
 {
-    struct fetch f = {.s = s, .identity = identity, .d = d, .muk = muk};
+    struct fetch f = {.s = s, .identity = identity, .d = d, .method = method,
+                      .muk = muk};
     int rc = mu_keyfetch_request_consume(payload, &f.req);
 
     for (uint8_t i = 0; rc == 0 && i < d->groups_len; i++)

@@ -302,8 +302,13 @@ static int create_check(const struct mu_server *s, struct mu_bytes name,
     if (scheme->mikey && scheme->kind != MU_SCHEME_UNICAST)
         return MU_ERR_USAGE;
     /* Gateways with a part in the content have one in its key. */
-    if ((scheme->kind != MU_SCHEME_UNICAST || scheme->mikey) && mode != MU_MODE_END_TO_END)
+    if ((scheme->kind != MU_SCHEME_UNICAST || scheme->mikey ||
+         scheme->methods != 0) && mode != MU_MODE_END_TO_END)
         return MU_ERR_USAGE;
+    /* Nobody could ever have its key. */
+    if (scheme->methods != 0 &&
+        (scheme->methods & mu_srv_key_methods(s)) == 0)
+        return MU_ERR_UNSUPPORTED;
     return mu_srv_room(s);
 }
 
@@ -323,7 +328,8 @@ int mu_server_group_create_as(struct mu_server *s, struct mu_bytes name,
     struct mu_group_record g = {.mode = mode,
                                 .name_len = (uint8_t)name.len,
                                 .scheme = scheme->kind,
-                                .mikey = scheme->mikey};
+                                .mikey = scheme->mikey,
+                                .methods = scheme->methods};
     const struct mu_scheme_record sc = {
         .wish = *scheme, .op_first = 1, .op_next = 1};
     struct mu_record_key k;

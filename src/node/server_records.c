@@ -2,6 +2,8 @@
 /* Records of the server's store: see muster/server_records.h. */
 #include "muster/server_records.h"
 
+#include "muster/exchange.h"
+
 #define RECORD_VERSION 1
 #define SEAL_NONCE 12
 #define SEAL_TAG 16
@@ -573,12 +575,14 @@ void mu_group_record_write(struct mu_writer *w, const struct mu_group_record *g)
     mu_write_u8(w, g->scheme);
     mu_write_u8(w, g->cut);
     mu_write_u64(w, g->dormant);
-    mu_write_u8(w, g->mikey);
+    /* Records of before know the lowest bit alone. */
+    mu_write_u8(w, (uint8_t)(g->methods << 1 | (g->mikey ? 1 : 0)));
 }
 
 int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
 {
     struct mu_reader r = record_begin(in);
+    uint8_t how;
 
     *g = (struct mu_group_record){0};
     g->name_len = text_read(&r, g->name, MU_NAME_MAX);
@@ -591,7 +595,9 @@ int mu_group_record_read(struct mu_bytes in, struct mu_group_record *g)
     g->scheme = small_read(&r, MU_SCHEME_COUNT);
     g->cut = small_read(&r, 2) != 0;
     g->dormant = mu_read_u64(&r);
-    g->mikey = small_read(&r, 2) != 0;
+    how = small_read(&r, 2 * (MU_EXCHANGE_ANY + 1));
+    g->mikey = (how & 1) != 0;
+    g->methods = how >> 1;
     return record_end(&r);
 }
 

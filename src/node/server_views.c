@@ -336,6 +336,7 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
     out->members = g.members;
     out->dormant = g.dormant;
     out->mikey = g.mikey;
+    out->methods = g.methods;
     out->scheme = MU_SCHEME_UNICAST;
     if (g.generation != 0)
         out->current =

@@ -205,10 +205,11 @@ void pair_run(struct pair *p, mu_time span)
     }
 }
 
-static void pair_groups(struct pair *p)
+static void pair_groups(struct pair *p, const struct pair_conf *conf)
 {
     const struct mu_group_scheme mbms = { .kind = MU_SCHEME_UNICAST,
-                                          .mikey = true };
+                                          .mikey = true,
+                                          .methods = conf->group_methods };
     struct mu_server *s = &p->rig.server;
     uint32_t number;
 
@@ -249,7 +250,7 @@ struct pair *pair_open(const struct pair_conf *conf)
     rig_gateway_add(&p->rig, "gw-1");
     rig_device_add(&p->rig, "dev-1", "gw-1");
     rig_kmr(&p->rig, "dev-1", &p->kmr);
-    pair_groups(p);
+    pair_groups(p, conf);
     p->now = p->rig.now;
     p->slot = (struct mu_object){ .read = no_read, .write = no_write,
                                   .sync = no_sync };

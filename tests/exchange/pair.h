@@ -61,6 +61,7 @@ struct pair_conf {
     struct cert *device, *server;
     uint8_t methods; /* of the server; 0: any */
     struct mu_bytes server_protocols;
+    uint8_t group_methods; /* that PAIR_GROUP demands */
 };
 struct pair *pair_open(const struct pair_conf *conf);
 void pair_close(struct pair *p);

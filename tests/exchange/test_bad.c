@@ -65,6 +65,70 @@ static void test_methods(void **state)
     refused(&conf, "exchange-refused 11 17", "exchange-failed 0 10");
 }
 
+/* One group demands more than the other. */
+static void test_group(void **state)
+{
+    struct pair_conf conf = {
+        .method = MU_EXCHANGE_METHOD_COUNT,
+        .group_methods = MU_EXCHANGE_BIT(MU_EXCHANGE_DHMAC) |
+                         MU_EXCHANGE_BIT(MU_EXCHANGE_DHSIGN),
+    };
+
+    (void)state;
+    for (uint8_t m = 0; m < 3; m++) {
+        const bool good = m == 2;
+        struct pair *p;
+
+        conf.method = m == 0 ? MU_EXCHANGE_METHOD_COUNT
+                      : m == 1 ? MU_EXCHANGE_PSK : MU_EXCHANGE_DHMAC;
+        p = pair_open(&conf);
+        pair_run(p, MU_SECONDS(10));
+        assert_true(pair_holds(p, PAIR_PLAIN));
+        assert_int_equal(pair_holds(p, PAIR_GROUP), good);
+        assert_int_equal(pair_traced(p, "key-withheld 1 0"), !good);
+        assert_int_equal(rig_traced(&p->rig, "key-withheld 1 0"), !good);
+        /* It outlives the server. */
+        assert_int_equal(rig_restart(&p->rig), 0);
+        rig_link(&p->rig, 1, "gw-1");
+        pair_device_again(p);
+        pair_run(p, MU_SECONDS(30));
+        assert_int_equal(mu_server_group_rotate(&p->rig.server,
+                                                rig_id(PAIR_GROUP)), 0);
+        rig_drain(&p->rig);
+        pair_run(p, MU_SECONDS(2));
+        assert_int_equal(pair_tell(p, "p", mu_bytes("\xa0", 1)),
+                         MU_COAP_CHANGED);
+        pair_run(p, MU_SECONDS(30));
+        assert_int_equal(pair_holds(p, PAIR_GROUP), good);
+        pair_close(p);
+    }
+}
+
+/* Demands that nobody could meet, or that a gateway would get round. */
+static void test_group_refused(void **state)
+{
+    struct mu_group_scheme scheme = {
+        .kind = MU_SCHEME_UNICAST,
+        .methods = MU_EXCHANGE_BIT(MU_EXCHANGE_DHSIGN),
+    };
+    struct pair_conf conf = { .method = MU_EXCHANGE_METHOD_COUNT };
+    struct pair *p = pair_open(&conf);
+    uint32_t number;
+
+    (void)state;
+    /* The server has no certificate. */
+    assert_int_equal(mu_server_group_create_as(&p->rig.server, rig_id("a"), 0,
+                                               &scheme, &number),
+                     MU_ERR_UNSUPPORTED);
+    scheme.methods = MU_EXCHANGE_BIT(MU_EXCHANGE_DHMAC);
+    assert_int_equal(mu_server_group_create_as(&p->rig.server, rig_id("a"), 2,
+                                               &scheme, &number),
+                     MU_ERR_USAGE);
+    assert_int_equal(mu_server_group_create_as(&p->rig.server, rig_id("a"), 0,
+                                               &scheme, &number), 0);
+    pair_close(p);
+}
+
 static void test_protocols(void **state)
 {
     static const uint8_t two[] = { MU_MIKEY_OSCORE, MU_MIKEY_MBMS };
@@ -553,6 +617,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_methods),
+        cmocka_unit_test(test_group),
+        cmocka_unit_test(test_group_refused),
         cmocka_unit_test(test_protocols),
         cmocka_unit_test(test_certificates),
         cmocka_unit_test(test_gateway_refuses),

@@ -179,13 +179,16 @@ static void test_registry(void **state)
                                 .wish = MU_GROUP_NOW, .used = true,
                                 .generation = 3, .previous = 2,
                                 .members = 5, .scheme = MU_SCHEME_SD,
-                                .cut = true, .dormant = 7},
+                                .cut = true, .dormant = 7, .mikey = true,
+                                .methods = 0x14},
                            r2 = {.members = 0};
     w = writer();
     mu_group_record_write(&w, &r);
     check_form(&w, read_group);
     assert_int_equal(mu_group_record_read(mu_written(&w), &r2), 0);
     SAME(group, r2);
+    assert_true(r2.mikey);
+    assert_int_equal(r2.methods, 0x14);
 }
 
 static void test_scheme(void **state)
