@@ -273,6 +273,46 @@ static void test_impersonated(void **state)
     }
 }
 
+/* The same towards the server: he has the root key of a device, and shows its
+ * certificate, which everybody may have; the operator demands the method. */
+static void test_posing_as_device(void **state)
+{
+    static const struct {
+        uint8_t method;
+        bool succeeds;
+        const char *device, *server; /* what each says */
+    } table[] = {
+        { MU_EXCHANGE_PSK, true, "exchanged 0", "exchanged 0" },
+        { MU_EXCHANGE_DHMAC, true, "exchanged 4", "exchanged 4" },
+        /* He is answered, and cannot open the envelope. */
+        { MU_EXCHANGE_RSA, false, "exchange-failed 1 4", "exchanged 1" },
+        { MU_EXCHANGE_RSA_R, false, "exchange-refused 0 4",
+          "exchange-failed 0 4" },
+        { MU_EXCHANGE_DHSIGN, false, "exchange-refused 0 8",
+          "exchange-failed 0 4" },
+    };
+    struct cert *his = cert_make("dev-1", CERT_UNTRUSTED);
+
+    (void)state;
+    his->pk.cert = device_cert->pk.cert; /* and the key stays his */
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
+        const uint8_t m = table[i].method;
+        struct pair_conf conf = {
+            .method = m, .methods = MU_EXCHANGE_BIT(m),
+            .device = certified(m) ? his : NULL,
+            .server = certified(m) ? server_cert : NULL,
+        };
+        struct pair *p = pair_open(&conf);
+
+        pair_run(p, MU_SECONDS(10));
+        assert_int_equal(pair_holds(p, PAIR_GROUP), table[i].succeeds);
+        assert_int_equal(pair_holds(p, PAIR_PLAIN), table[i].succeeds);
+        assert_true(pair_traced(p, table[i].device));
+        assert_true(rig_traced(&p->rig, table[i].server));
+        pair_close(p);
+    }
+}
+
 /* ---- one protocol's key against the others ------------------------------- */
 
 /* The gateway is told the feedback key, on purpose. It is none of the others,
@@ -330,6 +370,7 @@ int main(void)
         cmocka_unit_test(test_recorded),
         cmocka_unit_test(test_recorded_protocols),
         cmocka_unit_test(test_impersonated),
+        cmocka_unit_test(test_posing_as_device),
         cmocka_unit_test(test_apart),
     };
 

@@ -22,6 +22,8 @@ struct seen {
     char path[100];
     uint8_t *payload;
     size_t len;
+    bool oscore;
+    size_t oscore_len;
 };
 
 struct end {
@@ -66,6 +68,8 @@ static void end_event(void *ctx, struct mu_event *ev)
     *s = (struct seen){
         .kind = ev->kind, .link = ev->link, .code = ev->message.code,
         .exchange = ev->message.exchange, .len = ev->message.payload.len,
+        .oscore = ev->message.oscore.data != NULL,
+        .oscore_len = ev->message.oscore.len,
     };
     if (s->len > 0) {
         s->payload = malloc(s->len);
@@ -233,6 +237,26 @@ static void test_oscore_option(void **state)
     s = wait_for(w, &w->client, MU_EV_RESPONSE, 0);
     assert_non_null(s);
     assert_memory_equal(s->payload, sealed, sizeof(sealed));
+    assert_int_equal(s->oscore_len, sizeof(value));
+    /* Of several blocks each has it (RFC 8613 s.4.1.3.4.2), empty or not. */
+    static uint8_t body[3000];
+
+    for (size_t i = 0; i < sizeof(body); i++)
+        body[i] = (uint8_t)(i * 11);
+    for (size_t len = 0; len <= sizeof(value); len += sizeof(value)) {
+        unsigned from = w->client.len;
+
+        m.exchange++;
+        m.payload = MU_BYTES(body);
+        m.oscore = mu_bytes(value, len);
+        mu_coap_send(w->client.coap, 0, false, &m);
+        s = wait_for(w, &w->client, MU_EV_RESPONSE, from);
+        assert_non_null(s);
+        assert_int_equal(s->len, sizeof(body));
+        assert_memory_equal(s->payload, body, sizeof(body));
+        assert_true(s->oscore);
+        assert_int_equal(s->oscore_len, len);
+    }
 }
 
 static void test_large_bodies(void **state)
