@@ -471,6 +471,11 @@ static void body_trace(const struct mu_body *b, const struct mu_effect *e)
                b->identity, e->a, mu_err_text(-(int)(e->b & INT8_MAX)));
     else if (strcmp(e->trace, "exchange-refused") == 0)
         body_refused(b, e);
+    else if (strcmp(e->trace, "keys-refused") == 0)
+        mu_log(MU_LOG_WARN, e->trace, "id=%s code=%u.%02u why=\"the server "
+               "gives no keys over this connection; it may demand another "
+               "--key-exchange\"", b->identity, (unsigned)e->a >> 5,
+               (unsigned)e->a & 31);
     else if (strcmp(e->trace, "key-withheld") == 0)
         mu_log(MU_LOG_WARN, e->trace, "id=%s group=%" PRIu64 " why=\"its keys "
                "go by another key exchange\"", b->identity, e->a);
