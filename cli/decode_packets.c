@@ -12,6 +12,7 @@
 #include "muster/err.h"
 #include "muster/keys.h"
 #include "muster/mikey.h"
+#include "muster/speech_msg.h"
 
 /* What is left but for the tag at the end. */
 static struct mu_bytes before(struct mu_reader *r, size_t tail)
@@ -365,6 +366,7 @@ static void source_signed(json_t *v, struct mu_reader *r)
     /* An ES256 point or an EdDSA key: its first byte tells. */
     put_hex(v, "public key",
             mu_read_bytes(r, mu_reader_left(r) > 0 && r->data[r->pos] == 4 ? 65 : 32));
+    put_hex(v, "name", mu_read_bytes(r, mu_read_u8(r)));
     put_hex(v, "signature", mu_read_bytes(r, 64));
     put_hex(v, "text", mu_reader_rest(r));
 }
@@ -403,6 +405,29 @@ static void source_hops(json_t *v, struct mu_reader *r)
     put_hex(v, "text", mu_reader_rest(r));
 }
 
+/* A packet of those above, or what stands in its place. */
+static void source_frame(json_t *v, struct mu_reader *r)
+{
+    struct mu_bytes packet;
+    json_t *inner = NULL;
+
+    put_u32(v, "speaker", r);
+    decode_put_number(v, "run", mu_read_u16(r));
+    put_u8(v, "area key", r);
+    if (mu_reader_left(r) <= MU_TAG_LEN) {
+        mu_reader_fail(r);
+        return;
+    }
+    packet = mu_read_bytes(r, mu_reader_left(r) - MU_TAG_LEN);
+    if (packet.data[0] != MU_SPEECH_FRAME) /* no frame in a frame */
+        inner = decode_source(packet);
+    if (inner != NULL)
+        decode_put(v, "packet", inner);
+    else
+        put_hex(v, "packet", packet);
+    put_hex(v, "tag", mu_read_bytes(r, MU_TAG_LEN));
+}
+
 json_t *decode_source(struct mu_bytes in)
 {
     static const struct kind kinds[] = {
@@ -413,6 +438,7 @@ json_t *decode_source(struct mu_bytes in)
         {"commitment of a low chain", source_interval},
         {"chained packet", source_chain},
         {"packet of hop chains", source_hops},
+        {"speech frame", source_frame},
     };
 
     return in.len < 6 ? NULL : decode_kind(in, 0x50, kinds,

@@ -14,7 +14,7 @@ static json_t *decode_some(unsigned which, struct mu_bytes in)
 {
     static const char *const paths[] = {
         "hello", "g", "kb", "v", "ann", "area", "camp", "camp/m", "r", "t",
-        "n", "poke", "k", "p",
+        "n", "poke", "k", "p", "say", "who", "dir",
     };
     const unsigned n = sizeof paths / sizeof *paths;
 

@@ -295,6 +295,8 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
         sim_air_heard(w->air, sim_node_index(w, n), b);
         sim_world_shout(w, sim_node_index(w, n), sim_buffer_hold(b));
         sim_attack_heard(w, sim_node_index(w, n), b);
+        if (w->overheard != NULL)
+            w->overheard(w, sim_node_index(w, n), b);
     }
     sim_buffer_drop(b);
 }

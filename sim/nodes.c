@@ -71,6 +71,14 @@ static void *node_alloc(size_t len)
     return p;
 }
 
+static struct mu_speaker_conf node_speaks(const struct sim_world *w)
+{
+    return (struct mu_speaker_conf){
+        .scheme = (enum mu_speech_scheme)w->conf.speech, .copies = 3,
+        .interval_ms = 500, .answers = 50,
+    };
+}
+
 static void boot_device(struct sim_world *w, struct sim_node *n)
 {
     struct mu_device_conf conf = {
@@ -83,6 +91,8 @@ static void boot_device(struct sim_world *w, struct sim_node *n)
         .page_memory = w->conf.page_memory,
         .member_mem = w->conf.scheme == MU_SCHEME_UNICAST ? 0 : 4096,
         .software = mu_bytes_str("sim"),
+        .speak = node_speaks(w),
+        .listen = w->conf.speech != MU_SPEECH_NONE ? 4 : 0,
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
     n->work_len = mu_device_work(&conf);
@@ -113,6 +123,7 @@ static void boot_gateway(struct sim_world *w, struct sim_node *n)
         .area_loss_permille = (uint16_t)(w->conf.loss * 1000),
         .ticks = SIM_TICKS,
         .software = mu_bytes_str("sim"),
+        .speak = node_speaks(w),
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
     n->work_len = mu_gateway_work(&conf);

@@ -71,8 +71,11 @@ static void world_hook(struct sim_world *w, struct sim_node *n,
 {
     if (e->hook == MU_HOOK_INSTALL)
         n->installs++;
+    if (e->hook == MU_HOOK_ALERT && w->alerted != NULL)
+        w->alerted(w, n, e);
     sim_queue_put(&w->queue, (struct sim_item){
-                                 .at = w->now + MU_MS(500),
+                                 .at = w->now + MU_MS(e->hook == MU_HOOK_ALERT
+                                                          ? 10 : 500),
                                  .what = SIM_HOOK,
                                  .node = sim_node_index(w, n),
                                  .number = (uint64_t)e->hook,

@@ -80,6 +80,7 @@ struct sim_conf {
     uint32_t rekeys;      /* of the group, before the push */
     uint32_t leavers;     /* devices that leave at each; 0: keys just turn */
     uint32_t quorum_permille, deadline_s;
+    uint8_t speech;       /* enum mu_speech_scheme of gateways and devices */
     uint64_t seed;
     const char *input;    /* file to push; NULL: bytes from the seed */
     FILE *trace;          /* text, one line a decision; NULL: only hashed */
@@ -180,6 +181,11 @@ struct sim_world {
     uint64_t trace_hash;           /* FNV-1a of the trace */
     struct sim_air *air;           /* attackers listen here */
     void (*scenario)(struct sim_world *w, uint64_t number);
+    /* Speech: what a device hears, and what is on the air of an area. */
+    void (*alerted)(struct sim_world *w, struct sim_node *n,
+                    const struct mu_effect *e);
+    void (*overheard)(struct sim_world *w, uint32_t gateway_node,
+                      struct sim_buffer *packet);
     void *story;             /* the scenario's own state */
 };
 

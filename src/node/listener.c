@@ -490,9 +490,15 @@ static int intro_time(struct mu_listener *l, struct mu_listener_stream *st,
         l->conf.crypto, paired ? NULL : &st->signer, paired ? &l->pair : NULL,
     };
     rc = mu_tesla_sync_take(&st->tesla, now, m->start);
-    if (rc == 0)
-        stream_take(l, st);
-    return rc;
+    if (rc != 0)
+        return rc;
+    st->asked = now;
+    stream_take(l, st);
+    /* A question that was long under way gives a bound that is safe, and too
+     * wide: packets of the end of an interval would seem late. */
+    return now - st->tesla.asked_at + DRIFT >
+                   (st->tesla.params.delay - 1u) * st->tesla.params.interval
+               ? MU_ERR_TIMEOUT : 0;
 }
 
 static int intro_take(struct mu_listener *l, struct mu_listener_stream *st,
@@ -554,8 +560,6 @@ int mu_listener_answer(struct mu_listener *l, mu_time now,
         st->used = false;
         return rc;
     }
-    if (rc == 0)
-        st->asked = now;
     if (rc != 0 || (idle && st->run == run))
         mu_backoff_fail(&st->wait, now, &l->jitter);
     else

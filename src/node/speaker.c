@@ -18,7 +18,7 @@ enum {
 #define COPY_WAIT MU_MS(100)    /* before the second copy; then doubled */
 #define COPY_WAITS 8            /* doubled so often at most */
 #define YOUNG MU_SECONDS(64)    /* a run that not all know of yet */
-#define SERIES_WAIT MU_SECONDS(2)  /* for repairs, when more is to be said */
+#define SERIES_WAIT MU_SECONDS(4)  /* for repairs, when more is to be said */
 #define SERIES_KEEP MU_SECONDS(30) /* when nothing is */
 
 static bool speaker_tesla(const struct mu_speaker_conf *c)

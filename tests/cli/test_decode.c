@@ -204,9 +204,17 @@ static void test_source(void **state)
     fresh();
     mu_write_bytes(&w, mu_bytes("\x50\x00\x00\x00\x09\0\0\0\0\0\0\0\x01"
                                 "\0\0\0\x03\0\0\0\0\x01", 22));
-    mu_write_bytes(&w, mu_bytes(rest, 32 + 32 + 64));
+    mu_write_bytes(&w, mu_bytes(rest, 32 + 32));
+    mu_write_bytes(&w, mu_bytes("\x04" "gw-1", 5));
+    mu_write_bytes(&w, mu_bytes(rest, 64));
     SHOWS(lab, "source", "signed message", "id                       9",
-          "directory version        3", "signature");
+          "directory version        3", "67772d31", "signature");
+    fresh();
+    mu_write_bytes(&w, mu_bytes("\x57\x00\x01\xff\xff\x00\x03\x09"
+                                "\x52\x07\x00\x00\x00\x05tagtagtaon"
+                                "01234567", 8 + 16 + 8));
+    SHOWS(lab, "source", "speech frame", "speaker                  131071",
+          "uTESLA message", "interval", "3031323334353637");
 }
 
 static void test_tunnel(void **state)
