@@ -421,6 +421,10 @@ void mu_speaker_run(struct mu_speaker *s, mu_time now)
 
     if (!mu_speaker_may(s))
         return;
+    if (!s->begun) {
+        s->begun = true;
+        s->began = now;
+    }
     if (s->conf.scheme == MU_SPEECH_CHAIN) {
         series_run(s, now);
         return;
@@ -503,10 +507,6 @@ static bool speaker_ready(struct mu_speaker *s, mu_time now)
 {
     if (!mu_speaker_may(s) || s->dirty)
         return false;
-    if (!s->begun) {
-        s->begun = true;
-        s->began = now;
-    }
     if (speaker_tesla(&s->conf) && !s->chained)
         return tesla_begin(s, now) == 0;
     if (s->series_due) {

@@ -55,6 +55,9 @@ static struct world {
     unsigned said_len, false_heard, asked;
     uint64_t last_number;
     bool mute; /* nobody answers questions */
+    bool hold; /* nobody asks any */
+    bool tree; /* the directory is one, whatever the scheme */
+    struct mu_speaker *fake; /* answers in the place of speaker 0 */
     /* The last packet of speaker 0 that was no key. */
     uint8_t last[MU_SPEECH_PACKET_MAX];
     size_t last_len;
@@ -92,7 +95,7 @@ static struct mu_speaker_conf speaker_conf(unsigned i)
 static void directory_new(void)
 {
     const struct mu_source_proof proof = {w.crypto, &w.server, NULL};
-    bool tree = w.scheme == MU_SPEECH_MERKLE;
+    bool tree = w.scheme == MU_SPEECH_MERKLE || w.tree;
     struct mu_directory_member members[SPEAKERS];
     size_t len = w.out ? 1 : SPEAKERS;
     uint8_t bits[MU_SPEECH_FILTER], nodes[8 * 32], path[MU_SPEECH_PATH_MAX];
@@ -303,7 +306,7 @@ static void questions(void)
     struct mu_secret pair;
 
     mu_listener_run(&w.listener, there());
-    if (!mu_listener_ask(&w.listener, there(), &ask))
+    if (w.hold || !mu_listener_ask(&w.listener, there(), &ask))
         return;
     w.asked++;
     assert_int_equal(mu_kdf(w.crypto, &w.khop, "speech", mu_bytes(NULL, 0), 32,
@@ -312,8 +315,11 @@ static void questions(void)
         struct mu_writer to = mu_writer(answer, sizeof answer);
 
         if (ask.id != id_of(i) || w.mute || (i == 1 && w.out) ||
-            mu_speaker_introduce(&w.speakers[i], w.now, &ask,
-                                 i == 0 ? &pair : NULL, &to) != 0)
+            mu_speaker_introduce(i == 0 && w.fake != NULL ? w.fake
+                                                          : &w.speakers[i],
+                                 w.now, &ask,
+                                 i == 0 && w.fake == NULL ? &pair : NULL,
+                                 &to) != 0)
             continue;
         (void)!mu_listener_answer(&w.listener, there(), mu_written(&to));
         listener_heard();
@@ -630,56 +636,85 @@ static void test_revoked(void **state)
     assert_int_equal(w.false_heard, 0);
 }
 
-/* An introduction that somebody else made up, or kept. */
+/* The same where the directory is a tree: who is out cannot be seen at once, and
+ * what waits is held until the speaker has shown its new path. */
+static void test_revoked_tree(void **state)
+{
+    w.tree = true;
+    directory_new();
+    directory_heard();
+    test_revoked(state);
+}
+
+/* The time of another question. */
 static void test_introduced(void **state)
 {
-    uint8_t kept[1408], now[1408], pub[MU_PUBLIC_KEY_MAX];
+    uint8_t kept[1408];
     struct mu_writer to = mu_writer(kept, sizeof kept);
     struct mu_speech_ask ask = {.id = id_of(0)};
-    struct mu_speech_intro m;
-    struct mu_directory_member other;
-    size_t len;
+    struct mu_secret pair;
+    bool asked = false;
 
     (void)state;
-    if (w.scheme == MU_SPEECH_BLOOM || w.scheme == MU_SPEECH_MERKLE)
-        return; /* their packets say it all */
-    w.mute = true;
-    pass(1000, NULL);
-    if (w.scheme == MU_SPEECH_CHAIN)
-        say(0);
-    pass(100, NULL);
-    assert_int_equal(mu_speaker_introduce(&w.speakers[0], w.now, &ask, NULL,
+    w.hold = true;
+    pass(3000, NULL); /* its stream has been heard */
+    assert_int_equal(mu_kdf(w.crypto, &w.khop, "speech", mu_bytes(NULL, 0), 32,
+                            &pair), 0);
+    assert_int_equal(mu_speaker_introduce(&w.speakers[0], w.now, &ask, &pair,
                                           &to), 0);
-    /* Its time is of another question. */
-    for (unsigned i = 0; i < 200 && !mu_listener_ask(&w.listener, there(), &ask);
-         i++)
-        pass(STEP_MS, NULL);
-    if (w.scheme != MU_SPEECH_CHAIN) {
-        assert_int_not_equal(mu_listener_answer(&w.listener, there(),
-                                                mu_written(&to)), 0);
-        assert_int_equal(mu_listener_streams(&w.listener), 0);
-    }
-    /* The same, of somebody with another key in the same name. */
-    assert_int_equal(mu_speech_intro_consume(mu_written(&to), &m), 0);
-    assert_int_equal(w.crypto->keypair(w.crypto->ctx, MU_ALG_ES256,
-                                       &w.server.priv, pub, &len), 0);
-    assert_int_equal(mu_who_make(MU_BYTES(pub), mu_bytes_str(names[0]), &other),
-                     0);
-    m.who = mu_bytes(other.who, other.who_len);
-    to = mu_writer(now, sizeof now);
-    assert_int_equal(mu_speech_intro_create(&m, &to), 0);
-    w.mute = false;
-    pass(200, NULL);
-    for (unsigned i = 0; i < 9000 && !mu_listener_ask(&w.listener, there(), &ask);
-         i++)
+    for (unsigned i = 0; i < 200 && !asked; i++) {
         w.now += MU_MS(STEP_MS);
-    (void)!mu_listener_answer(&w.listener, there(), mu_written(&to));
-    assert_int_equal(w.false_heard, 0);
-    /* And the true one is taken. */
+        asked = mu_listener_ask(&w.listener, there(), &ask) &&
+                ask.id == id_of(0);
+        if (!asked && w.listener.asking != 0)
+            (void)!mu_listener_answer(&w.listener, there(),
+                                      mu_bytes(NULL, 0));
+    }
+    assert_true(asked);
+    assert_int_equal(mu_listener_answer(&w.listener, there(), mu_written(&to)),
+                     MU_ERR_REPLAY);
+    assert_int_equal(mu_listener_streams(&w.listener), 0);
+    w.hold = false; /* and the true one is taken */
     pass(70000, NULL);
     say(0);
     pass(5000, NULL);
-    assert_int_equal(w.said[w.said_len - 1].heard, 1);
+    assert_int_equal(w.said[0].heard, 1);
+}
+
+/* Somebody with the name of the gateway, its number, its place in the tree, the
+ * answers to questions about it, and a key of his own. */
+static void test_impostor(void **state)
+{
+    const struct mu_speaker_conf conf = speaker_conf(0);
+    struct mu_speech_told told = {.id = id_of(0)};
+    struct mu_speaker *fake = calloc(1, sizeof *fake);
+    uint8_t *work = calloc(1, w.work_len + 1), packet[MU_SPEECH_PACKET_MAX];
+    size_t len;
+
+    (void)state;
+    assert_int_equal(mu_speaker_init(fake, &conf, mu_bytes(NULL, 0), work,
+                                     w.work_len, w.now), 0);
+    told.path = mu_bytes(w.speakers[0].path, w.speakers[0].path_len);
+    mu_speaker_told(fake, &told, w.version);
+    fake->run = w.speakers[0].run;
+    w.fake = fake;
+    for (unsigned i = 0; i < 1000; i++) {
+        fake->dirty = false;
+        if (i % 400 == 200)
+            assert_int_equal(mu_speaker_say(fake, w.now,
+                                            mu_bytes_str("0 says no")), 0);
+        fake->dirty = false;
+        mu_speaker_run(fake, w.now);
+        fake->dirty = false;
+        while ((len = mu_speaker_next(fake, w.now, packet)) > 0)
+            deliver(0, fake->run, mu_bytes(packet, len));
+        pass(STEP_MS, NULL);
+    }
+    assert_int_equal(w.false_heard, 0);
+    assert_true(w.listener.taken == 0);
+    mu_speaker_clear(fake);
+    free(fake);
+    free(work);
 }
 
 /* Frames: only who has the area's key makes one, and it holds together. */
@@ -734,12 +769,19 @@ SETUP(chain, MU_SPEECH_CHAIN)
     {#f " multilevel", f, setup_multilevel, teardown, NULL},                   \
     {#f " chain", f, setup_chain, teardown, NULL}
 
+#define CHAINED(f)                                                             \
+    {#f " tesla", f, setup_tesla, teardown, NULL},                             \
+    {#f " utesla", f, setup_utesla, teardown, NULL},                           \
+    {#f " multilevel", f, setup_multilevel, teardown, NULL}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         ALL(test_heard), ALL(test_loss), ALL(test_late), ALL(test_restart),
         ALL(test_forged), ALL(test_replayed), ALL(test_delayed),
-        ALL(test_clock), ALL(test_stale), ALL(test_revoked), ALL(test_introduced),
+        ALL(test_clock), ALL(test_stale), ALL(test_revoked),
+        ALL(test_impostor),
+        CHAINED(test_revoked_tree), CHAINED(test_introduced),
         cmocka_unit_test_setup_teardown(test_frames, setup_bloom, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
