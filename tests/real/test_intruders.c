@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "crypto_openssl/crypto_openssl.h"
@@ -313,7 +314,7 @@ static uint8_t area_key(struct lab *lab, struct mu_secret *kctl)
 /* Polls and censuses in the gateway's name, which everybody is to answer: with
  * the tick of the last genuine one, and with the next, made up. */
 static void pose(int fd, const struct sockaddr_in *to,
-                 const struct mu_secret *kctl, uint8_t kg, unsigned n)
+                 const struct mu_secret *kctl, uint8_t kg, unsigned round)
 {
     const struct mu_crypto *c = mu_crypto_openssl();
     struct mu_tick tick = {.at = 0};
@@ -327,7 +328,7 @@ static void pose(int fd, const struct sockaddr_in *to,
             session = p.data[1];
     }
     assert_int_not_equal(tick.at, 0);
-    for (unsigned i = 0; i < n; i++) {
+    for (unsigned i = 7 * round; i < 7 * round + 7; i++) {
         struct mu_poll poll = {.session = session, .page = (uint16_t)(i % 8),
                                .round = (uint8_t)i, .flags = MU_POLL_ALL,
                                .window_ms = 4, .kg = kg};
@@ -346,6 +347,20 @@ static void pose(int fd, const struct sockaddr_in *to,
                              : mu_poll_create(c, kctl, &poll, &w), 0);
         assert_int_equal(mu_tick_append(c, kctl, &t, bytes, &w.len), 0);
         sendto(fd, bytes, w.len, 0, (const struct sockaddr *)to, sizeof(*to));
+    }
+}
+
+/* With time for an answer to each. */
+static void pose_for_a_while(int in, int out, in_port_t ours,
+                             const struct sockaddr_in *to,
+                             const struct mu_secret *kctl, uint8_t kg)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+
+    for (unsigned i = 0; i < 60; i++) {
+        listen_now(in, ours);
+        pose(out, to, kctl, kg, i);
+        nanosleep(&pause, NULL);
     }
 }
 
@@ -372,17 +387,11 @@ static void test_member_with_keys(void **state)
     real_push(lab, id, file, NULL);
     for (unsigned page = 1; page < 5; page++) {
         real_page(lab, "dev-1", page);
-        for (unsigned i = 0; i < 10; i++) {
-            listen_now(in, ours);
-            pose(out, &to, &kctl, kg, 100);
-        }
+        pose_for_a_while(in, out, ours, &to, &kctl, kg);
     }
     real_ends(lab, id, 0);
     lab_got(lab, 2, file);
-    for (unsigned i = 0; i < 10; i++) {
-        listen_now(in, ours);
-        pose(out, &to, &kctl, kg, 100);
-    }
+    pose_for_a_while(in, out, ours, &to, &kctl, kg);
     close(in);
     close(out);
     free(heard);

@@ -70,8 +70,8 @@ static void test_members(void **state)
         SIM_ATTACK_RE_REQUEST, SIM_ATTACK_MANIFEST_FLOOD,
         SIM_ATTACK_EVIL_DEVICE};
     /* In quarters of what the same costs in peace. Areas of 12 members and
-     * pages of 16 symbols: one in twelve may cost much there. */
-    static const uint32_t most[] = {9, 9, 36};
+     * pages of 16 symbols: one in twelve may cost an object there. */
+    static const uint32_t most[] = {8, 7, 8};
     struct sim_result r;
 
     (void)state;
