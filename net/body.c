@@ -464,8 +464,13 @@ static void body_refused(const struct mu_body *b, const struct mu_effect *e)
 /* What the engine tells of itself. Of its names those that end in "-failed"
  * come with an error, and with "-damaged" they speak of a record: an operator
  * wants to know. */
-static void body_trace(const struct mu_body *b, const struct mu_effect *e)
+static void body_trace(struct mu_body *b, const struct mu_effect *e)
 {
+    struct mu_cast_side *side = b->role == MU_ROLE_SERVER ? &b->wide : &b->area;
+
+    /* Receiver n is at the end of link n + 1, of the server as of a gateway. */
+    if (strcmp(e->trace, "hears-nothing") == 0 && side->overlay != NULL)
+        mu_overlay_vain(side->overlay, (uint32_t)e->a + 1);
     if (ends_with(e->trace, "-failed") && strcmp(e->trace, "hook-failed") != 0)
         mu_log(MU_LOG_WARN, e->trace, "id=%s what=%" PRIu64 " why=\"%s\"",
                b->identity, e->a, mu_err_text(-(int)(e->b & INT8_MAX)));

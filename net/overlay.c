@@ -12,10 +12,15 @@
 #define OVERLAY_TICK_MS 500
 #define LOSS_LEAST 200        /* packets between two looks at what got lost */
 #define LOSS_TOO_MUCH 200     /* permille */
+#define VAIN_WITHIN_MS 60000  /* half of its receivers say that they hear nothing */
+#define BARRED_MS 60000       /* then; twice as long each time */
+#define BARS_MAX 6            /* doublings */
 
 struct overlay_look {
     uint32_t sent, received;  /* when it was last looked */
     bool losing;
+    uint64_t barred_ms;       /* other ways are taken until then */
+    unsigned bars;            /* so far */
 };
 
 struct mu_overlay {
@@ -37,8 +42,10 @@ static void overlay_set(struct mu_overlay *o, size_t relay)
 {
     const struct mu_tunnel_relay *r = &o->head.relays[relay];
 
-    mu_route_up(o->route, 1 + relay, r->up);
-    o->looks[relay] = (struct overlay_look){ 0 };
+    struct overlay_look *l = &o->looks[relay];
+
+    mu_route_up(o->route, 1 + relay, r->up && overlay_now() >= l->barred_ms);
+    *l = (struct overlay_look){ .barred_ms = l->barred_ms, .bars = l->bars };
     mu_log(MU_LOG_INFO, r->up ? "relay-joined" : "relay-gone", "relay=%s",
            r->identity);
     o->told(o->ctx);
@@ -60,9 +67,9 @@ static void overlay_look(struct mu_overlay *o, size_t relay)
     if (permille > LOSS_TOO_MUCH && !l->losing)
         mu_log(MU_LOG_WARN, "relay-loses", "relay=%s sent=%" PRIu32 " lost=%"
                PRIu32, r->identity, sent, lost);
-    *l = (struct overlay_look){
-        r->said_sent, r->said.received, permille > LOSS_TOO_MUCH,
-    };
+    l->sent = r->said_sent;
+    l->received = r->said.received;
+    l->losing = permille > LOSS_TOO_MUCH;
 }
 
 static void overlay_take(void *ctx, struct mu_bytes in,
@@ -101,6 +108,14 @@ static void overlay_tick(uv_timer_t *timer)
 {
     struct mu_overlay *o = timer->data;
 
+    for (size_t i = 0; i < o->head.relays_len; i++) {
+        struct overlay_look *l = &o->looks[i];
+
+        if (l->barred_ms == 0 || overlay_now() < l->barred_ms)
+            continue;
+        l->barred_ms = 0; /* once more */
+        overlay_set(o, i);
+    }
     if (!mu_tunnel_head_expire(&o->head, overlay_now()))
         return;
     for (size_t i = 0; i < o->head.relays_len; i++) {
@@ -184,6 +199,23 @@ int mu_overlay_open(struct mu_overlay **out,
         mu_log(MU_LOG_ERROR, "relay-listen", "text=%s error=%s", conf->listen,
                mu_err_name(rc));
     return rc;
+}
+
+void mu_overlay_vain(struct mu_overlay *o, uint32_t link)
+{
+    size_t net = mu_route_vain(o->route, link, overlay_now(), VAIN_WITHIN_MS);
+    struct overlay_look *l;
+
+    if (net == MU_ROUTE_HERE || o->route->nets[net].way != MU_ROUTE_TUNNEL)
+        return;
+    l = &o->looks[net - 1];
+    l->barred_ms = overlay_now() + ((uint64_t)BARRED_MS << l->bars);
+    if (l->bars < BARS_MAX)
+        l->bars++;
+    mu_log(MU_LOG_WARN, "relay-loses", "relay=%s why=\"its receivers answer and "
+           "hear nothing\"", o->head.relays[net - 1].identity);
+    mu_route_up(o->route, net, false);
+    o->told(o->ctx);
 }
 
 void mu_overlay_send(struct mu_overlay *o, struct mu_bytes packet)

@@ -26,6 +26,9 @@ MU_MUST int mu_overlay_open(struct mu_overlay **out,
                             void (*told)(void *ctx), void *ctx,
                             struct mu_addr *bound);
 /* By the tunnels that are the way. */
+/* The receiver at the other end of a link answers and hears nothing: if that is
+ * how it is behind a relay, its network gets copies for a while. */
+void mu_overlay_vain(struct mu_overlay *o, uint32_t link);
 void mu_overlay_send(struct mu_overlay *o, struct mu_bytes packet);
 void mu_overlay_flush(struct mu_overlay *o);
 /* Of relay n. */

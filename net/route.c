@@ -127,7 +127,7 @@ int mu_route_copy(struct mu_route *r, uint32_t link, const struct mu_addr *to)
         r->copies = grown;
         c = &grown[r->copies_len++];
     }
-    *c = (struct mu_route_copy){ link, *to, route_net_of(r, to) };
+    *c = (struct mu_route_copy){ link, *to, route_net_of(r, to), 0 };
     route_plan(r);
     return 0;
 }
@@ -141,6 +141,27 @@ void mu_route_copy_end(struct mu_route *r, uint32_t link)
             return;
         }
     }
+}
+
+size_t mu_route_vain(struct mu_route *r, uint32_t link, uint64_t now_ms,
+                     uint64_t within_ms)
+{
+    size_t net = MU_ROUTE_HERE;
+    uint32_t vain = 0;
+
+    for (size_t i = 0; i < r->copies_len; i++) {
+        if (r->copies[i].link == link) {
+            r->copies[i].vain_ms = now_ms;
+            net = r->copies[i].net;
+        }
+    }
+    for (size_t i = 0; i < r->copies_len; i++) {
+        const struct mu_route_copy *c = &r->copies[i];
+
+        vain += c->net == net && c->vain_ms != 0 &&
+                now_ms - c->vain_ms <= within_ms;
+    }
+    return 2 * vain >= r->nets[net].receivers ? net : MU_ROUTE_HERE;
 }
 
 void mu_route_clear(struct mu_route *r)

@@ -24,6 +24,7 @@ struct mu_route_copy {
     uint32_t link;
     struct mu_addr to;
     size_t net;
+    uint64_t vain_ms; /* when it was found to hear nothing; 0: never */
 };
 
 struct mu_route_net {
@@ -53,6 +54,12 @@ MU_MUST int mu_route_copy(struct mu_route *r, uint32_t link,
                           const struct mu_addr *to);
 void mu_route_copy_end(struct mu_route *r, uint32_t link);
 void mu_route_clear(struct mu_route *r);
+
+/* The receiver at the other end of a link answers and hears nothing. The network
+ * in which half of the receivers do so within so many milliseconds, or
+ * MU_ROUTE_HERE. */
+size_t mu_route_vain(struct mu_route *r, uint32_t link, uint64_t now_ms,
+                     uint64_t within_ms);
 
 /* What the ways to a network cost, per packet, in copies. */
 struct mu_route_cost {

@@ -240,6 +240,8 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now);
 /* Somebody has no manifest of this session, and answered a poll by that:
  * announce it at once. True once for each such answer that counts. */
 bool mu_cast_sender_unheard(struct mu_cast_sender *s);
+/* Somebody answers, and hears nothing of what is sent. True once for each. */
+bool mu_cast_sender_vain(struct mu_cast_sender *s, uint16_t *receiver);
 /* Object reads failed: the error, sticky; 0 when all is well. */
 int mu_cast_sender_error(const struct mu_cast_sender *s);
 const struct mu_cast_counts *

@@ -17,7 +17,7 @@ enum mu_sender_state {
     MU_SENDER_STATE_COUNT
 };
 
-/* What the sender remembers of one receiver; 12 bytes, in the work memory. */
+/* What the sender remembers of one receiver, in the work memory. */
 struct mu_sender_peer {
     uint16_t page;   /* last asked for */
     uint16_t spent;  /* repairs granted for that page */
@@ -27,6 +27,11 @@ struct mu_sender_peer {
     uint8_t regress; /* how often it went back to a lower page */
     uint8_t flags;
     uint8_t unheard; /* how often it said that it has no manifest */
+    /* When vain.c looked at it last, what it said, and what had been sent. */
+    uint8_t vain, vain_heard, vain_round;
+    uint16_t vain_page, vain_need;
+    uint32_t vain_sent;
+    mu_time vain_at;
 };
 
 /* The page at work; kept while another page is served in between. */
@@ -100,6 +105,7 @@ struct mu_cast_sender {
 
     uint8_t *block;
     struct mu_sender_peer *peers;
+    uint32_t vain; /* 1 + who hears nothing; 0: nobody that is not told yet */
     struct mu_cast_counts counts;
 };
 

@@ -989,6 +989,8 @@ int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
     int rc = sender_consume(s, packet, &n);
 
     if (rc == 0)
+        mu_vain_need(s, now, &n);
+    if (rc == 0)
         rc = n.page == MU_NEED_MANIFEST ? sender_take_unheard(s, now, &n)
                                         : sender_take(s, now, &n);
     if (rc == 0)

@@ -308,6 +308,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
 static int session_need(struct mu_gateway *g, struct mu_bytes packet)
 {
     struct mu_gateway_session *s = mu_gateway_session_of(g, packet.data[1]);
+    uint16_t who;
     int rc;
 
     if (s == NULL) {
@@ -324,6 +325,8 @@ static int session_need(struct mu_gateway *g, struct mu_bytes packet)
         return MU_ERR_UNEXPECTED;
     }
     rc = mu_cast_sender_feedback(&s->tx, g->now, packet);
+    if (mu_cast_sender_vain(&s->tx, &who))
+        mu_gateway_trace(g, "hears-nothing", who, s->session);
     if (mu_cast_sender_unheard(&s->tx) && s->announce_left == 0)
         mu_gateway_session_announce(s, 1);
     return rc;

@@ -357,5 +357,7 @@ void mu_srv_cast_packet(struct mu_server *s, const struct mu_event *ev)
         /* What is wrong with it, the sender counts. */
         if (mu_cast_sender_feedback(&c->sender, s->now, ev->packet) != 0)
             continue;
+        if (mu_cast_sender_vain(&c->sender, &receiver))
+            mu_srv_trace(s, "hears-nothing", receiver, c->number);
     }
 }

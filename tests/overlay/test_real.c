@@ -358,9 +358,9 @@ static int socket_at(struct mu_addr *self)
     return fd;
 }
 
-/* A relay that has the key, and changes every third packet. It runs until it
- * is killed, or the test ends. */
-static void evil_run(const struct mu_addr *head)
+/* A relay that has the key, and changes every third packet, or keeps all and says
+ * that it does not. It runs until it is killed, or the test ends. */
+static void evil_run(const struct mu_addr *head, bool keeps)
 {
     const struct mu_crypto *crypto = mu_crypto_openssl();
     struct mu_tunnel_end end;
@@ -395,7 +395,8 @@ static void evil_run(const struct mu_addr *head)
             memmove(room, packet.data, packet.len);
             if (++count % 3 == 0)
                 room[packet.len / 2] ^= 1;
-            sendto(fd, room, packet.len, 0, &group.sa, group.len);
+            if (!keeps)
+                sendto(fd, room, packet.len, 0, &group.sa, group.len);
             end.said.emitted++;
         }
     }
@@ -414,7 +415,7 @@ static void test_relay_that_changes(void **state)
     pid = fork();
     if (pid == 0) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
-        evil_run(&head);
+        evil_run(&head, false);
     }
     way(lab, "tunnel");
     real_push(lab, n.id, n.file, NULL);
@@ -425,6 +426,30 @@ static void test_relay_that_changes(void **state)
     assert_int_equal(lab_end(n.gws[0], SIGTERM), 0);
     assert_true(real_has(lab_path(lab, "gateway-1.log"), "error=AUTH") ||
                 counter(n.gws[0], "wide_group", "rx_packets") > 250);
+}
+
+/* Its receivers ask and hear nothing: they get copies, and the log says why. */
+static void test_relay_that_keeps(void **state)
+{
+    struct lab *lab = *state;
+    struct mu_addr head;
+    struct net n;
+    pid_t pid;
+
+    behind_relay(lab, &n, "100000");
+    assert_int_equal(mu_addr_parse(n.relays, &head), 0);
+    pid = fork();
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        evil_run(&head, true);
+    }
+    way(lab, "tunnel");
+    real_push(lab, n.id, n.file, NULL);
+    real_logged(lab, "serve", "event=relay-loses relay=east why=");
+    way(lab, "copies");
+    done(lab, &n);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
 }
 
 /* A stranger sends to the relay and to the sender, whatever it likes. */
@@ -465,7 +490,7 @@ int main(void)
         REAL_TEST(test_through_a_relay), REAL_TEST(test_relay_killed),
         REAL_TEST(test_relay_of_a_gateway), REAL_TEST(test_relay_loses),
         REAL_TEST(test_wrong_key), REAL_TEST(test_relay_that_changes),
-        REAL_TEST(test_forged),
+        REAL_TEST(test_relay_that_keeps), REAL_TEST(test_forged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

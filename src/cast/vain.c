@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Receivers that talk to the sender and hear nothing of it. Their way to us is
+ * good and ours to them is not: whoever passes packets on may keep them. A
+ * receiver is one of those when three of its NEEDs in a row, a second apart,
+ * know of none of the polls that went out, or want as much as before of a page
+ * though that much and more was sent.
+ */
+#include "cast/share.h"
+
+enum {
+    VAIN_TIMES = 3,
+    VAIN_SYMBOLS = 64, /* sent between two looks */
+    VAIN_EVERY_MS = 1000,
+};
+
+void mu_vain_need(struct mu_cast_sender *s, mu_time now,
+                  const struct mu_need *n)
+{
+    struct mu_sender_peer *p = &s->peers[n->receiver];
+    const struct mu_cast_counts *c = &s->counts;
+    uint32_t sent = (uint32_t)(c->data + c->parity + c->repair);
+    bool first = p->vain_at == 0, deaf, stuck;
+
+    if (!first && now < p->vain_at + MU_MS(VAIN_EVERY_MS))
+        return;
+    deaf = n->round == p->vain_heard && s->round != p->vain_round;
+    stuck = n->page == p->vain_page && n->need >= p->vain_need &&
+            sent - p->vain_sent >= VAIN_SYMBOLS;
+    p->vain = !first && n->need > 0 && (deaf || stuck) ? (uint8_t)(p->vain + 1)
+                                                       : 0;
+    p->vain_at = now;
+    p->vain_heard = n->round;
+    p->vain_round = s->round;
+    p->vain_page = n->page;
+    p->vain_need = n->need;
+    p->vain_sent = sent;
+    if (p->vain < VAIN_TIMES)
+        return;
+    p->vain = 0;
+    s->vain = n->receiver + 1;
+}
+
+bool mu_cast_sender_vain(struct mu_cast_sender *s, uint16_t *receiver)
+{
+    if (s->vain == 0)
+        return false;
+    *receiver = (uint16_t)(s->vain - 1);
+    s->vain = 0;
+    return true;
+}
