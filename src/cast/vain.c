@@ -4,13 +4,13 @@
  * good and ours to them is not: whoever passes packets on may keep them. A
  * receiver is one of those when three of its NEEDs in a row, a second apart,
  * know of none of the polls that went out, or want as much as before of a page
- * though that much and more was sent.
+ * though more symbols were sent.
  */
 #include "cast/share.h"
 
 enum {
     VAIN_TIMES = 3,
-    VAIN_SYMBOLS = 64, /* sent between two looks */
+    VAIN_SYMBOLS = 6, /* sent since the last time that counted */
     VAIN_EVERY_MS = 1000,
 };
 
@@ -20,16 +20,17 @@ void mu_vain_need(struct mu_cast_sender *s, mu_time now,
     struct mu_sender_peer *p = &s->peers[n->receiver];
     const struct mu_cast_counts *c = &s->counts;
     uint32_t sent = (uint32_t)(c->data + c->parity + c->repair);
-    bool first = p->vain_at == 0, deaf, stuck;
+    bool first = p->vain_at == 0, better, deaf, stuck;
 
     if (!first && now < p->vain_at + MU_MS(VAIN_EVERY_MS))
         return;
+    better = n->page != p->vain_page || n->need < p->vain_need;
     deaf = n->round == p->vain_heard && s->round != p->vain_round;
-    stuck = n->page == p->vain_page && n->need >= p->vain_need &&
-            sent - p->vain_sent >= VAIN_SYMBOLS;
-    p->vain = !first && n->need > 0 && (deaf || stuck) ? (uint8_t)(p->vain + 1)
-                                                       : 0;
+    stuck = sent - p->vain_sent >= VAIN_SYMBOLS;
     p->vain_at = now;
+    if (!first && !better && !deaf && !stuck)
+        return; /* nothing that it could have heard */
+    p->vain = first || better || n->need == 0 ? 0 : (uint8_t)(p->vain + 1);
     p->vain_heard = n->round;
     p->vain_round = s->round;
     p->vain_page = n->page;
