@@ -976,8 +976,6 @@ static int sender_consume(struct mu_cast_sender *s, struct mu_bytes packet,
     rc = peers->feedback_key(peers->ctx, receiver, &kfb);
     if (rc == 0)
         rc = mu_need_consume(s->conf.crypto, &kfb, packet, n);
-    if (rc == 0 && n->page >= s->pages && n->page != MU_NEED_MANIFEST)
-        rc = MU_ERR_MALFORMED; /* no such page */
     mu_secret_clear(&kfb);
     return rc;
 }
@@ -989,7 +987,7 @@ int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
     int rc = sender_consume(s, packet, &n);
 
     if (rc == 0)
-        mu_vain_need(s, now, &n);
+        rc = mu_vain_need(s, now, &n);
     if (rc == 0)
         rc = n.page == MU_NEED_MANIFEST ? sender_take_unheard(s, now, &n)
                                         : sender_take(s, now, &n);

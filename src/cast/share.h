@@ -33,8 +33,9 @@ void mu_share_compare(struct mu_cast_sender *s, uint16_t need, bool cut);
 /* A round is over: learns the loss from the first one of a front page. */
 void mu_share_learn(struct mu_cast_sender *s);
 
-/* vain.c: a NEED whose tag is good, before it is taken. */
-void mu_vain_need(struct mu_cast_sender *s, mu_time now,
-                  const struct mu_need *n);
+/* vain.c: a NEED whose tag is good, before it is taken. MU_ERR_MALFORMED: of a
+ * page that there is not. */
+MU_MUST int mu_vain_need(struct mu_cast_sender *s, mu_time now,
+                         const struct mu_need *n);
 
 #endif

@@ -14,8 +14,8 @@ enum {
     VAIN_EVERY_MS = 1000,
 };
 
-void mu_vain_need(struct mu_cast_sender *s, mu_time now,
-                  const struct mu_need *n)
+static void vain_look(struct mu_cast_sender *s, mu_time now,
+                      const struct mu_need *n)
 {
     struct mu_sender_peer *p = &s->peers[n->receiver];
     const struct mu_cast_counts *c = &s->counts;
@@ -40,6 +40,15 @@ void mu_vain_need(struct mu_cast_sender *s, mu_time now,
         return;
     p->vain = 0;
     s->vain = n->receiver + 1;
+}
+
+int mu_vain_need(struct mu_cast_sender *s, mu_time now,
+                 const struct mu_need *n)
+{
+    if (n->page >= s->pages && n->page != MU_NEED_MANIFEST)
+        return MU_ERR_MALFORMED;
+    vain_look(s, now, n);
+    return 0;
 }
 
 bool mu_cast_sender_vain(struct mu_cast_sender *s, uint16_t *receiver)
