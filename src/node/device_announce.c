@@ -184,6 +184,8 @@ static void unheard_announced(struct mu_device *d, uint8_t session, bool ours)
     }
     u->due_at = MU_TIME_NEVER;
     u->again_at = d->now + (ours ? 0 : ANNOUNCED_FOR);
+    if (ours)
+        u->tries = 0; /* somebody listens; what was lost may be said again */
 }
 
 bool mu_device_next_unheard(struct mu_device *d, struct mu_effect *out)

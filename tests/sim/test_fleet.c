@@ -211,6 +211,26 @@ static void test_cost_foretold(void **state)
                     (cost.data + cost.more) * 105 / 100);
 }
 
+/* A manifest of many fragments, much loss: who has part of it goes on asking,
+ * and nobody comes so late that all is sent again for him. */
+static void test_many_fragments(void **state)
+{
+    (void)state;
+    struct sim_conf c;
+    sim_conf_default(&c);
+    c.devices = 100;
+    c.gateways = 1;
+    c.payload = 80;
+    c.page_data = 60;
+    c.page_parity = 40;
+    c.loss = 0.3;
+    c.size = 20000;
+    c.seed = 3;
+    struct sim_result r = run(&c);
+    assert_true(sim_result_good(&r));
+    assert_true(r.packet_ratio < 1.8);
+}
+
 static void test_small_payload(void **state)
 {
     (void)state;
@@ -309,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_bursts_cost_little),
         cmocka_unit_test(test_cost_foretold),
         cmocka_unit_test(test_small_payload),
+        cmocka_unit_test(test_many_fragments),
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_yields),
