@@ -25,7 +25,7 @@ enum {
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
     BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
-    BEHIND_EVERY = 64,  /* and how often after that */
+    BEHIND_AFTER = 64,  /* and so many later, then twice as many, ... */
     UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
     LATE_MS = 20,       /* of the caller: answers may lie unread */
@@ -552,7 +552,9 @@ static bool sender_behind_due(const struct mu_cast_sender *s)
 static size_t sender_put_behind(struct mu_cast_sender *s, uint8_t *to)
 {
     s->job.call_at = sender_answer_all(s)
-                         ? UINT16_MAX : (uint16_t)(s->job.sent + BEHIND_EVERY);
+                         ? UINT16_MAX
+                         : (uint16_t)(2 * s->job.sent + BEHIND_AFTER -
+                                      BEHIND_FIRST);
     s->round++;
     return sender_write_poll(s, MU_POLL_BEHIND, s->conf.window_ms, to);
 }
