@@ -224,12 +224,32 @@ static uint64_t version_next(struct api_request *r, const char *name)
     return highest >> 48 == 0xffff ? highest + 1 : ((highest >> 48) + 1) << 48;
 }
 
+#define AREA_LOSS_MAX 900 /* per mille */
+#define AREA_RECEIVERS 100 /* in one area, where nobody says how many */
+
+/* Parity by what an area loses, where somebody says that. */
+static bool push_parity(struct api_request *r, struct mu_cast_shape *shape)
+{
+    uint64_t parity, loss, receivers;
+    if (!api_query_number(r, "page_parity", MU_PAGE_PARITY_MAX, 0, &parity) ||
+        !api_query_number(r, "loss_permille", AREA_LOSS_MAX, 0, &loss) ||
+        !api_query_number(r, "receivers", MU_AREA_DEVICES_MAX, 0, &receivers))
+        return false;
+    if (api_query(r, "page_parity") != NULL)
+        shape->page_parity = (uint16_t)parity;
+    else if (api_query(r, "loss_permille") != NULL)
+        shape->page_parity = mu_cast_parity(
+            shape->page_data,
+            (uint32_t)(receivers != 0 ? receivers : AREA_RECEIVERS),
+            (uint32_t)loss);
+    return true;
+}
+
 static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
 {
-    uint64_t payload, data, parity, hash;
+    uint64_t payload, data, hash;
     if (!api_query_number(r, "payload", MU_PACKET_MAX, 0, &payload) ||
         !api_query_number(r, "page_data", MU_PAGE_DATA_MAX, 0, &data) ||
-        !api_query_number(r, "page_parity", MU_PAGE_PARITY_MAX, 0, &parity) ||
         !api_query_number(r, "hash_len", MU_HASH_MAX, 0, &hash))
         return false;
     *shape = api_serve(r)->conf.shape;
@@ -237,10 +257,10 @@ static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
         shape->payload = (uint16_t)payload;
     if (data != 0)
         shape->page_data = (uint16_t)data;
-    if (api_query(r, "page_parity") != NULL)
-        shape->page_parity = (uint16_t)parity;
     if (hash != 0)
         shape->hash_len = (uint8_t)hash;
+    if (!push_parity(r, shape))
+        return false;
     if (mu_cast_shape_check(shape) != 0) {
         api_error(r, 400,
                   "payload, page_data, page_parity, hash_len: no packet can "

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* muster push, watch, report, pause, resume, cancel: campaigns. */
 #include <getopt.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,13 +24,14 @@ static const char PUSH_HELP[] =
     "  --deadline T       30s, 15m, 12h, 7d (1d)\n"
     "  --payload BYTES --page K --parity M --hash BYTES\n"
     "                     the shape of packets and pages (the server's)\n"
+    "  --loss PERCENT --receivers N     of the worst area (5, 100): how much\n"
+    "                     parity is planned, unless --parity says so (the server's)\n"
     "  --keep-key-on-revoke  do not encrypt anew when a member is revoked\n"
     "  --no-wait          do not watch it to its end\n"
     "  --explain          send nothing: say what it would cost in one area, and\n"
-    "                     what each byte buys. The shape is 1024, 255, 64, 8 unless\n"
-    "                     given; and with\n"
-    "  --receivers N --loss PERCENT --overhead BYTES --rate BYTES\n"
-    "                     (100, 5, 46, 0: unknown)\n" CLI_OPTIONS_HELP
+    "                     what each byte buys. Payload and hashes are 1024 and 8\n"
+    "                     unless given, pages and parity what suits them; and with\n"
+    "  --overhead BYTES --rate BYTES    (46, 0: unknown)\n" CLI_OPTIONS_HELP
     "\nexit code: 0 every member runs it, 2 the quorum does, 1 failed\n";
 
 #define SILENT_MAX 60 /* seconds without an answer before watching ends */
@@ -347,6 +349,28 @@ static void push_deadline(struct push_args *a)
     query_add(a, "deadline_s", text);
 }
 
+static void push_add(struct push_args *a, const char *name, uint32_t value)
+{
+    char text[16];
+
+    snprintf(text, sizeof text, "%" PRIu32, value);
+    query_add(a, name, text);
+}
+
+/* What suits packets of that size in such an area. */
+static void push_suit(struct mu_cast_shape *s, const struct explain_conf *c)
+{
+    bool radio = s->payload <= 104;
+
+    if (s->payload < MU_PAYLOAD_MIN || s->payload > MU_PACKET_MAX)
+        return; /* refused later */
+    if (s->page_data == 0)
+        s->page_data = radio ? mu_cast_page_data_max(s->payload) : 255;
+    if (s->page_parity == UINT16_MAX)
+        s->page_parity = mu_cast_parity(s->page_data, c->receivers,
+                                        c->loss_permille);
+}
+
 static void push_option(struct push_args *a, int o)
 {
     switch (o) {
@@ -374,8 +398,14 @@ static void push_option(struct push_args *a, int o)
         a->cost.shape.hash_len = (uint8_t)push_number(a, "hash_len", 32, 1);
         break;
     case 'x': a->explain = true; break;
-    case 'R': a->cost.receivers = push_cost(a, "receivers", 4096, 1); break;
-    case 'L': a->cost.loss_permille = push_cost(a, "loss", 90, 10); break;
+    case 'R':
+        a->cost.receivers = push_cost(a, "receivers", 4096, 1);
+        push_add(a, "receivers", a->cost.receivers);
+        break;
+    case 'L':
+        a->cost.loss_permille = push_cost(a, "loss", 90, 10);
+        push_add(a, "loss_permille", a->cost.loss_permille);
+        break;
     case 'O': a->cost.overhead = push_cost(a, "overhead", 1000, 1); break;
     case 'B': a->cost.rate = push_cost(a, "rate", 4e9, 1); break;
     case 'r': query_add(a, "rekey_on_revoke", "false"); break;
@@ -448,7 +478,7 @@ int verb_push(int argc, char **argv)
     struct push_args a = {
         .wait = true,
         .query = strdup(""),
-        .cost = {.shape = {1024, 255, 64, 8}, .receivers = 100,
+        .cost = {.shape = {1024, 0, UINT16_MAX, 8}, .receivers = 100,
                  .loss_permille = 50, .overhead = 46},
     };
     int code = CLI_FAILED;
@@ -459,6 +489,7 @@ int verb_push(int argc, char **argv)
         code = CLI_ALL;
     } else if (a.explain && !a.bad && argc - optind == 1) {
         a.cost.json = a.client.json;
+        push_suit(&a.cost.shape, &a.cost);
         code = cli_explain(&a.cost, argv[optind]) == 0 ? CLI_ALL : CLI_FAILED;
     } else if (a.bad || argc - optind != 1 || !a.group) {
         if (!a.bad)

@@ -72,6 +72,35 @@ static void test_smaller_second_version(void **state)
     lab_got(lab, 2, two);
 }
 
+/* Parity by what an area loses; what is given by number goes before that. */
+static void test_parity_by_loss(void **state)
+{
+    struct lab *lab = *state;
+    const char *file = lab_path(lab, "firmware");
+
+    lab_fleet(lab, 1);
+    lab_file(file, 3000, 1);
+    for (int given = 0; given < 2; given++) {
+        json_t *out = NULL;
+        const json_t *shape;
+        json_int_t parity;
+
+        assert_int_equal(lab_verb(lab, &out, "push", file, "--group", "all",
+                                  "--page", "100", "--loss", "20",
+                                  "--receivers", "1000",
+                                  given ? "--parity" : NULL, "7", NULL), 0);
+        shape = json_object_get(out, "shape");
+        assert_int_equal(json_integer_value(json_object_get(shape,
+                                                            "page_data")), 100);
+        parity = json_integer_value(json_object_get(shape, "page_parity"));
+        if (given)
+            assert_int_equal(parity, 7);
+        else /* the unluckiest of 1,000 needs 45.5 more */
+            assert_in_range(parity, 46, 52);
+        json_decref(out);
+    }
+}
+
 static void test_losses(void **state)
 {
     struct lab *lab = *state;
@@ -173,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         PUSH_TEST(test_three_devices),
         PUSH_TEST(test_smaller_second_version),
+        PUSH_TEST(test_parity_by_loss),
         PUSH_TEST(test_losses),
         PUSH_TEST(test_multicast_to_gateways),
         PUSH_TEST(test_hook_fails),
