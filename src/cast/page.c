@@ -23,8 +23,9 @@ static uint32_t shape_parity(const struct mu_cast_shape *s, uint32_t k)
 
     if (s->page_parity == 0)
         return 0;
-    m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2 +
-        s->page_parity / 16;
+    /* Small pages are unluckier; but their hashes have to fit. */
+    m = s->page_parity < 128 ? s->page_parity : 128u;
+    m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2 + m / 16;
     return m < s->page_parity ? m : s->page_parity;
 }
 

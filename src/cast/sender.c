@@ -25,7 +25,7 @@ enum {
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
     BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
-    BEHIND_AFTER = 64,  /* and so many later, then twice as many, ... */
+    BEHIND_AFTER = 64,  /* and so many later, then twice that, ... */
     UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
     PREEMPTS_MAX = 2,   /* times a page is put aside for an earlier one */
     LATE_MS = 20,       /* of the caller: answers may lie unread */
@@ -541,8 +541,7 @@ static size_t sender_put_poll(struct mu_cast_sender *s, mu_time now,
     return sender_write_poll(s, s->flags, sender_window(s), to);
 }
 
-/* In the midst of a page that goes out for the first time: does anybody hear
- * this in vain? He is helped now, before he has lost all of it. */
+/* In the midst of a new page: who hears it in vain is helped before it is over. */
 static bool sender_behind_due(const struct mu_cast_sender *s)
 {
     return s->job.sent >= s->job.call_at && s->job.page > 0 &&
@@ -551,10 +550,9 @@ static bool sender_behind_due(const struct mu_cast_sender *s)
 
 static size_t sender_put_behind(struct mu_cast_sender *s, uint8_t *to)
 {
-    s->job.call_at = sender_answer_all(s)
-                         ? UINT16_MAX
-                         : (uint16_t)(2 * s->job.sent + BEHIND_AFTER -
-                                      BEHIND_FIRST);
+    unsigned at = 2u * s->job.sent + BEHIND_AFTER - BEHIND_FIRST;
+
+    s->job.call_at = sender_answer_all(s) ? UINT16_MAX : (uint16_t)at;
     s->round++;
     return sender_write_poll(s, MU_POLL_BEHIND, s->conf.window_ms, to);
 }

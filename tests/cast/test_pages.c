@@ -28,7 +28,7 @@ static uint32_t noise(uint32_t below)
 static uint64_t twin_m(const struct mu_cast_shape *s, uint64_t k)
 {
     uint64_t m = (k * s->page_parity + s->page_data - 1) / s->page_data + 2 +
-                 s->page_parity / 16;
+                 (s->page_parity < 128 ? s->page_parity : 128) / 16;
 
     if (s->page_parity == 0)
         return 0;
@@ -189,7 +189,7 @@ static const struct mu_cast_shape shapes[] = {
     {48, 16, 4, 4},    {1024, 1, 0, 8},    {48, 1, 0, 4},      {512, 64, 0, 16},
     {655, 10, 150, 6}, {656, 254, 1, 4},   {1024, 8, 2, 32},   {100, 3, 3, 8},
     {1024, 255, 105, 8}, {80, 255, 28, 8},  {1472, 255, 255, 8},
-    {80, 504, 177, 8}, {733, 512, 511, 8}, {100, 512, 40, 6},
+    {80, 504, 177, 8}, {80, 504, 500, 8}, {733, 512, 511, 8}, {100, 512, 40, 6},
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))

@@ -43,7 +43,8 @@ def cut(shape, size):
     full = payload - 3
 
     def m(k):
-        return min(most_m, -(-k * most_m // most_k) + 2 + most_m // 16) \
+        return min(most_m, -(-k * most_m // most_k) + 2 +
+                   min(most_m, 128) // 16) \
             if most_m else 0
 
     def fits(c):
