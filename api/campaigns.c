@@ -27,9 +27,10 @@ static void hex_text(const uint8_t *bytes, size_t len, char *out)
 
 static json_t *counts_json(const struct mu_cast_counts *c)
 {
-    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "data",
+    return json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "data",
                      (json_int_t)c->data, "parity", (json_int_t)c->parity,
-                     "repair", (json_int_t)c->repair, "control",
+                     "repair", (json_int_t)c->repair, "alone",
+                     (json_int_t)c->alone, "control",
                      (json_int_t)c->control, "bytes", (json_int_t)c->bytes,
                      "feedback", (json_int_t)c->feedback, "rejected",
                      (json_int_t)c->rejected);
@@ -115,10 +116,11 @@ static json_t *areas_json(struct api_request *r,
         const struct mu_wide_tally *t = &a.tally;
         json_array_append_new(
             areas,
-            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "gateway",
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "gateway",
                       a.gateway, "data", (json_int_t)t->data, "parity",
                       (json_int_t)t->parity, "repair", (json_int_t)t->repair,
-                      "control", (json_int_t)t->control, "bytes",
+                      "alone", (json_int_t)t->alone, "control",
+                      (json_int_t)t->control, "bytes",
                       (json_int_t)t->bytes, "feedback",
                       (json_int_t)t->feedback, "rejected",
                       (json_int_t)t->rejected, "page", (json_int_t)t->page));

@@ -224,17 +224,19 @@ static void report_text(const json_t *v, const json_t *targets,
            cli_number(v, "failed"));
     if (json_is_integer(json_object_get(v, "eta_s")))
         printf("to go      %lld s, as it looks\n", cli_number(v, "eta_s"));
-    printf("wide area  %lld data, %lld parity, %lld repair packets, %lld "
-           "bytes\n",
+    printf("wide area  %lld data, %lld parity, %lld repair packets (%lld to one "
+           "gateway), %lld bytes\n",
            cli_number(wide, "data"), cli_number(wide, "parity"),
-           cli_number(wide, "repair"), cli_number(wide, "bytes"));
+           cli_number(wide, "repair"), cli_number(wide, "alone"),
+           cli_number(wide, "bytes"));
     size_t i;
     json_t *area;
     json_array_foreach(json_object_get(v, "areas"), i, area)
-        printf("area       %-16s %lld data, %lld parity, %lld repair packets, "
-               "%lld bytes on its medium, %lld forged refused\n",
+        printf("area       %-16s %lld data, %lld parity, %lld repair packets "
+               "(%lld to one device), %lld bytes on its medium, %lld forged refused\n",
                cli_text(area, "gateway"), cli_number(area, "data"),
                cli_number(area, "parity"), cli_number(area, "repair"),
+               cli_number(area, "alone"),
                cli_number(area, "bytes"), cli_number(area, "rejected"));
     if (cli_number(v, "reports_refused") > 0)
         printf("refused    %lld acknowledgements that did not verify\n",

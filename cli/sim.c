@@ -30,6 +30,8 @@ static const char HELP[] =
     "                    a compressed 802.15.4 frame)\n"
     "  --rate BYTES      a second in an area (1250000, or 15000)\n"
     "  --yield           that rate at most: other traffic goes first\n"
+    "  --multicast-cost N  of a packet to all, in packets to one: repairs go the\n"
+    "                    way that costs less (0: all to all)\n"
     "  --link BYTES      a second that get into an area, the rest waits (0: all)\n"
     "  --queue MS        that it may wait, before it is dropped (50)\n"
     "  --flow            a TCP flow goes through the same link\n"
@@ -67,7 +69,7 @@ static const char HELP[] =
 
 enum {
     O_DEVICES = 256, O_GATEWAYS, O_LOSS, O_BURST, O_WIDE_LOSS, O_SIZE, O_FILE,
-    O_PAYLOAD, O_OVERHEAD, O_RATE, O_YIELD, O_LINK, O_QUEUE, O_FLOW, O_DELAY,
+    O_PAYLOAD, O_OVERHEAD, O_RATE, O_YIELD, O_COST, O_LINK, O_QUEUE, O_FLOW, O_DELAY,
     O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
     O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD,
@@ -87,6 +89,7 @@ static const struct option options[] = {
     {"overhead", required_argument, NULL, O_OVERHEAD},
     {"rate", required_argument, NULL, O_RATE},
     {"yield", no_argument, NULL, O_YIELD},
+    {"multicast-cost", required_argument, NULL, O_COST},
     {"link", required_argument, NULL, O_LINK},
     {"queue", required_argument, NULL, O_QUEUE},
     {"flow", no_argument, NULL, O_FLOW},
@@ -213,6 +216,7 @@ static bool arg_world(struct sim_args *a, int o, const char *n)
     case O_OVERHEAD: c->overhead = (uint16_t)arg_number(a, n, 200); break;
     case O_RATE: c->area_rate = (uint32_t)arg_number(a, n, 1u << 31); break;
     case O_YIELD: c->yields = true; break;
+    case O_COST: c->cost = (uint16_t)arg_number(a, n, 10000); break;
     case O_LINK: c->link = (uint32_t)arg_number(a, n, 1u << 31); break;
     case O_QUEUE: c->queue = (mu_time)(arg_share(a, n, 60000) * 1000); break;
     case O_FLOW: c->flow = true; break;

@@ -277,6 +277,13 @@ static void side_send(struct mu_cast_side *side, const struct mu_effect *e)
     }
     const struct mu_route *r = &side->route;
 
+    if (e->link != 0) { /* it has gone meanwhile: the next poll tells */
+        const struct mu_addr *to = mu_route_copy_of(r, e->link);
+
+        if (to != NULL)
+            mu_udp_send(&side->port, to, e->packet);
+        return;
+    }
     if (r->nets[MU_ROUTE_HERE].way == MU_ROUTE_GROUP)
         mu_udp_send(&side->port, &side->to, e->packet);
     if (side->overlay != NULL)

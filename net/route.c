@@ -132,6 +132,15 @@ int mu_route_copy(struct mu_route *r, uint32_t link, const struct mu_addr *to)
     return 0;
 }
 
+const struct mu_addr *mu_route_copy_of(const struct mu_route *r, uint32_t link)
+{
+    for (size_t i = 0; i < r->copies_len; i++) {
+        if (r->copies[i].link == link)
+            return &r->copies[i].to;
+    }
+    return NULL;
+}
+
 void mu_route_copy_end(struct mu_route *r, uint32_t link)
 {
     for (size_t i = 0; i < r->copies_len; i++) {

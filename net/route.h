@@ -52,6 +52,8 @@ void mu_route_up(struct mu_route *r, size_t net, bool up);
 /* Where the receiver at the other end of a link takes copies. */
 MU_MUST int mu_route_copy(struct mu_route *r, uint32_t link,
                           const struct mu_addr *to);
+/* Where that is; NULL: nowhere. */
+const struct mu_addr *mu_route_copy_of(const struct mu_route *r, uint32_t link);
 void mu_route_copy_end(struct mu_route *r, uint32_t link);
 void mu_route_clear(struct mu_route *r);
 

@@ -168,6 +168,13 @@ static bool serve_knows(void *ctx, const uint8_t campaign[MU_CAMPAIGN_ID])
     return mu_server_campaign_get(ctx, campaign, &v) != MU_ERR_NOT_FOUND;
 }
 
+/* A packet to all is a copy to each where there is no group. */
+static uint16_t serve_cost(const struct mu_serve_conf *c)
+{
+    return strcmp(c->wide_group, "unicast") == 0
+               ? UINT16_MAX : (uint16_t)c->ways.multicast_cost;
+}
+
 static int serve_engine(struct serve_run *r)
 {
     struct mu_serve *s = &r->serve;
@@ -190,6 +197,7 @@ static int serve_engine(struct serve_run *r)
         .wide_up_port = mu_addr_port(&r->wide_up),
         .wide_rate = c->wide_rate,
         .wide_yields = c->yields,
+        .wide_cost = serve_cost(c),
         .wide_overhead = c->wide_overhead,
         .wide_window_ms = (uint16_t)c->wide_window_ms,
         .wide_loss_permille = (uint16_t)c->wide_loss_permille,

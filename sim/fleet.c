@@ -404,6 +404,7 @@ static void fleet_result(struct sim_world *w, struct story *s,
     for (uint32_t i = 1; i < w->first_device; i++)
         r->area_bytes += w->nodes[i].area_bytes;
     r->packets = w->data_packets;
+    r->alone_packets = w->alone_packets;
     r->control = w->control_packets;
     r->feedback = w->feedback_packets;
     r->message_bytes = w->message_bytes;

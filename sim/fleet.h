@@ -20,6 +20,7 @@ struct sim_result {
     uint64_t attack_packets, attack_bytes;
     uint64_t clean_bytes;    /* area_bytes and virtual_seconds of the */
     double clean_seconds;    /* same run without the attack */
+    uint64_t alone_packets; /* of them, those to one device */
     uint64_t packets;  /* data, parity and repair put on area networks */
     uint64_t control, feedback; /* polls, announces, censuses; answers */
     double bound_packets, packet_ratio;

@@ -265,6 +265,15 @@ static void network_kind(struct sim_world *w, const struct sim_node *from,
         w->control_packets++;
 }
 
+/* A symbol to one device. */
+static void network_alone(struct sim_world *w, struct sim_node *gateway,
+                          uint32_t link, struct sim_buffer *b)
+{
+    struct sim_node *to = network_peer(w, gateway, link);
+    if (to != NULL && to->radio && !sim_attack_jams(w))
+        network_to_one(w, gateway, to, MU_CHANNEL_AREA, b, w->conf.loss);
+}
+
 void sim_network_packet(struct sim_world *w, struct sim_node *n,
                         const struct mu_effect *e)
 {
@@ -292,6 +301,12 @@ void sim_network_packet(struct sim_world *w, struct sim_node *n,
         b = sim_attack_sends(w, n, b);
         if (b == NULL)
             return;
+        if (e->link != 0) {
+            w->alone_packets += w->counting;
+            network_alone(w, n, e->link, b);
+            sim_buffer_drop(b);
+            return;
+        }
         sim_air_heard(w->air, sim_node_index(w, n), b);
         sim_world_shout(w, sim_node_index(w, n), sim_buffer_hold(b));
         sim_attack_heard(w, sim_node_index(w, n), b);

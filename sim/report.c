@@ -38,12 +38,12 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->forged_accepted, r->replayed);
     fprintf(out,
             "\"packets\":%" PRIu64 ",\"bound_packets\":%.2f,"
-            "\"packet_ratio\":%.4f,\"control_packets\":%" PRIu64
+            "\"alone_packets\":%" PRIu64 ",\"packet_ratio\":%.4f,\"control_packets\":%" PRIu64
             ",\"feedback_packets\":%" PRIu64 ",\"area_bytes\":%" PRIu64
             ",\"message_bytes\":%" PRIu64
             ",\"bound_bytes\":%.0f,\"ratio\":%.4f,"
             "\"wan_bytes\":%" PRIu64 ",",
-            r->packets, r->bound_packets, r->packet_ratio, r->control,
+            r->packets, r->bound_packets, r->alone_packets, r->packet_ratio, r->control,
             r->feedback, r->area_bytes, r->message_bytes, r->bound_bytes,
             r->ratio, r->wan_bytes);
     fprintf(out,

@@ -61,6 +61,7 @@ struct sim_conf {
     uint16_t overhead;    /* link, IP, UDP bytes of a packet in an area */
     uint32_t area_rate;   /* bytes a second */
     bool yields;          /* that is the most */
+    uint16_t cost;        /* of a packet to all, in copies; 0: all to all */
     uint32_t link;        /* bytes a second that get into an area; 0: all */
     mu_time queue;        /* before that link */
     bool flow;            /* a TCP flow goes through it as well */
@@ -171,6 +172,7 @@ struct sim_world {
     uint64_t wan_bytes, message_bytes, events;
     uint64_t data_packets, control_packets, feedback_packets; /* in areas */
     uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
+    uint64_t alone_packets; /* symbols that went to one device */
     struct sim_rng attacker;        /* what the attacker draws */
     uint8_t attack_round;           /* of the last poll it heard */
     struct mu_tick attack_tick;     /* and of the last packet that had one */

@@ -182,7 +182,11 @@ struct mu_cast_peers {
     bool (*member)(void *ctx, uint16_t receiver);
     /* Its feedback key; MU_ERR_NOT_FOUND. */
     int (*feedback_key)(void *ctx, uint16_t receiver, struct mu_secret *kfb);
+    /* Can a packet be sent to it alone? NULL: to none. */
+    bool (*alone)(void *ctx, uint16_t receiver);
 };
+
+#define MU_CAST_ALL 0xffffu /* not to one receiver */
 
 struct mu_cast_sender_conf {
     const struct mu_crypto *crypto;
@@ -201,12 +205,15 @@ struct mu_cast_sender_conf {
     bool roll_call;           /* who has no manifest says so: see _unheard */
     uint32_t repair_max;      /* repairs one receiver may cause per page */
     bool fair;                /* and no more than luck explains, or later */
+    uint16_t cost;            /* of a packet to all, in packets to one; above
+                               * the members: as many; 0, 1: all to all */
     struct mu_rate *yield;    /* NULL: rate as it is; else shared, and rate is
                                * what follows from it */
 };
 
 struct mu_cast_counts { /* packets and bytes (UDP payload) put on the medium */
     uint64_t data, parity, repair, control;
+    uint64_t alone;           /* of the repairs, those to one receiver */
     uint64_t bytes;
     uint64_t feedback;        /* good feedback packets taken */
     uint64_t rejected;        /* forged, unknown, over budget */
@@ -231,6 +238,8 @@ MU_MUST int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
 /* The next packet due at `now`: its length, or 0 for none. `to` holds
  * MU_PACKET_MAX bytes. */
 size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to);
+/* Whom the packet of the last call is for: a receiver, or MU_CAST_ALL. */
+uint16_t mu_cast_sender_to(const struct mu_cast_sender *s);
 mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s);
 /* True when all pages were sent and polled silent (late NEEDs wake it up). */
 bool mu_cast_sender_idle(const struct mu_cast_sender *s);

@@ -42,6 +42,11 @@ struct mu_sender_job {
     uint16_t sent;                 /* symbols sent, repeats counted */
     uint16_t call_at;              /* so many, and who is behind is called */
     uint8_t rounds;                /* polls of this page */
+    bool alone;                    /* repairs go to each by himself: */
+    uint16_t alone_left;           /* symbols that */
+    uint16_t alone_for;            /* this receiver still gets, */
+    uint16_t alone_at;             /* parity from that one on; queue says
+                                    * which was sent to anybody */
     bool serving;                  /* a page of the past, for who is behind */
     bool doubtful;                 /* silence after repairs: ask once more */
 };
@@ -102,6 +107,7 @@ struct mu_cast_sender {
     uint8_t worst_runs;  /* how many times in a row */
     uint8_t silent_runs; /* pages in a row that nobody needed more of */
     struct mu_rate_turn turn;
+    uint16_t to; /* whom the last packet is for, or MU_CAST_ALL */
 
     uint8_t *block;
     struct mu_sender_peer *peers;

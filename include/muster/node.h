@@ -85,7 +85,8 @@ struct mu_event {
 
 enum mu_effect_kind {
     MU_DO_SEND,       /* link, message, response: confirmable message */
-    MU_DO_PACKET,     /* channel, packet, up: a UDP datagram of the cast */
+    MU_DO_PACKET,     /* channel, packet, up: a UDP datagram of the cast; link:
+                         to this receiver alone, 0: to all */
     MU_DO_STORE,      /* table, key, value, ticket, before_send */
     MU_DO_LINK_OPEN,  /* link: connect (device, gateway: to the node above) */
     MU_DO_LINK_CLOSE, /* link: end the session, its key is void */

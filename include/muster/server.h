@@ -29,6 +29,7 @@ struct mu_server_conf {
     char wide_address[MU_ADDR_TEXT_MAX]; /* multicast group, or "unicast" */
     uint16_t wide_port, wide_up_port;
     uint32_t wide_rate;
+    uint16_t wide_cost;             /* of a packet to all gateways, in copies */
     bool wide_yields;               /* that is the most */
     uint16_t wide_overhead, wide_window_ms, wide_loss_permille;
     struct mu_cast_shape shape;     /* defaults for push; page size is cut down

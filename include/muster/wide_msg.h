@@ -164,6 +164,7 @@ struct mu_wide_tally {
     uint64_t feedback; /* good feedback packets */
     uint64_t rejected; /* forged or otherwise refused */
     uint32_t page;     /* the area has reached */
+    uint64_t alone;    /* repairs that went to one receiver */
 };
 
 MU_MUST int mu_wide_tally_create(const struct mu_wide_tally *m,

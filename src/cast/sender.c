@@ -14,6 +14,7 @@
 #include "cast/page.h"
 #include "cast/parity.h"
 #include "cast/rate.h"
+#include "cast/repair.h"
 #include "cast/share.h"
 
 enum {
@@ -209,16 +210,6 @@ static void sender_queue_data(struct mu_cast_sender *s)
         mu_set_add(s->job.queue, i);
 }
 
-/* Parity that goes out before anybody asks. What is too much is lost, and what is
- * missing costs a round: less than the unluckiest of all will need. */
-static unsigned sender_plan(const struct mu_cast_sender *s)
-{
-    uint32_t members = s->members < 4 ? s->members : s->members / 4u;
-
-    return mu_loss_parity(s->page.data, s->page.parity, members,
-                          mu_rate_turn_loss(s));
-}
-
 /* Begins a page that was never sent. */
 static void sender_begin_front(struct mu_cast_sender *s)
 {
@@ -235,7 +226,7 @@ static void sender_begin_front(struct mu_cast_sender *s)
     s->preempts = 0;
     s->behind_turns = 0;
     sender_queue_data(s);
-    (void)sender_queue_parity(s, sender_plan(s), false);
+    (void)sender_queue_parity(s, mu_repair_plan(s), false);
     s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
 }
 
@@ -342,17 +333,11 @@ static void sender_preempt(struct mu_cast_sender *s)
 /* Queues what the answers of this round ask for. */
 static void sender_repair(struct mu_cast_sender *s)
 {
-    unsigned more = s->want;
-
-    /* Repairs are lost as well; the longer it takes, the more generous. */
-    if (s->job.rounds > 1)
-        more += mu_loss_parity(more, s->page.parity, 1, s->loss);
-    if (s->job.rounds > 4)
-        more += s->job.rounds - 4u;
     s->job.doubtful = s->loss > MU_LOSS_ONE / 10;
     /* With a bitmap poll the answers have filled the queue already. */
-    if ((s->flags & MU_POLL_BITMAP) == 0)
-        (void)sender_queue_parity(s, more, s->job.serving);
+    if ((s->flags & MU_POLL_BITMAP) == 0 && !mu_repair_alone(s))
+        (void)sender_queue_parity(s, mu_repair_more(s, s->want),
+                                  s->job.serving);
     s->state = MU_SENDER_SEND;
 }
 
@@ -595,11 +580,15 @@ static int sender_queued(const struct mu_cast_sender *s)
 
 static size_t sender_put_next(struct mu_cast_sender *s, uint8_t *to)
 {
-    int index = sender_queued(s);
+    int index = s->job.alone ? mu_repair_next(s) : sender_queued(s);
 
     if (index < 0) {
         s->state = MU_SENDER_POLL;
         return 0;
+    }
+    if (s->job.alone) {
+        s->counts.alone++;
+        return sender_put_symbol(s, (unsigned)index, to);
     }
     mu_set_drop(s->job.queue, (unsigned)index);
     mu_set_add(s->job.tried, (unsigned)index);
@@ -705,6 +694,7 @@ size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to)
     bool due = true;
     size_t len = 0;
 
+    s->to = MU_CAST_ALL;
     if (s->paused || (s->conf.rate != 0 && now < s->send_at))
         return 0;
     while (len == 0 && due && s->error == 0)
@@ -712,6 +702,11 @@ size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to)
     if (len > 0)
         sender_pace(s, now, len);
     return len;
+}
+
+uint16_t mu_cast_sender_to(const struct mu_cast_sender *s)
+{
+    return s->to;
 }
 
 mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)

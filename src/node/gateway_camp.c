@@ -88,6 +88,7 @@ static void session_keep_counts(struct mu_gateway_session *s)
     s->own.data += c->data;
     s->own.parity += c->parity;
     s->own.repair += c->repair;
+    s->own.alone += c->alone;
     s->own.control += c->control;
     s->own.bytes += c->bytes;
     s->own.feedback += c->feedback;

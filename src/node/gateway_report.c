@@ -252,6 +252,7 @@ bool mu_gateway_next_tally(struct mu_gateway *g, struct mu_effect *out)
             .feedback = c->feedback + s->own.feedback,
             .rejected = c->rejected + s->own.rejected,
             .page = s->tx_page,
+            .alone = c->alone + s->own.alone,
         };
         mu_copy(m.campaign, s->campaign, MU_CAMPAIGN_ID);
         s->tally_bytes = m.bytes;

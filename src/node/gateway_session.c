@@ -7,6 +7,7 @@
  */
 #include "node/gateway.h"
 
+#define LINK_DEVICES 1u /* link of area index 0 */
 #define RX_IDLE_MS 2000
 #define ANSWER_ALL_MIN 8   /* so few members all answer each poll */
 #define ANSWER_BYTES 18    /* of a NEED without a bitmap */
@@ -39,6 +40,14 @@ static int session_page(void *ctx, const struct mu_cast_page *page,
 static bool session_member(void *ctx, uint16_t receiver)
 {
     return mu_gateway_session_member(ctx, receiver);
+}
+
+static bool session_alone(void *ctx, uint16_t receiver)
+{
+    const struct mu_gateway_session *s = ctx;
+    const struct mu_gateway_device *d = &s->gateway->devices[receiver];
+
+    return d->linked && d->copy_port != 0;
 }
 
 static int session_feedback_key(void *ctx, uint16_t receiver,
@@ -126,6 +135,7 @@ static void session_area_conf(const struct mu_gateway *g,
         .roll_call = true,
         .repair_max = 2u * m->shape.page_data + m->shape.page_parity,
         .fair = true,
+        .cost = g->conf.area_cost,
         .yield = mu_rate_yields(&g->yield) ? &s->gateway->yield : NULL,
     };
 }
@@ -139,6 +149,7 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
         .ctx = s,
         .member = session_member,
         .feedback_key = session_feedback_key,
+        .alone = session_alone,
     };
     session_area_conf(g, s, &conf);
     rc = mu_cast_sender_init(&s->tx, &conf, s->tx_work, g->tx_room, g->now);
@@ -570,6 +581,9 @@ bool mu_gateway_next_area_packet(struct mu_gateway *g, struct mu_effect *out)
         out->kind = MU_DO_PACKET;
         out->channel = MU_CHANNEL_AREA;
         out->packet = mu_bytes(g->out, len);
+        if (mu_cast_is_data(g->out[0]) &&
+            mu_cast_sender_to(&s->tx) != MU_CAST_ALL)
+            out->link = LINK_DEVICES + mu_cast_sender_to(&s->tx);
         return true;
     }
     return false;

@@ -33,6 +33,14 @@ static bool cast_member(void *ctx, uint16_t receiver)
     return cast_wants(c, receiver);
 }
 
+static bool cast_alone(void *ctx, uint16_t receiver)
+{
+    const struct mu_server_campaign *c = ctx;
+
+    return cast_wants(c, receiver) &&
+           c->server->gateways[receiver].unicast_port != 0;
+}
+
 static int cast_feedback_key(void *ctx, uint16_t receiver,
                              struct mu_secret *kfb)
 {
@@ -102,11 +110,13 @@ static int cast_start(struct mu_server_campaign *c)
         .answer_all_max = ANSWER_ALL_MAX,
         .rounds_max = ROUNDS_MAX,
         .repair_max = REPAIR_MAX,
+        .cost = s->conf.wide_cost,
         .yield = s->conf.wide_yields ? &s->yield : NULL,
     };
     int rc;
 
-    c->peers = (struct mu_cast_peers){c, cast_member, cast_feedback_key};
+    c->peers = (struct mu_cast_peers){c, cast_member, cast_feedback_key,
+                                      cast_alone};
     rc = mu_cast_sender_init(&c->sender, &conf, c->work, s->campaign_work,
                              s->now);
     if (rc != 0)
@@ -161,6 +171,7 @@ void mu_srv_cast_counts(const struct mu_server_campaign *c,
     out->data += now->data;
     out->parity += now->parity;
     out->repair += now->repair;
+    out->alone += now->alone;
     out->control += now->control;
     out->bytes += now->bytes;
     out->feedback += now->feedback;
@@ -173,7 +184,7 @@ void mu_srv_cast_counts_put(struct mu_server_campaign *c)
     struct mu_record_key k = mu_record_key_tally(c->rec.id, 0);
     struct mu_cast_counts sum;
     struct mu_wide_tally t;
-    uint8_t room[64];
+    uint8_t room[80];
     struct mu_writer w = mu_writer(room, sizeof room);
 
     mu_srv_cast_counts(c, &sum);
@@ -181,6 +192,7 @@ void mu_srv_cast_counts_put(struct mu_server_campaign *c)
         .data = sum.data,
         .parity = sum.parity,
         .repair = sum.repair,
+        .alone = sum.alone,
         .control = sum.control,
         .bytes = sum.bytes,
         .feedback = sum.feedback,
@@ -206,6 +218,7 @@ void mu_srv_cast_counts_get(struct mu_server *s,
             .data = t.data,
             .parity = t.parity,
             .repair = t.repair,
+            .alone = t.alone,
             .control = t.control,
             .bytes = t.bytes,
             .feedback = t.feedback,
@@ -316,6 +329,14 @@ static int cast_tick(struct mu_server_campaign *c, size_t *len)
     return mu_ticker_put(&s->ticker, s->text, len);
 }
 
+/* The link of the gateway that a packet is for; 0: all. */
+static uint32_t cast_to(const struct mu_server_campaign *c)
+{
+    uint16_t to = mu_cast_sender_to(&c->sender);
+
+    return to == MU_CAST_ALL ? 0 : to + 1u;
+}
+
 bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out)
 {
     if (s->burst == 0 || !mu_srv_open(s) || !mu_ticker_ready(&s->ticker))
@@ -334,6 +355,7 @@ bool mu_srv_cast_next(struct mu_server *s, struct mu_effect *out)
             .kind = MU_DO_PACKET,
             .channel = MU_CHANNEL_WIDE,
             .packet = mu_bytes(s->text, len),
+            .link = cast_to(c),
         };
         return true;
     }

@@ -429,6 +429,7 @@ void mu_tally_record_write(struct mu_writer *w, const struct mu_wide_tally *t)
     mu_write_u64(w, t->feedback);
     mu_write_u64(w, t->rejected);
     mu_write_u32(w, t->page);
+    mu_write_u64(w, t->alone);
 }
 
 int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t)
@@ -443,6 +444,7 @@ int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t)
     t->feedback = mu_read_u64(&r);
     t->rejected = mu_read_u64(&r);
     t->page = mu_read_u32(&r);
+    t->alone = mu_read_u64(&r);
     return record_end(&r);
 }
 

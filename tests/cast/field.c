@@ -151,6 +151,13 @@ static int peers_key(void *ctx, uint16_t receiver, struct mu_secret *kfb)
     return 0;
 }
 
+static bool peers_alone(void *ctx, uint16_t receiver)
+{
+    const struct field *f = ctx;
+
+    return receiver + 1u != f->conf.not_alone;
+}
+
 static int field_sink(void *ctx, const struct mu_cast_page *page,
                       uint8_t *block)
 {
@@ -253,6 +260,7 @@ static void sender_begin(struct field *f)
         .rounds_max = f->conf.rounds_max ? f->conf.rounds_max : 12,
         .repair_max = f->conf.repair_max ? f->conf.repair_max : 255,
         .fair = f->conf.fair,
+        .cost = f->conf.cost,
         .yield = f->conf.yields ? &f->rate : NULL,
     };
     size_t len = mu_cast_sender_work(&conf);
@@ -292,7 +300,8 @@ void field_init(struct field *f, const struct field_conf *conf)
     f->plain_object = (struct mu_object){f, plain_read, NULL, object_sync};
     f->prepared_object = (struct mu_object){f, prepared_read, prepared_write,
                                             object_sync};
-    f->peers = (struct mu_cast_peers){f, peers_member, peers_key};
+    f->peers = (struct mu_cast_peers){f, peers_member, peers_key,
+                                        peers_alone};
     f->all = calloc(conf->receivers, sizeof(*f->all));
     must(f->all != NULL, "memory");
     field_keys(f);
@@ -460,6 +469,24 @@ static void field_forge(struct field *f, struct mu_bytes real)
          "the sender took a forged NEED");
 }
 
+/* To all, or to whom it is for. */
+static void field_send(struct field *f, struct mu_bytes packet)
+{
+    uint16_t to = mu_cast_sender_to(&f->sender);
+    uint32_t loss;
+
+    if (to == MU_CAST_ALL) {
+        field_broadcast(f, packet);
+        return;
+    }
+    must(mu_cast_is_data(packet.data[0]), "only symbols go to one");
+    f->all[to].alone++;
+    loss = f->all[to].loss_permille ? f->all[to].loss_permille
+                                    : f->conf.loss_permille;
+    if (!field_lost(f, loss))
+        event_push(f, f->now + f->conf.delay_us, TO_RECEIVER, to, packet);
+}
+
 static void sender_speak(struct field *f)
 {
     uint8_t out[MU_PACKET_MAX];
@@ -467,7 +494,7 @@ static void sender_speak(struct field *f)
     mu_time at;
 
     while ((len = mu_cast_sender_next(&f->sender, f->now, out)) > 0) {
-        field_broadcast(f, mu_bytes(out, len));
+        field_send(f, mu_bytes(out, len));
         for (uint32_t i = 0; i < f->conf.forged; i++)
             field_forge(f, mu_bytes(out, len));
     }

@@ -33,6 +33,8 @@ struct field_conf {
     uint64_t seed;
     mu_time time_max;           /* 0: 1 hour */
     bool yields;                /* rate is the most */
+    uint16_t cost;              /* of a packet to all */
+    uint32_t not_alone;         /* 1 + who hears what goes to all only; 0: none */
     uint32_t link;              /* bytes a second that get through; 0: all */
     mu_time queue;              /* of the link */
     /* Called for each receiver's packet, after it was taken. */
@@ -54,6 +56,7 @@ struct field_receiver {
     bool gone;              /* no member any more */
     uint32_t loss_permille; /* its own, if not 0 */
     mu_time answers_late;   /* by so much */
+    uint64_t alone;         /* packets sent to it alone */
     uint32_t sink_fails;    /* so many times to come */
     uint32_t sink_calls;
     uint64_t sunk;          /* bytes of content that were right */

@@ -72,6 +72,13 @@ static void test_copies_and_losses(void **state)
     real_push(lab, id, file, NULL);
     real_ends(lab, id, 0);
     lab_got(lab, 2, file);
+    /* What one of them lost went to that one. */
+    json_t *report = real_report(lab, id);
+    const json_t *area = json_array_get(json_object_get(report, "areas"), 0);
+
+    assert_true(real_number(area, "alone") > 0);
+    assert_true(real_number(area, "alone") <= real_number(area, "repair"));
+    json_decref(report);
 }
 
 /* Few devices get copies; when there are more, it is multicast. */

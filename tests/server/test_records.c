@@ -124,7 +124,7 @@ static void test_small(void **state)
 
     struct mu_wide_tally t = {.data = 1, .parity = 2, .repair = 3,
                               .control = 4, .bytes = 5, .feedback = 6,
-                              .rejected = 7, .page = 8}, t2 = {.data = 0};
+                              .rejected = 7, .page = 8, .alone = 9}, t2 = {.data = 0};
     w = writer();
     mu_tally_record_write(&w, &t);
     check_form(&w, read_tally);

@@ -294,6 +294,22 @@ static void test_yields(void **state)
     assert_true(r.packet_ratio < fixed.packet_ratio);
 }
 
+/* A packet to all costs ten to one: few lose much, and get it by themselves. */
+static void test_repairs_alone(void **state)
+{
+    (void)state;
+    struct sim_conf c = small(90);
+    c.loss = 0.02;
+    struct sim_result all = run(&c);
+    c.cost = 10;
+    struct sim_result one = run(&c);
+    assert_true(sim_result_good(&all) && sim_result_good(&one));
+    assert_int_equal(all.alone_packets, 0);
+    assert_true(one.alone_packets > 0);
+    assert_true(10 * (one.packets - one.alone_packets) + one.alone_packets <
+                10 * all.packets);
+}
+
 static void test_wrong_conf(void **state)
 {
     (void)state;
@@ -333,6 +349,7 @@ int main(void)
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_repairs_alone),
         cmocka_unit_test(test_wrong_conf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
