@@ -81,6 +81,12 @@ static unsigned sender_speak(struct mu_cast_sender *s, mu_time now)
     return n;
 }
 
+static bool peers_alone(void *ctx, uint16_t receiver)
+{
+    (void)ctx;
+    return receiver != 1;
+}
+
 static mu_time sender_run(struct mu_cast_sender *s, struct mu_reader *in)
 {
     uint8_t packet[256 + MU_TAG_LEN + 2] = {MU_CAST_NEED, 1};
@@ -109,12 +115,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     struct mu_secret key;
     uint64_t size;
     const struct mu_object prepared = {&size, prepared_read, NULL, NULL};
-    const struct mu_cast_peers peers = {&key, peers_member, peers_key};
+    const struct mu_cast_peers peers = {&key, peers_member, peers_key,
+                                        peers_alone};
     struct mu_cast_sender_conf conf = {
         .crypto = &crypto, .session = 1, .prepared = &prepared,
         .peers = &peers, .receivers = RECEIVERS, .window_ms = 20,
         .repair_max = 40,
+        .cost = (uint16_t)(len % 2 * 3), /* every other input: one by one */
     };
+    struct mu_rate rate;
     mu_time now;
 
     crypto.random = no_random;
@@ -122,6 +131,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         abort();
     if (!sender_conf(&in, &conf))
         return 0;
+    if (len % 3 == 0 && conf.rate != 0) { /* and every third one yields */
+        mu_rate_init(&rate, conf.rate, 50);
+        conf.yield = &rate;
+    }
     size = mu_cast_prepared_size(&conf.shape, conf.size);
     if (mu_cast_sender_work(&conf) > sizeof(work) ||
         mu_cast_sender_init(&s, &conf, work, sizeof(work), 0) != 0)
