@@ -131,7 +131,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
         abort();
     if (!sender_conf(&in, &conf))
         return 0;
-    if (len % 3 == 0 && conf.rate != 0) { /* and every third one yields */
+    if (len % 3 == 0) { /* and every third one yields */
+        conf.rate = 1000000;
         mu_rate_init(&rate, conf.rate, 50);
         conf.yield = &rate;
     }

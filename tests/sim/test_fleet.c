@@ -289,7 +289,8 @@ static void test_yields(void **state)
     c.area_rate = 400000;
     struct sim_result r = run(&c);
     assert_true(sim_result_good(&fixed) && sim_result_good(&r));
-    assert_true(r.flow_share > 0.7 && fixed.flow_share < 0.65);
+    assert_true(r.flow_share > 0.6);
+    assert_true(r.flow_share > fixed.flow_share + 0.05);
     assert_true(r.link_dropped * 2 < fixed.link_dropped);
     assert_true(r.packet_ratio < fixed.packet_ratio);
 }
@@ -299,7 +300,8 @@ static void test_repairs_alone(void **state)
 {
     (void)state;
     struct sim_conf c = small(90);
-    c.loss = 0.02;
+    c.devices = 15;
+    c.loss = 0.05;
     struct sim_result all = run(&c);
     c.cost = 10;
     struct sim_result one = run(&c);
