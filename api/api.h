@@ -12,7 +12,7 @@
 
 #include "net/serve.h"
 
-#define API_BODY_MAX (64u * 1024u * 1024u) /* bytes of a CSV or JSON body */
+#define API_BODY_MAX (128u * 1024u * 1024u) /* bytes of a CSV or JSON body */
 #define API_PAGE_MAX 1000                  /* rows of one answer */
 
 extern const struct mu_serve_extension mu_api_extension;

@@ -284,14 +284,12 @@ void api_groups_create(struct api_request *r)
 bool api_group_find(struct api_request *r, const char *name,
                     struct mu_group_view *out)
 {
-    uint32_t after = 0;
-    while (mu_server_group_next(api_server(r), after, out) == 0) {
-        if (strcmp(out->name, name) == 0)
-            return true;
-        after = out->number;
-    }
-    api_error(r, 404, "there is no group '%s'", name);
-    return false;
+    int rc = mu_server_group_get(api_server(r), mu_bytes_str(name), out);
+    if (rc == MU_ERR_NOT_FOUND)
+        api_error(r, 404, "there is no group '%s'", name);
+    else if (rc != 0)
+        api_refuse(r, rc, "group");
+    return rc == 0;
 }
 
 void api_groups_members(struct api_request *r)

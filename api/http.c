@@ -369,7 +369,7 @@ static void request_take(struct api_request *r, const char *data, size_t len)
         return;
     }
     if (r->body_len + len > API_BODY_MAX) {
-        api_error(r, 413, "the body is larger than 64 MiB");
+        api_error(r, 413, "the body is larger than 128 MiB");
         return;
     }
     if (r->body_len + len + 1 > r->body_cap) { /* with a final zero */

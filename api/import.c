@@ -35,14 +35,7 @@ static bool import_bad(struct import *im, unsigned line, const char *why)
 
 static bool gateway_known(struct import *im, const char *name)
 {
-    struct mu_gateway_view v;
-    uint32_t after = 0;
-    while (mu_server_gateway_next(api_server(im->r), after, &v) == 0) {
-        if (strcmp(v.identity, name) == 0)
-            return true;
-        after = v.number;
-    }
-    return false;
+    return mu_server_gateway_known(api_server(im->r), mu_bytes_str(name));
 }
 
 /* The gateway for rows without one: the query's, or the only one there is. */
@@ -66,13 +59,8 @@ static bool import_gateway(struct import *im)
 static bool group_known(struct import *im, const char *name, size_t len)
 {
     struct mu_group_view v;
-    uint32_t after = 0;
-    while (mu_server_group_next(api_server(im->r), after, &v) == 0) {
-        if (strlen(v.name) == len && strncmp(v.name, name, len) == 0)
-            return true;
-        after = v.number;
-    }
-    return false;
+    return mu_server_group_get(api_server(im->r),
+                               mu_bytes((const uint8_t *)name, len), &v) == 0;
 }
 
 static bool device_known(struct import *im, const char *identity)

@@ -304,6 +304,11 @@ struct mu_group_view {
 };
 MU_MUST int mu_server_group_next(struct mu_server *s, uint32_t after,
                                  struct mu_group_view *out);
+/* The one of a name; `current` is not counted. MU_ERR_NOT_FOUND. */
+MU_MUST int mu_server_group_get(struct mu_server *s, struct mu_bytes name,
+                                struct mu_group_view *out);
+bool mu_server_gateway_known(const struct mu_server *s,
+                             struct mu_bytes identity);
 /* What one departure, or several at once, cost: from the trees of the group. */
 struct mu_leave_cost {
     uint32_t wraps, parts; /* of the messages for all */

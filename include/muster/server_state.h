@@ -197,6 +197,15 @@ struct mu_server_rekey {
     bool cut;
 };
 
+/* How many members proved to hold the newest key of a group: counted once, then
+ * kept up to date. */
+#define MU_SERVER_HOLDERS 16
+struct mu_server_holders {
+    uint32_t group; /* 0: free */
+    uint64_t generation;
+    uint32_t count;
+};
+
 struct mu_server {
     struct mu_server_conf conf;
     struct mu_rate yield; /* of the wide-area cast, when wide_yields */
@@ -246,6 +255,8 @@ struct mu_server {
     struct mu_server_rekey rekey;
     bool groups_again; /* a rekey waits for another one to be made */
     struct mu_campaign_record loading; /* a record that is looked at */
+    struct mu_server_holders holders[MU_SERVER_HOLDERS];
+    uint8_t holders_next; /* gives way when there is no free one */
     size_t campaign_work; /* bytes of each campaign's work memory */
 
     uint8_t *value; /* MU_STORE_VALUE_MAX: the record read last */

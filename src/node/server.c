@@ -220,6 +220,7 @@ void mu_server_clear(struct mu_server *s)
 static int server_back(struct mu_server *s)
 {
     mu_srv_rings_reset(s);
+    mu_srv_holders_forget(s);
     s->durable = s->barrier = s->ticket;
     for (uint16_t i = 0; i < s->campaigns_len; i++)
         mu_srv_cast_end(&s->campaigns[i]);

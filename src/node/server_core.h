@@ -290,6 +290,18 @@ MU_MUST int mu_srv_state_issue(struct mu_server *s, uint32_t slot,
                                struct mu_bytes *state);
 void mu_srv_state_wipe(struct mu_server *s);
 
+/* ---- what the operator sees: server_views.c --------------------------------- */
+
+/* A group has a new key, that nobody holds yet; a member proved to hold a
+ * generation, another one before; one that held a generation leaves; all that
+ * was counted may be wrong. */
+void mu_srv_holders_none(struct mu_server *s, uint32_t group,
+                         uint64_t generation);
+void mu_srv_holders_add(struct mu_server *s, uint32_t group, uint64_t before,
+                        uint64_t held);
+void mu_srv_holders_leave(struct mu_server *s, uint32_t group, uint64_t held);
+void mu_srv_holders_forget(struct mu_server *s);
+
 /* ---- tracing: server_trace.c ------------------------------------------------ */
 
 /* Who had a place of these trees last, and is it no member any more? */

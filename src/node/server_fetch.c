@@ -69,6 +69,7 @@ static int fetch_proves(struct fetch *f, struct mu_device_group *entry,
                         const struct mu_group_record *g, uint64_t held)
 {
     if (held > entry->held) {
+        mu_srv_holders_add(f->s, entry->number, entry->held, held);
         entry->held = held;
         if (entry->sent < held)
             entry->sent = held;

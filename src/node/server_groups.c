@@ -178,6 +178,7 @@ static int group_rotate(struct mu_server *s, uint32_t number,
     g->wish = MU_GROUP_KEEP;
     g->used = false;
     mu_srv_group_put(s, number, g);
+    mu_srv_holders_none(s, number, generation);
     mu_srv_campaigns_follow(s, number, generation);
     mu_srv_poke_all(s);
     mu_srv_trace(s, "rotate", number, generation);
@@ -463,6 +464,7 @@ int mu_srv_group_leave(struct mu_server *s, struct mu_bytes identity,
         member_put(s, number, identity, true);
     if (rc != 0)
         return rc;
+    mu_srv_holders_leave(s, number, entry->held);
     *entry = d->groups[--d->groups_len];
     if (g.members > 0)
         g.members--;

@@ -40,6 +40,7 @@ static int flip_key(struct mu_server *s, struct mu_group_record *g,
     g->wish = r->wish;
     g->cut = r->cut;
     mu_srv_group_put(s, r->group, g);
+    mu_srv_holders_none(s, r->group, r->generation);
     return 0;
 }
 

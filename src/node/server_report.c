@@ -363,6 +363,7 @@ static void report_proves_key(struct mu_server_campaign *c, uint32_t gateway,
     g = mu_device_record_group(&d, c->rec.group);
     if (g == NULL || g->held >= c->rec.generation || c->rec.edition != 0)
         return;
+    mu_srv_holders_add(s, c->rec.group, g->held, c->rec.generation);
     g->held = c->rec.generation;
     if (g->sent < g->held)
         g->sent = g->held;

@@ -293,7 +293,7 @@ int mu_server_gateway_next(struct mu_server *s, uint32_t after,
 /* ---- groups and keys ------------------------------------------------------- */
 
 /* Members that proved to hold a generation. */
-static uint32_t group_holders(struct mu_server *s, uint32_t number,
+static uint32_t holders_walk(struct mu_server *s, uint32_t number,
                               uint64_t generation)
 {
     struct mu_record_key k = mu_record_key_number(number);
@@ -312,41 +312,86 @@ static uint32_t group_holders(struct mu_server *s, uint32_t number,
     return holders;
 }
 
-int mu_server_group_next(struct mu_server *s, uint32_t after,
-                         struct mu_group_view *out)
+static struct mu_server_holders *holders_of(struct mu_server *s,
+                                            uint32_t group)
 {
-    struct mu_record_key k = mu_record_key_number(after);
-    struct mu_scheme_record sc;
+    for (unsigned i = 0; i < MU_SERVER_HOLDERS; i++)
+        if (s->holders[i].group == group)
+            return &s->holders[i];
+    return NULL;
+}
+
+void mu_srv_holders_forget(struct mu_server *s)
+{
+    mu_zero(s->holders, sizeof s->holders);
+}
+
+void mu_srv_holders_none(struct mu_server *s, uint32_t group,
+                         uint64_t generation)
+{
+    struct mu_server_holders *h = holders_of(s, group);
+
+    if (h == NULL)
+        h = &s->holders[s->holders_next++ % MU_SERVER_HOLDERS];
+    *h = (struct mu_server_holders){group, generation, 0};
+}
+
+void mu_srv_holders_add(struct mu_server *s, uint32_t group, uint64_t before,
+                        uint64_t held)
+{
+    struct mu_server_holders *h = holders_of(s, group);
+
+    if (h != NULL && before < h->generation && held >= h->generation)
+        h->count++;
+}
+
+void mu_srv_holders_leave(struct mu_server *s, uint32_t group, uint64_t held)
+{
+    struct mu_server_holders *h = holders_of(s, group);
+
+    if (h != NULL && held >= h->generation && h->count > 0)
+        h->count--;
+}
+
+static uint32_t group_holders(struct mu_server *s, uint32_t number,
+                              uint64_t generation)
+{
+    struct mu_server_holders *h = holders_of(s, number);
     struct mu_group_record g;
-    struct mu_bytes value;
-    struct mu_reader r;
+
+    if (h != NULL && h->generation == generation)
+        return h->count;
+    /* Once after a start; keys of the past are not kept count of. */
+    if (mu_srv_group_get(s, number, &g) != 0 ||
+        mu_srv_group_newest(&g) != generation)
+        return holders_walk(s, number, generation);
+    mu_srv_holders_none(s, number, generation);
+    h = holders_of(s, number);
+    h->count = holders_walk(s, number, generation);
+    return h->count;
+}
+
+static int group_view(struct mu_server *s, uint32_t number,
+                      const struct mu_group_record *g,
+                      struct mu_group_view *out)
+{
+    struct mu_scheme_record sc;
     int rc;
 
-    do {
-        rc = mu_srv_next(s, MU_TABLE_GROUP, &k, &value);
-        r = mu_reader(mu_record_key_view(&k));
-        *out = (struct mu_group_view){.number = mu_read_u32(&r)};
-        if (rc == 0)
-            rc = mu_srv_group_get(s, out->number, &g);
-    } while (rc == MU_ERR_CORRUPT);
-    if (rc != 0)
-        return rc;
-    out->mode = g.mode;
-    out->generation = g.generation;
-    out->members = g.members;
-    out->dormant = g.dormant;
-    out->mikey = g.mikey;
-    out->methods = g.methods;
+    *out = (struct mu_group_view){.number = number};
+    out->mode = g->mode;
+    out->generation = g->generation;
+    out->members = g->members;
+    out->dormant = g->dormant;
+    out->mikey = g->mikey;
+    out->methods = g->methods;
     out->scheme = MU_SCHEME_UNICAST;
-    if (g.generation != 0)
-        out->current =
-            group_holders(s, out->number, mu_srv_group_newest(&g));
-    view_text(out->name, g.name, g.name_len, MU_NAME_MAX);
-    if (!mu_srv_group_schemed(&g))
+    view_text(out->name, g->name, g->name_len, MU_NAME_MAX);
+    if (!mu_srv_group_schemed(g))
         return 0;
-    rc = mu_srv_scheme_get(s, out->number, &sc);
-    out->scheme = rc == 0 ? sc.kind : g.scheme;
-    out->automatic = g.scheme == MU_SCHEME_NONE;
+    rc = mu_srv_scheme_get(s, number, &sc);
+    out->scheme = rc == 0 ? sc.kind : g->scheme;
+    out->automatic = g->scheme == MU_SCHEME_NONE;
     if (rc == 0) {
         out->base = sc.base;
         out->gone = sc.gone;
@@ -354,6 +399,46 @@ int mu_server_group_next(struct mu_server *s, uint32_t after,
         out->wish = sc.wish;
     }
     return rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND ? 0 : rc;
+}
+
+int mu_server_group_get(struct mu_server *s, struct mu_bytes name,
+                        struct mu_group_view *out)
+{
+    struct mu_group_record g;
+    uint32_t number;
+    int rc = mu_srv_group_find(s, name, &number, &g);
+
+    return rc == 0 ? group_view(s, number, &g, out) : rc;
+}
+
+int mu_server_group_next(struct mu_server *s, uint32_t after,
+                         struct mu_group_view *out)
+{
+    struct mu_record_key k = mu_record_key_number(after);
+    struct mu_group_record g;
+    struct mu_bytes value;
+    struct mu_reader r;
+    uint32_t number;
+    int rc;
+
+    do {
+        rc = mu_srv_next(s, MU_TABLE_GROUP, &k, &value);
+        r = mu_reader(mu_record_key_view(&k));
+        number = mu_read_u32(&r);
+        if (rc == 0)
+            rc = mu_srv_group_get(s, number, &g);
+    } while (rc == MU_ERR_CORRUPT);
+    if (rc == 0)
+        rc = group_view(s, number, &g, out);
+    if (rc == 0 && g.generation != 0)
+        out->current = group_holders(s, number, mu_srv_group_newest(&g));
+    return rc;
+}
+
+bool mu_server_gateway_known(const struct mu_server *s,
+                             struct mu_bytes identity)
+{
+    return mu_srv_gateway_find(s, identity) != 0;
 }
 
 int mu_server_member_next(struct mu_server *s, uint32_t group,

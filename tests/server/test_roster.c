@@ -231,12 +231,22 @@ static void test_missing(void **state)
     struct mu_group_scheme scheme = band_scheme("sd");
     struct mu_campaign_view v;
     struct listed l;
+    const struct mu_server_holders *counted = NULL;
     unsigned poked = 0;
     band_group(b, &scheme, 12);
     band_rekey(b);
     band_check(b);
+    assert_int_equal(band_view(b).current, 12);
     assert_int_equal(band_leave(b, 4), 0);
+    assert_int_equal(band_view(b).current, 11);
     rig_run(&b->rig, MU_SECONDS(1));
+    /* Of a new key it is known that nobody holds it; nobody is asked. */
+    for (unsigned i = 0; i < MU_SERVER_HOLDERS; i++)
+        if (b->rig.server.holders[i].group == b->group)
+            counted = &b->rig.server.holders[i];
+    assert_non_null(counted);
+    assert_true(counted->generation != 0 && counted->count == 0);
+    assert_true(counted->generation == band_view(b).generation);
     assert_true(band_campaign(b, &v));
     assert_int_equal(v.members, 11);
     assert_int_equal(v.running, 0);
