@@ -6,8 +6,8 @@
  *     bench_acks [SEEDS]
  *
  * report: between a gateway and the server, payloads of POST /r. "halving" is
- * the plain sum cut in two until the false ones stand alone; "2", "4", "8" the
- * plain sum, then shifted by so much, then side by side; "apart" side by side
+ * the plain sum cut in two until the false ones stand alone; "2", "4" the plain
+ * sum, then shifted by so much, then side by side; "apart" side by side
  * from the start.
  * tree: nodes that acknowledge to a root over each other, tests/ack/tree.c.
  */
@@ -205,7 +205,7 @@ static void tree_case(uint16_t fanout, uint8_t shift, uint32_t liars,
 
 int main(int argc, char **argv)
 {
-    static const char *const forms[] = {"halving", "2", "4", "8", "apart"};
+    static const char *const forms[] = {"halving", "2", "4", "apart"};
     static const uint32_t liars[] = {0, 1, 4, 16, 64};
     static const uint32_t tree_liars[] = {0, 1, 4, 16};
     static const uint16_t branches[] = {2, 4, 10, 0};

@@ -3,13 +3,13 @@
  * The acknowledgements of many nodes in one message (CAST-6),
  * docs/wire-format.md s.7.1: a bitmap that names who is meant, and a string in
  * which their acknowledgements are added by XOR. The k-th member named has its
- * 16 bytes from byte k * shift on:
+ * MU_ACK_LEN bytes from byte k * shift on:
  *
- *   shift 0          all on top of one another: 16 bytes, one false one spoils
+ *   shift 0          all on top of one another: 8 bytes, one false one spoils
  *                    the whole
- *   shift 2, 4, 8    each overlaps with a few neighbours only, so a false one
+ *   shift 2, 4       each overlaps with a few neighbours only, so a false one
  *                    spoils a bounded part of the string, wherever it was added
- *   shift 16         side by side: nobody spoils anybody
+ *   shift 8          side by side: nobody spoils anybody
  *
  * Sets of neighbouring ranges join without being opened, which is what inner
  * nodes of a tree do: no keys, no verification, no more memory than the
@@ -86,13 +86,11 @@ struct mu_ack_expect {
 
 /*
  * Takes every expected acknowledgement off the string; what is left of it is
- * zero where nobody was false. A member is proved when all of its string is
- * clean (shift 0 and 16), or when at least MU_ACK_CLEAN bytes of it are. `rest`
- * is work memory of string.len bytes; `left` takes the members that are not
- * proved, a bitmap like `named`. Returns how many these are, or an error.
+ * zero where nobody was false. A member is proved when all of its bytes are:
+ * 2^-64 a try, as for tags of feedback. `rest` is work memory of string.len
+ * bytes; `left` takes the members that are not proved, a bitmap like `named`.
+ * Returns how many these are, or an error.
  */
-#define MU_ACK_CLEAN 8 /* bytes: 2^-64 a try, as for tags of feedback */
-
 MU_MUST int mu_ack_check(const struct mu_ack_set *s,
                          const struct mu_ack_expect *expect, uint8_t *rest,
                          uint8_t *left);

@@ -2,40 +2,22 @@
 /*
  * Who of a set is proved. Katz and Lindell (CT-RSA 2008): a sum that is right
  * proves each of its terms, since a false claim has to hit bytes that only the
- * holder of that member's key can make. The same holds for each part of a
- * shifted string alone: what others spoil of a member's place does not help
- * anybody to make the rest of it zero.
+ * holder of that member's key can make. The same holds for each place of a
+ * shifted string: what others add there does not help anybody to make it zero.
  */
 #include "muster/ack.h"
 
 #include "ack/set.h"
 
-/* Bytes that are judged together: as many as two neighbours differ by. */
-static size_t check_cell(uint8_t shift)
-{
-    return shift == 0 ? MU_ACK_LEN : shift;
-}
-
-static bool check_clean(const uint8_t *cell, size_t len)
+/* All of a member's bytes are clean. A part of them would prove with fewer bits
+ * than a tag has. */
+static bool check_proved(const uint8_t *at)
 {
     uint8_t any = 0;
 
-    for (size_t i = 0; i < len; i++)
-        any |= cell[i];
+    for (size_t i = 0; i < MU_ACK_LEN; i++)
+        any |= at[i];
     return any == 0;
-}
-
-/* Enough of the 16 bytes from `at` on are clean. */
-static bool check_proved(const uint8_t *at, uint8_t shift)
-{
-    size_t cell = check_cell(shift), clean = 0;
-    size_t wanted = cell == MU_ACK_LEN ? MU_ACK_LEN : MU_ACK_CLEAN;
-
-    for (size_t i = 0; i < MU_ACK_LEN; i += cell) {
-        if (check_clean(at + i, cell))
-            clean += cell;
-    }
-    return clean >= wanted;
 }
 
 int mu_ack_check(const struct mu_ack_set *s, const struct mu_ack_expect *expect,
@@ -68,7 +50,7 @@ int mu_ack_check(const struct mu_ack_set *s, const struct mu_ack_expect *expect,
     for (size_t i = 0; i < s->named.len * 8; i++) {
         if (!ack_bit(s->named.data, i))
             continue;
-        if (ack_bit(left, i) || !check_proved(rest + place, s->shift)) {
+        if (ack_bit(left, i) || !check_proved(rest + place)) {
             ack_bit_set(left, i);
             count++;
         }

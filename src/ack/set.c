@@ -6,7 +6,7 @@
 
 bool mu_ack_shift_known(uint8_t shift)
 {
-    return shift == 0 || shift == 2 || shift == 4 || shift == 8 ||
+    return shift == 0 || shift == 2 || shift == 4 ||
            shift == MU_ACK_LEN;
 }
 

@@ -93,7 +93,7 @@ static void test_fields(void **state)
                 s.bitmap.len == 3);
     w.len = 0;
     assert_int_equal(create(STATUS, &w), 0);
-    assert_int_equal(w.len, 30);
+    assert_int_equal(w.len, 22);
     assert_memory_equal(out, "\x45\1\2\3\4\5\6\7\x08\0", 10);
     assert_int_equal(mu_status_consume(c, &key, mu_written(&w), &t), 0);
     assert_true(t.session == 1 && t.receiver == 0x203 && t.state == 4 &&

@@ -119,9 +119,9 @@ say poll_ticked "$poll${tag}0005$(printf '%016x' $((0x$tick ^ 0x$mask)))"
 say campaign $campaign
 say digest "$digest"
 say ack_meter_17_running "$(hmac "$kack" \
-    "$(hex 'muster ack')${campaign}08$(hex $node)0f00$digest" 16)"
+    "$(hex 'muster ack')${campaign}08$(hex $node)0f00$digest" 8)"
 say ack_meter_17_failed "$(hmac "$kack" \
-    "$(hex 'muster ack')${campaign}08$(hex $node)810f$digest" 16)"
+    "$(hex 'muster ack')${campaign}08$(hex $node)810f$digest" 8)"
 
 # Connect: epoch 7, a microcontroller that takes 1,048,576 bytes, 65,536 of page
 # memory, ES256 and EdDSA. The server's key is 32 times 5a; the

@@ -521,7 +521,7 @@ static void test_answers_take_air(void **state)
     assert_int_equal(gw(&w)->air_at, before);
     out[o.len - 1] ^= 1;
     assert_int_equal(mu_gateway_step(gw(&w), &ev), 0);
-    assert_true(gw(&w)->air_at >= before + MU_SECONDS(30 + 42) / 200000);
+    assert_true(gw(&w)->air_at >= before + MU_SECONDS(22 + 42) / 200000);
     assert_all_run(&w, MU_SECONDS(60));
     world_clear(&w);
 }

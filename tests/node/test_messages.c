@@ -299,12 +299,12 @@ static void test_wide_campaign(void **state)
 
 static void test_wide_reports(void **state)
 {
-    static const uint8_t bits[3] = {1, 2, 3}, acks[28] = {7, 7};
+    static const uint8_t bits[3] = {1, 2, 3}, acks[16] = {7, 7};
     struct mu_wide_report m = {.campaign = {1, 2},
                                .state = 0x83,
                                .first = 4000,
                                .bitmap = MU_BYTES(bits),
-                               .acks = {acks, 16},
+                               .acks = {acks, 8},
                                .reason = 16}, out;
     struct mu_wide_notice n = {1, 2, kw, key, 7, {8, {1}}}, nout;
     struct mu_bytes bitmap;
