@@ -60,6 +60,7 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
         (json_int_t)v->edition);
     json_object_set_new(out, "what", json_string(whats[v->what]));
     json_object_set_new(out, "parts", json_integer(v->parts));
+    json_object_set_new(out, "acks_ride", json_boolean(v->acks_ride));
     json_object_update(out, more);
     json_decref(more);
     json_object_set_new(
@@ -137,6 +138,7 @@ static json_t *eta_json(const struct mu_campaign_view *v, const json_t *areas)
         .elapsed_s = v->elapsed_s,
         .ended = (uint64_t)v->running + v->failed,
         .ended_all = (uint64_t)v->members - v->revoked,
+        .ride_s = v->acks_ride ? MU_ACK_WAIT_S : 0,
     };
     size_t i;
     json_t *area;
@@ -299,6 +301,7 @@ static bool push_read(struct api_request *r, struct mu_push *push)
         !api_query_number(r, "deadline_s", 315360000, 86400, &deadline) ||
         !api_query_flag(r, "downgrade", false, &push->downgrade) ||
         !api_query_flag(r, "rekey_on_revoke", true, &push->rekey_on_revoke) ||
+        !api_query_flag(r, "acks_ride", true, &push->acks_ride) ||
         !push_shape(r, &push->shape))
         return false;
     if (quorum == 0 || deadline == 0) {

@@ -23,7 +23,7 @@ for attack in bogus-data:100 bogus-parity:100 replay:100 jam:0 drop:0 modify:0 r
         echo "$row" | awk -F'[,{}]' '{
             for (i = 1; i <= NF; i++) { split($i, f, ":"); gsub(/"/, "", f[1]); gsub(/"/, "", f[2]); v[f[1]] = f[2] }
             printf "%-15s %9d %11d %+8.1f%% %+9.1f %8d %7d %6d\n", v["attack"], v["attack_packets"], v["attack_bytes"],
-                (v["area_bytes"] / v["clean_area_bytes"] - 1) * 100, v["virtual_seconds"] - v["clean_seconds"],
+                ((v["area_bytes"] - v["rest_bytes"]) / v["clean_area_bytes"] - 1) * 100, v["virtual_seconds"] - v["clean_seconds"],
                 v["running"], v["proved"], v["forged_accepted"] + v["liars_believed"] + v["revoked_opened"] }'
     fi
 done

@@ -41,7 +41,7 @@ struct field {
     enum show show;
 };
 
-#define FIELDS_MAX 21
+#define FIELDS_MAX 22
 
 struct form {
     const char *path; /* NULL: of an object */
@@ -141,7 +141,8 @@ static const struct form manifest_form = {
      {"kid", SHOW_KID}, {"content key, wrapped", 0}, {"name", 0},
      {"Kb is to be had", 0}, {"server epoch", 0}, {"downgrade", 0},
      {"edition", 0}, {"may be re-protected", 0}, {"part", 0}, {"parts", 0},
-     {"kind of content", 0}, {"content", SHOW_INLINE}},
+     {"kind of content", 0}, {"content", SHOW_INLINE},
+     {"seconds an acknowledgement may wait", 0}},
 };
 static const struct form relay_form = {
     NULL, false, "relay manifest",

@@ -11,7 +11,8 @@
 
 #define POLL_BYTES 28
 #define NEED_BYTES 16
-#define STATUS_BYTES 30
+#define STATUS_BYTES 22
+#define RIDE_BYTES 10 /* session, acknowledgement, marker: more than a ping */
 #define MANIFEST_BYTES 288 /* without root hashes; names of usual length */
 #define FRAGMENT_HEAD 26
 #define SIGNATURE_BYTES 64
@@ -72,6 +73,7 @@ static void explain_rest(struct explain *e)
     double parts = ceil(manifest / room);
     double polls = 2 + 4.0 * e->cost.pages;
     double answers = e->cost.pages * 3.0;
+    double there = 1 - c->loss_permille / 1000.0;
     line_add(e, "announcement",
              rounds_until_heard(c, parts) *
                  (manifest + parts * (FRAGMENT_HEAD + c->overhead)),
@@ -80,10 +82,15 @@ static void explain_rest(struct explain *e)
              polls * (POLL_BYTES + c->overhead) +
                  answers * (NEED_BYTES + c->overhead),
              "who misses how much; most are silent");
-    line_add(e, "acknowledgements",
-             c->receivers / (1 - c->loss_permille / 1000.0) *
-                 (STATUS_BYTES + c->overhead),
-             "each device proves that it runs the file");
+    /* One that rides is there again as often as it or its answer is lost. */
+    if (c->acks_now)
+        line_add(e, "acknowledgements",
+                 c->receivers / there * (STATUS_BYTES + c->overhead),
+                 "each device proves that it runs the file");
+    else
+        line_add(e, "acknowledgements",
+                 c->receivers / (there * there) * RIDE_BYTES,
+                 "the same, with the keep-alive of its link");
 }
 
 /* The same file in another form, down to the link headers. */

@@ -14,6 +14,7 @@ struct explain_conf {
     uint32_t loss_permille; /* at each of them */
     uint32_t overhead;      /* link, IP and UDP bytes of a packet */
     uint32_t rate;          /* bytes a second on the medium */
+    bool acks_now;          /* none waits for a keep-alive */
     bool json;
 };
 

@@ -26,6 +26,9 @@ static const char PUSH_HELP[] =
     "                     the shape of packets and pages (the server's)\n"
     "  --loss PERCENT --receivers N     of the worst area (5, 100): how much\n"
     "                     parity is planned, unless --parity says so (the server's)\n"
+    "  --acks ride|now    how devices say that they run it: with the keep-alive of\n"
+    "                     their link, which costs a few bytes and takes as long as\n"
+    "                     it is away, or each at once by itself (ride)\n"
     "  --keep-key-on-revoke  do not encrypt anew when a member is revoked\n"
     "  --no-wait          do not watch it to its end\n"
     "  --explain          send nothing: say what it would cost in one area, and\n"
@@ -94,16 +97,18 @@ static void progress_show(const struct cli_client *c, const json_t *v,
 {
     char cells[31], line[256], eta[32] = "";
     long long members = cli_number(v, "members") - cli_number(v, "revoked");
+    const char *acks = json_is_true(json_object_get(v, "acks_ride"))
+                           ? ", acknowledged with keep-alives" : "";
     if (json_is_integer(json_object_get(v, "eta_s")))
         snprintf(eta, sizeof eta, ", %lld s to go", cli_number(v, "eta_s"));
     bar(cells, 30, cli_number(v, "running"), members);
     snprintf(line, sizeof line,
              "[%s] %lld/%lld running, %lld verified, %lld failed, page "
-             "%lld/%lld, %s%s",
+             "%lld/%lld, %s%s%s",
              cells, cli_number(v, "running"), members,
              cli_number(v, "verified"), cli_number(v, "failed"),
              cli_number(v, "page"), cli_number(v, "pages"),
-             cli_text(v, "phase"), eta);
+             cli_text(v, "phase"), eta, campaign_ended(v) ? "" : acks);
     if (strcmp(line, last) == 0)
         return;
     snprintf(last, last_cap, "%s", line);
@@ -373,6 +378,17 @@ static void push_suit(struct mu_cast_shape *s, const struct explain_conf *c)
                                         c->loss_permille);
 }
 
+static void push_acks(struct push_args *a)
+{
+    a->cost.acks_now = strcmp(optarg, "now") == 0;
+    if (!a->cost.acks_now && strcmp(optarg, "ride") != 0) {
+        cli_error(&a->client, "--acks: '%s' is neither ride nor now", optarg);
+        a->bad = true;
+        return;
+    }
+    query_add(a, "acks_ride", a->cost.acks_now ? "false" : "true");
+}
+
 static void push_option(struct push_args *a, int o)
 {
     switch (o) {
@@ -399,6 +415,7 @@ static void push_option(struct push_args *a, int o)
     case 'h':
         a->cost.shape.hash_len = (uint8_t)push_number(a, "hash_len", 32, 1);
         break;
+    case 'a': push_acks(a); break;
     case 'x': a->explain = true; break;
     case 'R':
         a->cost.receivers = push_cost(a, "receivers", 4096, 1);
@@ -435,6 +452,7 @@ static void push_options(struct push_args *a, int argc, char **argv)
         {"hash", required_argument, NULL, 'h'},
         {"keep-key-on-revoke", no_argument, NULL, 'r'},
         {"no-wait", no_argument, NULL, 'w'},
+        {"acks", required_argument, NULL, 'a'},
         {"explain", no_argument, NULL, 'x'},
         {"receivers", required_argument, NULL, 'R'},
         {"loss", required_argument, NULL, 'L'},

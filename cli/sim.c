@@ -47,6 +47,8 @@ static const char HELP[] =
     "  --false-ack WAY   pollute, forge, replay or drop them (pollute)\n"
     "  --attack NAME     one of those below (none)\n"
     "  --flood N         packets of the attacker for a genuine one (100)\n"
+    "  --keepalive S     silence of a link after which its device pings (15; 0: never)\n"
+    "  --acks ride|now   acknowledgements with keep-alives, or each by itself (ride)\n"
     "  --sleeping P      share of devices whose radio sleeps (0)\n"
     "  --restarts N      devices and gateways, and the server, restarted half\n"
     "                    way (0)\n"
@@ -72,7 +74,7 @@ enum {
     O_PAYLOAD, O_OVERHEAD, O_RATE, O_YIELD, O_COST, O_LINK, O_QUEUE, O_FLOW, O_DELAY,
     O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
-    O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD,
+    O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD, O_KEEPALIVE, O_ACKS,
     O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED,
     O_TRACE, O_JSON, O_HELP,
 };
@@ -107,6 +109,8 @@ static const struct option options[] = {
     {"false-ack", required_argument, NULL, O_FALSE_ACK},
     {"attack", required_argument, NULL, O_ATTACK},
     {"flood", required_argument, NULL, O_FLOOD},
+    {"keepalive", required_argument, NULL, O_KEEPALIVE},
+    {"acks", required_argument, NULL, O_ACKS},
     {"sleeping", required_argument, NULL, O_SLEEPING},
     {"restarts", required_argument, NULL, O_RESTARTS},
     {"scheme", required_argument, NULL, O_SCHEME},
@@ -201,6 +205,16 @@ static void arg_attack(struct sim_args *a)
     }
 }
 
+static void arg_acks(struct sim_args *a)
+{
+    a->conf.acks_now = strcmp(optarg, "now") == 0;
+    if (!a->conf.acks_now && strcmp(optarg, "ride") != 0) {
+        fprintf(stderr, "muster sim: --acks: '%s' is neither ride nor now\n",
+                optarg);
+        a->bad = true;
+    }
+}
+
 static bool arg_world(struct sim_args *a, int o, const char *n)
 {
     struct sim_conf *c = &a->conf;
@@ -249,6 +263,10 @@ static void arg_story(struct sim_args *a, int o, const char *n)
     case O_FALSE_ACK: arg_lie(a); break;
     case O_ATTACK: arg_attack(a); break;
     case O_FLOOD: c->flood = (uint32_t)arg_number(a, n, 10000); break;
+    case O_KEEPALIVE:
+        c->keepalive_ms = (uint32_t)(arg_share(a, n, 3600) * 1000);
+        break;
+    case O_ACKS: arg_acks(a); break;
     case O_SLEEPING: c->sleeping = arg_share(a, n, 1); break;
     case O_RESTARTS: c->restarts = (uint32_t)arg_number(a, n, 1000); break;
     case O_SCHEME: arg_scheme(a); break;

@@ -58,9 +58,8 @@ static struct coap_outbound *outbound_find(struct coap_peer *p,
 {
     struct coap_outbound *o = p->outbound;
 
-    if (token.length != COAP_TOKEN_LEN)
-        return NULL;
-    while (o != NULL && memcmp(o->token, token.s, COAP_TOKEN_LEN) != 0)
+    while (o != NULL && (o->token_len != token.length ||
+                         memcmp(o->token, token.s, token.length) != 0))
         o = o->next;
     return o;
 }
@@ -91,7 +90,7 @@ static int outbound_send(struct coap_peer *p, struct coap_outbound *o)
     o->token[2] = (uint8_t)(token >> 8);
     o->token[3] = (uint8_t)token;
     o->until = coap_now(p->owner) + p->owner->conf.answer_ms;
-    coap_pdu_t *pdu = exchange_pdu(p, o->token, COAP_TOKEN_LEN, &o->wire);
+    coap_pdu_t *pdu = exchange_pdu(p, o->token, o->token_len, &o->wire);
 
     if (pdu == NULL || coap_send(p->session, pdu) == COAP_INVALID_MID)
         return MU_ERR_IO;
@@ -137,6 +136,10 @@ static int exchange_send_request(struct coap_peer *p,
     if (o == NULL)
         return MU_ERR_FULL;
     o->exchange = m->exchange;
+    /* One at a time goes without a token (RFC 7252 s.5.3.1). */
+    o->token_len = p->offered && m->path.len == 0 && m->oscore.data == NULL
+                       ? 0 : COAP_TOKEN_LEN;
+    p->offered = false;
     o->szx = COAP_WIRE_SZX;
     rc = wire_from_message(&o->wire, m);
     if (rc == 0 && m->payload.len > MU_COAP_SINGLE) {

@@ -459,6 +459,18 @@ void coap_exchange_failed(struct mu_coap *c, uint32_t link, uint32_t exchange)
 
 /* ---- time -------------------------------------------------------------- */
 
+/* Whether the engine has sent something instead of a ping. Its answer tells as
+ * much as that of a ping, and no answer, too. */
+static bool peer_offered(struct coap_peer *p)
+{
+    uint64_t before = p->owner->counts.requests;
+
+    p->offered = true;
+    peer_tell(p, MU_EV_IDLE);
+    p->offered = false;
+    return p->owner->counts.requests != before;
+}
+
 static void peer_tick(struct coap_peer *p, uint64_t now)
 {
     const struct mu_coap_conf *conf = &p->owner->conf;
@@ -481,7 +493,8 @@ static void peer_tick(struct coap_peer *p, uint64_t now)
             peer_dead(p);
     } else if (now - p->heard > conf->keepalive_ms) {
         p->pinged = now;
-        if (coap_session_send_ping(p->session) == COAP_INVALID_MID)
+        if (!peer_offered(p) && !p->dead &&
+            coap_session_send_ping(p->session) == COAP_INVALID_MID)
             peer_dead(p);
     }
 }

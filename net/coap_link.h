@@ -31,7 +31,8 @@
 struct mu_coap_conf {
     struct mu_bytes identity;   /* own, text that ends with zero: psk_identity,
                                    and hint as server */
-    uint32_t keepalive_ms;      /* silence after which a client pings; a second
+    uint32_t keepalive_ms;      /* silence after which a client pings, or sends
+                                   what it has; a second
                                    silence of that length ends the link */
     uint32_t idle_ms;           /* silence after which a server gives up */
     uint32_t handshake_ms;      /* a client gives up the handshake */
@@ -43,7 +44,8 @@ struct mu_coap_conf {
      * server's hint; *link is set and stays. Not 0: refuse. */
     int (*psk)(void *ctx, bool client, struct mu_bytes identity,
                struct mu_secret *key, uint32_t *link);
-    /* LINK_UP, LINK_DOWN, REQUEST, RESPONSE, NO_ANSWER. */
+    /* LINK_UP, LINK_DOWN, REQUEST, RESPONSE, NO_ANSWER; of a client IDLE, when
+     * it would ping: a request that is sent within serves as that. */
     void (*event)(void *ctx, struct mu_event *ev);
     /* Something waits for mu_coap_poll. */
     void (*wake)(void *ctx);

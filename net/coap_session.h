@@ -17,6 +17,7 @@ struct coap_outbound {
     struct coap_outbound *next;
     uint32_t exchange;
     uint8_t token[COAP_TOKEN_LEN];
+    uint8_t token_len;     /* 0: in the place of a keep-alive, short */
     struct coap_wire wire; /* payload: the block that is out */
     uint8_t *body;         /* the whole payload, if it goes in blocks */
     size_t body_len, body_at;
@@ -69,6 +70,7 @@ struct coap_peer {
     coap_session_t *session; /* NULL: libcoap has freed it */
     uint32_t link;
     bool client, opening, up, dead, replaced;
+    bool offered; /* a keep-alive is due: the engine may say something */
     struct mu_addr to; /* client: the server */
     uint8_t identity[MU_ID_MAX];
     size_t identity_len;

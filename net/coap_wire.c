@@ -46,6 +46,12 @@ static int wire_add_path(coap_pdu_t *pdu, const char *text, size_t len)
     return 0;
 }
 
+/* A request without a path: its few bytes are no CBOR (wire-format s.6.3). */
+static bool wire_plain(const struct coap_wire *w)
+{
+    return w->code != 0 && w->code < 0x20 && w->path_len == 0;
+}
+
 /* libcoap wants options in the order of their numbers. */
 int coap_wire_write(const struct coap_wire *w, coap_pdu_t *pdu)
 {
@@ -62,7 +68,7 @@ int coap_wire_write(const struct coap_wire *w, coap_pdu_t *pdu)
         rc = wire_add(pdu, COAP_OPTION_OSCORE, w->oscore_value, w->oscore_len);
     if (rc == 0)
         rc = wire_add_path(pdu, w->path_text, w->path_len);
-    if (rc == 0 && !w->oscore && w->payload.len > 0)
+    if (rc == 0 && !w->oscore && w->payload.len > 0 && !wire_plain(w))
         rc = wire_add_uint(pdu, COAP_OPTION_CONTENT_FORMAT,
                            CONTENT_FORMAT_CBOR);
     if (rc == 0)

@@ -198,6 +198,7 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
         .speak = mu_body_speaks(f->conf->scheme, f->conf->alert_copies,
                                 f->conf->alert_interval_ms, 8),
         .listen = (uint8_t)f->conf->streams,
+        .keepalive_ms = u->body.conf.keepalive_ms,
         .tap = mu_mesh_tap(u->mesh),
         .exchange = u->exchange,
     };

@@ -309,6 +309,10 @@ static void gateway_counters(struct gateway_run *g)
         "{s:I, s:I, s:I, s:i, s:b}", "packets", (json_int_t)c.packets,
         "bytes", (json_int_t)c.bytes, "refused", (json_int_t)c.refused,
         "speakers", (int)c.speakers, "may_speak", (int)c.may));
+
+    json_object_set_new(all, "acks", json_pack(
+        "{s:I, s:I}", "ridden", (json_int_t)g->engine.acks_ridden,
+        "packets", (json_int_t)g->engine.acks_packets));
     mu_body_report(&g->body, "counters", all, false);
 }
 

@@ -13,6 +13,7 @@
 #include "muster/server_state.h"
 
 #include "air.h"
+#include "alive.h"
 #include "attack.h"
 #include "liar.h"
 #include "checker.h"
@@ -140,6 +141,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
         .quorum_permille = w->conf.quorum_permille,
         .deadline_s = w->conf.deadline_s,
         .rekey_on_revoke = true,
+        .acks_ride = w->conf.keepalive_ms != 0 && !w->conf.acks_now,
     };
     struct mu_depot *depot = sim_node_depot(server);
     sim_rng_fill(&w->secrets, s->campaign, sizeof s->campaign);
@@ -153,6 +155,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
         sim_link_flow(w->nodes[i].link, w->now, MU_TIME_NEVER,
                       2u * w->conf.delay_us,
                       w->conf.payload + w->conf.overhead);
+    sim_alive_begin(w);
     sim_world_trace(w, server, "push", w->conf.size, w->conf.devices);
     sim_world_drain(w, server);
 }
@@ -272,6 +275,7 @@ static void fleet_again(struct sim_world *w, struct story *s)
     w->wan_bytes = w->message_bytes = w->data_packets = 0;
     w->control_packets = w->feedback_packets = w->reports = 0;
     w->report_bytes = 0;
+    w->keepalive_bytes = w->rest_bytes = w->rides = 0;
     memset(w->kind_bytes, 0, sizeof w->kind_bytes);
 }
 
@@ -370,9 +374,13 @@ static void result_bound(const struct sim_conf *c, struct sim_result *r)
     r->bound_packets = packets / (1.0 - c->loss) * c->gateways;
     r->bound_bytes = r->bound_packets * (c->payload + c->overhead);
     r->packet_ratio = (double)r->packets / r->bound_packets;
-    r->ratio = (double)r->area_bytes / r->bound_bytes;
+    /* What the fleet at rest would have sent all the same is no cost. */
+    r->ratio = ((double)r->area_bytes - (double)r->rest_bytes) /
+               r->bound_bytes;
+    r->ratio_gross = (double)r->area_bytes / r->bound_bytes;
     r->delivery_ratio =
-        (double)(r->area_bytes - r->kind_bytes[SIM_KIND_STATUS] -
+        (double)(r->area_bytes - r->keepalive_bytes -
+                 r->kind_bytes[SIM_KIND_STATUS] -
                  r->kind_bytes[SIM_KIND_CENSUS]) /
         r->bound_bytes;
 }
@@ -403,6 +411,10 @@ static void fleet_result(struct sim_world *w, struct story *s,
         result_device(w, &w->nodes[i], r);
     for (uint32_t i = 1; i < w->first_device; i++)
         r->area_bytes += w->nodes[i].area_bytes;
+    r->keepalive_bytes = w->keepalive_bytes;
+    r->rest_bytes = w->rest_bytes;
+    r->rides = w->rides;
+    r->area_bytes += w->keepalive_bytes;
     r->packets = w->data_packets;
     r->alone_packets = w->alone_packets;
     r->control = w->control_packets;
@@ -469,6 +481,7 @@ void sim_conf_default(struct sim_conf *c)
     c->scheme = MU_SCHEME_UNICAST;
     c->flood = 100;
     c->leavers = 1;
+    c->keepalive_ms = 15000;
 }
 
 /* Bursts make the luck of the unluckiest worse. */
@@ -611,7 +624,7 @@ int sim_fleet_run(const struct sim_conf *conf, struct sim_result *out,
         rc = fleet_run(&clean, &base, why);
     if (rc == 0)
         rc = fleet_run(conf, out, why);
-    out->clean_bytes = base.area_bytes;
+    out->clean_bytes = base.area_bytes - base.rest_bytes;
     out->clean_seconds = base.virtual_seconds;
     return rc;
 }

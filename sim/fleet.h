@@ -19,15 +19,19 @@ struct sim_result {
     uint8_t attack; /* enum sim_attack */
     uint64_t attack_packets, attack_bytes;
     uint64_t clean_bytes;    /* area_bytes and virtual_seconds of the */
-    double clean_seconds;    /* same run without the attack */
+    double clean_seconds;    /* same run without the attack, less its rest_bytes */
     uint64_t alone_packets; /* of them, those to one device */
     uint64_t packets;  /* data, parity and repair put on area networks */
     uint64_t control, feedback; /* polls, announces, censuses; answers */
     double bound_packets, packet_ratio;
     uint64_t area_bytes, message_bytes;
     uint64_t kind_bytes[SIM_KINDS];
-    double bound_bytes, ratio;
-    double delivery_ratio; /* without acknowledgements and their polls */
+    uint64_t keepalive_bytes, rest_bytes; /* alive.h; the first in area_bytes */
+    uint64_t rides; /* acknowledgements that came with keep-alives */
+    double bound_bytes, ratio; /* less rest_bytes */
+    double ratio_gross;
+    double delivery_ratio; /* without acknowledgements, their polls, and
+                              keep-alives */
     uint64_t wan_bytes;
     double virtual_seconds, wall_seconds;
     double link_share, flow_share; /* of narrow links, ours and the flow's */

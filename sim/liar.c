@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "muster/area_msg.h"
 #include "muster/cast.h"
 #include "muster/device_state.h"
 #include "muster/server.h"
@@ -98,6 +99,50 @@ struct sim_buffer *sim_liar_says(struct sim_world *w, struct sim_node *n,
         mu_status_create(&w->crypto, &d->kfb, &m, &out) != 0)
         return NULL;
     return sim_buffer_new(bytes, out.len);
+}
+
+/* Over its own link nobody speaks for a neighbour: who wants to, goes by STATUS
+ * (which is changed on its way out, above). */
+static void liar_status(struct sim_world *w, struct sim_node *n,
+                        const struct mu_status *m)
+{
+    const struct mu_device *d = n->engine;
+    uint8_t bytes[MU_PACKET_MAX];
+    struct mu_writer out = mu_writer(bytes, sizeof bytes);
+    struct mu_effect e = {.kind = MU_DO_PACKET, .channel = MU_CHANNEL_AREA,
+                          .up = true};
+
+    if (mu_status_create(&w->crypto, &d->kfb, m, &out) != 0)
+        return;
+    e.packet = mu_written(&out);
+    sim_network_packet(w, n, &e);
+}
+
+bool sim_liar_rides(struct sim_world *w, struct sim_node *n, uint8_t *room,
+                    size_t len, struct mu_effect *e)
+{
+    const struct mu_device *d = n->engine;
+    struct mu_writer out = mu_writer(room, len);
+    struct mu_area_ride in;
+    struct mu_status m;
+
+    if (mu_area_ride_consume(e->message.payload, &in) != 0)
+        return true;
+    m = (struct mu_status){.session = in.session, .receiver = d->index,
+                           .state = in.state, .reason = in.reason};
+    memcpy(m.ack, in.ack, sizeof m.ack);
+    if (w->conf.lie == SIM_LIE_FORGE) {
+        liar_status(w, n, &m);
+        return false;
+    }
+    w->lies++;
+    if (!liar_change(w, n, &m))
+        return false;
+    memcpy(in.ack, m.ack, sizeof in.ack);
+    if (mu_area_ride_create(&in, &out) != 0)
+        return false;
+    e->message.payload = mu_written(&out);
+    return true;
 }
 
 uint32_t sim_liars_believed(struct sim_world *w, const uint8_t *campaign)

@@ -17,6 +17,10 @@ void sim_liars_choose(struct sim_world *w);
  * one (the old one is dropped), or NULL. */
 struct sim_buffer *sim_liar_says(struct sim_world *w, struct sim_node *n,
                                  struct sim_buffer *b);
+/* The same of one that is about to ride on a keep-alive: e->message.payload is
+ * made another, in `room`. false: nothing rides. */
+bool sim_liar_rides(struct sim_world *w, struct sim_node *n, uint8_t *room,
+                    size_t len, struct mu_effect *e);
 /* How many of them the server believes to run the object. */
 uint32_t sim_liars_believed(struct sim_world *w, const uint8_t *campaign);
 

@@ -13,6 +13,7 @@
 #include "muster/server.h"
 
 #include "air.h"
+#include "alive.h"
 #include "attack.h"
 #include "liar.h"
 #include "world.h"
@@ -99,7 +100,7 @@ static uint32_t exchange_open(struct sim_world *w, uint32_t node, uint32_t link,
             abort();
     }
     w->exchanges[w->exchanges_len] =
-        (struct sim_exchange){node, link, exchange, true};
+        (struct sim_exchange){node, link, exchange, true, false, 0};
     return (uint32_t)w->exchanges_len++;
 }
 
@@ -155,12 +156,72 @@ static mu_time network_leg(struct sim_world *w, struct sim_node *from,
     return MU_TIME_NEVER;
 }
 
+static void network_give_up(struct sim_world *w, uint32_t node,
+                            uint32_t exchange, mu_time after)
+{
+    sim_queue_put(&w->queue, (struct sim_item){
+                                 .at = w->now + after,
+                                 .what = SIM_GIVE_UP,
+                                 .node = node,
+                                 .number = exchange,
+                             });
+}
+
+static void network_arrive(struct sim_world *w, struct sim_node *n,
+                           struct sim_node *to, const struct mu_message *m,
+                           bool response, uint32_t exchange, mu_time at)
+{
+    sim_queue_put(
+        &w->queue,
+        (struct sim_item){
+            .at = at,
+            .what = SIM_MESSAGE,
+            .node = sim_node_index(w, to),
+            .link = to->above == sim_node_index(w, n) &&
+                            to->role != SIM_SERVER
+                        ? MU_LINK_UP_NODE
+                        : n->above_link,
+            .buffer = message_pack(m, response, exchange),
+        });
+}
+
+void sim_network_ask(struct sim_world *w, struct sim_node *n,
+                     const struct mu_effect *e, mu_time arrives, mu_time done,
+                     mu_time over)
+{
+    uint32_t self = sim_node_index(w, n);
+    uint32_t exchange = exchange_open(w, self, e->link, e->message.exchange);
+    struct sim_node *to = network_peer(w, n, e->link);
+
+    w->exchanges[exchange].rides = true;
+    w->exchanges[exchange].answer_at =
+        done == MU_TIME_NEVER ? done : w->now + done;
+    network_give_up(w, self, exchange,
+                    done == MU_TIME_NEVER ? over : COAP_GIVE_UP);
+    if (to != NULL && arrives != MU_TIME_NEVER)
+        network_arrive(w, n, to, &e->message, false, exchange,
+                       w->now + arrives);
+}
+
+/* Its bytes and losses are those of the keep-alive. */
+static void network_ride_answer(struct sim_world *w, struct sim_node *n,
+                                struct sim_node *to, const struct mu_effect *e)
+{
+    mu_time at = w->exchanges[e->message.exchange].answer_at;
+
+    if (at != MU_TIME_NEVER)
+        network_arrive(w, n, to, &e->message, true, e->message.exchange,
+                       at > w->now ? at : w->now);
+}
+
 void sim_network_message(struct sim_world *w, struct sim_node *n,
                          const struct mu_effect *e)
 {
     uint32_t self = sim_node_index(w, n);
     uint32_t link = e->link;
     uint32_t exchange = e->message.exchange;
+    if (sim_alive_takes(w, n, e))
+        return;
     if (e->response) {
         if (exchange >= w->exchanges_len || !w->exchanges[exchange].open)
             return;
@@ -169,15 +230,14 @@ void sim_network_message(struct sim_world *w, struct sim_node *n,
     struct sim_node *to = network_peer(w, n, link);
     if (!e->response) {
         exchange = exchange_open(w, self, link, exchange);
-        sim_queue_put(&w->queue, (struct sim_item){
-                                     .at = w->now + COAP_GIVE_UP,
-                                     .what = SIM_GIVE_UP,
-                                     .node = self,
-                                     .number = exchange,
-                                 });
+        network_give_up(w, self, exchange, COAP_GIVE_UP);
     }
     if (to == NULL)
         return;
+    if (e->response && w->exchanges[exchange].rides) {
+        network_ride_answer(w, n, to, e);
+        return;
+    }
     if (w->counting && n->role == SIM_GATEWAY && !e->response &&
         mu_bytes_eq(e->message.path, mu_bytes_str("r"))) {
         w->reports++;
@@ -191,17 +251,7 @@ void sim_network_message(struct sim_world *w, struct sim_node *n,
     uint8_t room[MU_MESSAGE_MAX];
     struct mu_message sent = e->message;
     sent.payload = sim_attack_report(w, n, e, room);
-    sim_queue_put(
-        &w->queue,
-        (struct sim_item){
-            .at = w->now + leg,
-            .what = SIM_MESSAGE,
-            .node = sim_node_index(w, to),
-            .link = to->above == self && to->role != SIM_SERVER
-                        ? MU_LINK_UP_NODE
-                        : n->above_link,
-            .buffer = message_pack(&sent, e->response, exchange),
-        });
+    network_arrive(w, n, to, &sent, e->response, exchange, w->now + leg);
 }
 
 static void network_to_one(struct sim_world *w, struct sim_node *from,
@@ -431,8 +481,10 @@ static void deliver_message(struct sim_world *w, struct sim_item *item)
         ev.link = x->link;
         ev.message.exchange = x->exchange;
     }
-    if (n->radio)
+    if (n->radio) {
+        sim_alive_heard(w, n);
         sim_world_event(w, n, &ev);
+    }
 }
 
 void sim_network_deliver(struct sim_world *w, struct sim_item *item)

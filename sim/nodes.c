@@ -94,6 +94,7 @@ static void boot_device(struct sim_world *w, struct sim_node *n)
         .software = mu_bytes_str("sim"),
         .speak = node_speaks(w),
         .listen = w->conf.speech != MU_SPEECH_NONE ? 4 : 0,
+        .keepalive_ms = w->conf.keepalive_ms,
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
     n->work_len = mu_device_work(&conf);

@@ -30,6 +30,7 @@ enum sim_what {
     SIM_LINK_DOWN, /* node, link */
     SIM_HOOK,      /* node, number = hook */
     SIM_BOOT,      /* node comes up again */
+    SIM_ALIVE,     /* node, link = which fleet: a keep-alive is due */
     SIM_WAKE,      /* radio of a sleeping device on (1) or off (0) */
     SIM_SCENARIO,  /* number: what the scenario wants done */
 };

@@ -24,6 +24,23 @@ static void result_links_json(const struct sim_result *r, FILE *out)
             r->link_share, r->flow_share, r->link_dropped);
 }
 
+/* What the areas' bytes were spent on. */
+static void json_bytes(const struct sim_result *r, FILE *out)
+{
+    fprintf(out,
+            "\"symbol_bytes\":%" PRIu64 ",\"announce_bytes\":%" PRIu64
+            ",\"poll_bytes\":%" PRIu64 ",\"need_bytes\":%" PRIu64
+            ",\"census_bytes\":%" PRIu64 ",\"ack_bytes\":%" PRIu64
+            ",\"keepalive_bytes\":%" PRIu64 ",\"rest_bytes\":%" PRIu64
+            ",\"acks_ridden\":%" PRIu64
+            ",\"ratio_gross\":%.4f,\"delivery_ratio\":%.4f,",
+            r->kind_bytes[SIM_KIND_SYMBOLS], r->kind_bytes[SIM_KIND_ANNOUNCE],
+            r->kind_bytes[SIM_KIND_POLL], r->kind_bytes[SIM_KIND_NEED],
+            r->kind_bytes[SIM_KIND_CENSUS], r->kind_bytes[SIM_KIND_STATUS],
+            r->keepalive_bytes, r->rest_bytes, r->rides, r->ratio_gross,
+            r->delivery_ratio);
+}
+
 void sim_result_json(const struct sim_result *r, FILE *out)
 {
     fprintf(out,
@@ -46,15 +63,7 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->packets, r->bound_packets, r->alone_packets, r->packet_ratio, r->control,
             r->feedback, r->area_bytes, r->message_bytes, r->bound_bytes,
             r->ratio, r->wan_bytes);
-    fprintf(out,
-            "\"symbol_bytes\":%" PRIu64 ",\"announce_bytes\":%" PRIu64
-            ",\"poll_bytes\":%" PRIu64 ",\"need_bytes\":%" PRIu64
-            ",\"census_bytes\":%" PRIu64 ",\"ack_bytes\":%" PRIu64
-            ",\"delivery_ratio\":%.4f,",
-            r->kind_bytes[SIM_KIND_SYMBOLS], r->kind_bytes[SIM_KIND_ANNOUNCE],
-            r->kind_bytes[SIM_KIND_POLL], r->kind_bytes[SIM_KIND_NEED],
-            r->kind_bytes[SIM_KIND_CENSUS], r->kind_bytes[SIM_KIND_STATUS],
-            r->delivery_ratio);
+    json_bytes(r, out);
     fprintf(out,
             "\"scheme\":\"%s\",\"rekeys\":%u,\"rekey_left\":%u,"
             "\"rekey_holding\":%u,\"rekey_lacking\":%u,"
@@ -92,6 +101,22 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->trace_hash);
 }
 
+static void text_bytes(const struct sim_result *r, FILE *out)
+{
+    fprintf(out, "packets    %" PRIu64 " on the air, %.3f times a perfect "
+                 "code\n",
+            r->packets, r->packet_ratio);
+    fprintf(out, "bytes      %" PRIu64 " in the areas, %.3f times the bound; "
+                 "%" PRIu64 " wide\n",
+            r->area_bytes, r->ratio, r->wan_bytes);
+    fprintf(out, "           %.3f times the bound without the "
+                 "acknowledgements, %.3f with all keep-alives\n",
+            r->delivery_ratio, r->ratio_gross);
+    fprintf(out, "keep-alive %" PRIu64 " bytes, %" PRIu64 " acknowledgements "
+                 "with them; %" PRIu64 " bytes in a fleet at rest\n",
+            r->keepalive_bytes, r->rides, r->rest_bytes);
+}
+
 void sim_result_text(const struct sim_result *r, FILE *out)
 {
     fprintf(out, "devices    %u: %u verified, %u installed, %u running, "
@@ -114,15 +139,7 @@ void sim_result_text(const struct sim_result *r, FILE *out)
                  " reports of %" PRIu64 " bytes; of %u liars %u believed\n",
             r->proved, r->reports, r->report_bytes, r->liars,
             r->liars_believed);
-    fprintf(out, "packets    %" PRIu64 " on the air, %.3f times a perfect "
-                 "code\n",
-            r->packets, r->packet_ratio);
-    fprintf(out, "bytes      %" PRIu64 " in the areas, %.3f times the bound; "
-                 "%" PRIu64 " wide\n",
-            r->area_bytes, r->ratio, r->wan_bytes);
-    fprintf(out, "           %.3f times the bound without the "
-                 "acknowledgements\n",
-            r->delivery_ratio);
+    text_bytes(r, out);
     if (r->rekey.done > 0)
         fprintf(out, "rekeys     %u by %s: %u left, %u hold the key, %u lack "
                      "it, %u leavers have it; %" PRIu64

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "air.h"
+#include "alive.h"
 #include "attack.h"
 #include "checker.h"
 
@@ -207,6 +208,9 @@ static void world_item(struct sim_world *w, struct sim_item *item)
         break;
     case SIM_WAKE:
         n->radio = item->number != 0;
+        break;
+    case SIM_ALIVE:
+        sim_alive_due(w, item);
         break;
     case SIM_SCENARIO:
         w->scenario(w, item->number);

@@ -75,6 +75,9 @@ struct sim_conf {
     enum sim_lie lie;
     enum sim_attack attack;
     uint32_t flood;       /* packets of the attacker for a genuine one */
+    uint32_t keepalive_ms; /* silence of a link after which its device pings;
+                              0: no keep-alives */
+    bool acks_now;        /* none waits for a keep-alive */
     double sleeping;      /* share of devices whose radio sleeps now and then */
     uint32_t restarts;    /* nodes of each role that restart on the way */
     uint8_t scheme;       /* of the group, enum mu_scheme_kind */
@@ -147,11 +150,15 @@ struct sim_node {
     uint64_t forged_taken; /* packets of an attacker an engine accepted */
     uint32_t installs;
     bool liar;
+    mu_time heard_at;      /* its link was last not silent; alive.c */
+    uint32_t alive_number, rest_number; /* keep-alives so far */
 };
 
 struct sim_exchange { /* a request that waits for its response */
     uint32_t node, link, exchange;
     bool open;
+    bool rides; /* in the place of a keep-alive, whose answer comes: */
+    mu_time answer_at;
 };
 
 struct sim_world {
@@ -178,6 +185,11 @@ struct sim_world {
     struct mu_tick attack_tick;     /* and of the last packet that had one */
     struct sim_past *past;          /* what it recorded */
     uint64_t attack_packets, attack_bytes; /* of the attacker, with headers */
+    bool alive;                     /* keep-alives are being sent */
+    struct sim_alive_now *alive_now; /* one is, just now */
+    uint64_t keepalive_bytes;       /* of them, with what rides on them */
+    uint64_t rest_bytes;            /* of the same fleet at rest */
+    uint64_t rides;                 /* acknowledgements that did */
     uint64_t lies;                  /* acknowledgements that were changed */
     uint64_t reports, report_bytes; /* of gateways, payloads */
     uint64_t trace_hash;           /* FNV-1a of the trace */
@@ -224,6 +236,11 @@ struct mu_depot *sim_node_depot(struct sim_node *n);
 /* network.c: what became of an effect on its way. */
 void sim_network_message(struct sim_world *w, struct sim_node *n,
                          const struct mu_effect *e);
+/* A request in the place of a keep-alive: it arrives, and its answer does, after
+ * so long or never; given up after `over`. */
+void sim_network_ask(struct sim_world *w, struct sim_node *n,
+                     const struct mu_effect *e, mu_time arrives, mu_time done,
+                     mu_time over);
 void sim_network_packet(struct sim_world *w, struct sim_node *n,
                         const struct mu_effect *e);
 void sim_network_link_open(struct sim_world *w, struct sim_node *n);

@@ -88,6 +88,17 @@ MU_MUST int mu_area_feedback_create(const uint8_t id[MU_CONNECT_ID],
 MU_MUST int mu_area_feedback_consume(struct mu_bytes in,
                                      uint8_t id[MU_CONNECT_ID]);
 
+/* POST without a path: a state set and its acknowledgement, in the place of a
+ * keep-alive (s.6.3). Not CBOR: each byte of it is one more than a ping has. */
+struct mu_area_ride {
+    uint8_t session, state, reason;
+    uint8_t ack[MU_ACK_LEN];
+};
+
+MU_MUST int mu_area_ride_create(const struct mu_area_ride *m,
+                                struct mu_writer *w);
+MU_MUST int mu_area_ride_consume(struct mu_bytes in, struct mu_area_ride *m);
+
 /* POST /ann to the gateway: which session */
 MU_MUST int mu_area_ask_create(uint8_t session, struct mu_writer *w);
 MU_MUST int mu_area_ask_consume(struct mu_bytes in, uint8_t *session);

@@ -81,6 +81,7 @@ struct mu_cast_sender {
     bool calling;   /* before the first page: who has no manifest? */
     bool unheard;   /* somebody; not told to the owner yet */
     uint8_t calls;  /* polls of that kind in a row */
+    uint8_t silent; /* of them, without an answer, the last ones */
     bool absent;    /* somebody said so in this round */
 
     uint8_t round;       /* number of the last poll, over all pages */

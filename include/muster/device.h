@@ -49,6 +49,8 @@ struct mu_device_conf {
     struct mu_device_exchange *exchange; /* how its keys come, set up by
                                             mu_device_exchange_init; NULL: in
                                             the connection as it is */
+    uint32_t keepalive_ms;          /* silence of the link after which the body
+                                       says MU_EV_IDLE; 0: it never does */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
                                         without a gateway too */
 };

@@ -99,6 +99,9 @@ struct mu_device_report {
     uint8_t ack[MU_ACK_LEN];
     uint8_t sent_state; /* of the last STATUS */
     uint8_t repeats;    /* of it, where no census is heard */
+    uint8_t wait_s;     /* it may wait so long for a keep-alive; 0: not */
+    bool flying;        /* on its way with one */
+    uint32_t exchange;
     mu_time sent_at;    /* 0: never */
     mu_time due_at;     /* MU_TIME_NEVER: not due */
 };
@@ -218,6 +221,7 @@ struct mu_device {
     struct mu_replies replies;
 
     /* area, from /hello */
+    bool idle; /* the body would send a keep-alive now */
     bool welcome;
     uint16_t index;
     struct mu_secret kfb;

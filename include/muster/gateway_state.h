@@ -219,6 +219,7 @@ struct mu_gateway_session {
     uint8_t announce_next; /* fragment */
     uint8_t announce_left; /* rounds */
     uint8_t announce_lead; /* rounds before the first page */
+    uint8_t announce_poll; /* the sender's last poll when it was announced */
     bool announced;        /* they are out */
     mu_time announce_at;
     mu_time keys_until;    /* wait for /kb or /v so long */
@@ -387,6 +388,7 @@ struct mu_gateway {
     mu_time air_at; /* when the medium of the area is free */
     struct mu_rate yield; /* of all sessions, when area_yields */
     uint64_t dropped; /* feedback of unknown sessions */
+    uint64_t acks_ridden, acks_packets; /* with keep-alives, and by STATUS */
 
     struct mu_record records[MU_GATEWAY_REC_COUNT];
     struct mu_traces traces;

@@ -37,6 +37,8 @@ struct mu_manifest {
     uint32_t edition;        /* 0; one more each time the object is encrypted
                                 anew under a fresh key (a member was revoked) */
     bool reprotect;          /* option 1: the server lets a gateway relay it */
+    uint8_t ack_wait_s;      /* so long an acknowledgement may wait for a
+                                keep-alive to ride on; 0: not at all */
     bool relayed;            /* option 1: kid is a Kg, see s.5.2 */
     /* Of an inline object only (s.5.5), as in struct mu_inline. */
     uint16_t part, parts;

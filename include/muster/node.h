@@ -60,6 +60,9 @@ enum mu_event_kind {
     MU_EV_PACKET,    /* channel, packet: down (from sender) or up (feedback) */
     MU_EV_STORED,    /* ticket, result: durable, or the error */
     MU_EV_HOOK,      /* hook, result: 0 success, else its exit code */
+    MU_EV_IDLE,      /* link: silent for so long that the body would ping its
+                        other end now; a request that the engine has serves
+                        as well. Devices only */
     MU_EV_COUNT
 };
 

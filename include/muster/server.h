@@ -171,6 +171,8 @@ struct mu_push {
     uint32_t quorum_permille; /* of the members */
     uint32_t deadline_s;      /* of the server's running time; 0: one day */
     bool rekey_on_revoke;     /* see mu_server_device_revoke */
+    bool acks_ride;           /* acknowledgements may wait MU_ACK_WAIT_S for a
+                                 keep-alive of their device to ride on */
     struct mu_cast_shape shape; /* payload 0: the default of conf */
 };
 
@@ -228,6 +230,7 @@ struct mu_campaign_view {
     enum mu_campaign_phase phase;
     uint32_t members, received, verified, installed, running, failed, revoked;
     uint32_t quorum_permille, deadline_s, elapsed_s;
+    bool acks_ride;
     uint32_t page, pages;         /* of the wide-area sender */
     struct mu_cast_shape shape;
     struct mu_cast_counts wide;

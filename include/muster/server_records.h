@@ -333,6 +333,7 @@ struct mu_campaign_record {
     uint8_t mode;
     enum mu_campaign_phase phase;
     bool downgrade;
+    bool acks_ride;
     bool rekey;  /* on revoke */
     bool cut;    /* targets, digest and shape are final */
     bool swept;  /* ended, and its files are gone */

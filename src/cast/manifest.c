@@ -15,6 +15,7 @@ enum manifest_key {
     M_KIND, M_CAMPAIGN, M_GROUP, M_VERSION, M_SIZE, M_DIGEST, M_SHAPE,
     M_ROOTS, M_SESSION, M_KID, M_CEK, M_NAME, M_POINTER, M_EPOCH, M_DOWNGRADE,
     M_EDITION, M_REPROTECT, M_PART, M_PARTS, M_CONTENT_KIND, M_CONTENT,
+    M_ACK_WAIT,
 };
 
 /* What a manifest must have; the rest may be absent. */
@@ -103,7 +104,8 @@ static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
 {
     mu_cbor_put_map(w, 14u + (m->downgrade ? 1 : 0) +
                            (m->edition != 0 ? 1 : 0) +
-                           (m->reprotect ? 1 : 0));
+                           (m->reprotect ? 1 : 0) +
+                           (m->ack_wait_s != 0 ? 1 : 0));
     mu_cbor_put_uint(w, M_KIND);
     mu_cbor_put_uint(w, MU_ANNOUNCE_MANIFEST);
     mu_cbor_put_uint(w, M_CAMPAIGN);
@@ -143,6 +145,10 @@ static void manifest_write(const struct mu_manifest *m, struct mu_writer *w)
     if (m->reprotect) {
         mu_cbor_put_uint(w, M_REPROTECT);
         mu_cbor_put_bool(w, true);
+    }
+    if (m->ack_wait_s != 0) {
+        mu_cbor_put_uint(w, M_ACK_WAIT);
+        mu_cbor_put_uint(w, m->ack_wait_s);
     }
 }
 
@@ -307,6 +313,9 @@ static void manifest_read_value(struct mu_reader *r, int64_t key,
         break;
     case M_REPROTECT:
         m->reprotect = mu_cbor_get_bool(r);
+        break;
+    case M_ACK_WAIT:
+        m->ack_wait_s = (uint8_t)mu_cbor_get_uint_max(r, UINT8_MAX);
         break;
     default:
         inline_read_value(r, key, m);

@@ -25,6 +25,7 @@ enum {
     CALL_COPIES_MAX = 5, /* of a poll that all answer */
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
+    SILENT_CALLS = 2,   /* so many of them nobody answers, where much is lost */
     BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
     BEHIND_AFTER = 64,  /* and so many later, then twice that, ... */
     UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
@@ -218,7 +219,7 @@ static void sender_begin_front(struct mu_cast_sender *s)
     sender_census(s);
     mu_share_page(s);
     s->calling = s->conf.roll_call && s->front == 0;
-    s->calls = 0;
+    s->calls = s->silent = 0;
     s->job = (struct mu_sender_job){
         .page = s->front++,
         .call_at = BEHIND_FIRST,
@@ -369,7 +370,11 @@ static void sender_note_absent(struct mu_cast_sender *s)
  * again for him alone. Another announcement is out by now. */
 static void sender_close_call(struct mu_cast_sender *s)
 {
-    if (s->absent && s->calls < ROLL_CALLS_MAX) {
+    /* Where much is lost, the word of the last one may be. */
+    uint8_t wanted = s->loss > MU_LOSS_ONE / 10 ? SILENT_CALLS : 1;
+
+    s->silent = s->absent ? 0 : (uint8_t)(s->silent + 1);
+    if (s->silent < wanted && s->calls < ROLL_CALLS_MAX) {
         s->state = MU_SENDER_POLL;
         return;
     }

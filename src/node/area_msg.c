@@ -2,6 +2,7 @@
 /* Messages between a device and its gateway: see muster/area_msg.h. */
 #include "muster/area_msg.h"
 
+#include "muster/cast.h"
 #include "node/msg.h"
 
 int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
@@ -308,6 +309,38 @@ int mu_area_feedback_create(const uint8_t id[MU_CONNECT_ID],
 int mu_area_feedback_consume(struct mu_bytes in, uint8_t id[MU_CONNECT_ID])
 {
     return area_one_consume(in, id, MU_CONNECT_ID);
+}
+
+/* What a device says at the end of almost every campaign, left out. */
+#define RIDE_STATE                                                             \
+    (MU_STATE_RECEIVED | MU_STATE_VERIFIED | MU_STATE_INSTALLED |              \
+     MU_STATE_RUNNING)
+
+int mu_area_ride_create(const struct mu_area_ride *m, struct mu_writer *w)
+{
+    mu_write_u8(w, m->session);
+    if (m->state != RIDE_STATE || m->reason != 0) {
+        mu_write_u8(w, m->state);
+        mu_write_u8(w, m->reason);
+    }
+    mu_write_bytes(w, MU_BYTES(m->ack));
+    return mu_writer_end(w);
+}
+
+int mu_area_ride_consume(struct mu_bytes in, struct mu_area_ride *m)
+{
+    struct mu_reader r = mu_reader(in);
+
+    *m = (struct mu_area_ride){.session = mu_read_u8(&r), .state = RIDE_STATE};
+    if (in.len > 1 + MU_ACK_LEN) {
+        m->state = mu_read_u8(&r);
+        m->reason = mu_read_u8(&r);
+    }
+    mu_read_copy(&r, m->ack, MU_ACK_LEN);
+    if (mu_reader_end(&r) != 0 || m->state == 0 ||
+        (in.len > 1 + MU_ACK_LEN && m->state == RIDE_STATE && m->reason == 0))
+        return MU_ERR_MALFORMED; /* one form only */
+    return 0;
 }
 
 int mu_area_ask_create(uint8_t session, struct mu_writer *w)

@@ -151,6 +151,9 @@ static int device_event(struct mu_device *d, const struct mu_event *ev)
         return ev->hook == MU_HOOK_COMMAND
                    ? mu_device_command_hook(d, ev->result)
                    : mu_device_campaign_hook(d, ev->hook, ev->result);
+    case MU_EV_IDLE:
+        d->idle = ev->link == MU_LINK_UP_NODE;
+        return 0;
     case MU_EV_COUNT:
         break;
     }
@@ -172,6 +175,7 @@ int mu_device_step(struct mu_device *d, const struct mu_event *ev)
     if (ev->now > d->now)
         d->now = ev->now;
     mu_device_area_expire(d);
+    d->idle = false;
     rc = device_event(d, ev);
     mu_device_command_run(d);
     mu_device_speech_run(d);
@@ -246,7 +250,7 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out)
     if (mu_device_barrier(d))
         return false;
     return device_next_reply(d, out) || mu_device_next_intro(d, out) ||
-           mu_device_next_ask(d, out) ||
+           mu_device_next_ask(d, out) || mu_device_next_ride(d, out) ||
            mu_device_next_status(d, out) || mu_device_next_unheard(d, out) ||
            mu_device_next_need(d, out);
 }

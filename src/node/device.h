@@ -201,6 +201,10 @@ int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
 void mu_device_report_soon(struct mu_device *d, struct mu_device_report *r);
 int mu_device_census(struct mu_device *d, struct mu_bytes packet);
 bool mu_device_next_status(struct mu_device *d, struct mu_effect *out);
+bool mu_device_next_ride(struct mu_device *d, struct mu_effect *out);
+/* true: the answer was to one that rode with a keep-alive */
+bool mu_device_ride_answer(struct mu_device *d, const struct mu_message *m);
+void mu_device_ride_lost(struct mu_device *d, uint32_t exchange);
 mu_time mu_device_status_deadline(const struct mu_device *d);
 
 #endif

@@ -142,6 +142,7 @@ static int offer_refuse(struct mu_device *d, const struct mu_manifest *m,
     mu_copy(r->campaign, m->campaign, MU_CAMPAIGN_ID);
     mu_copy(r->object, object, MU_OBJECT_ID_LEN);
     r->session = m->session;
+    r->wait_s = m->ack_wait_s;
     return mu_device_report_state(d, r, state, reason, m->digest);
 }
 
@@ -205,6 +206,7 @@ static int offer_begin(struct mu_device *d, const struct mu_manifest *m,
     mu_copy(r->campaign, m->campaign, MU_CAMPAIGN_ID);
     mu_copy(r->object, object, MU_OBJECT_ID_LEN);
     r->session = m->session;
+    r->wait_s = m->ack_wait_s;
     r->state = 0;
     offer_copy(d, m, cek, object);
     campaign_move(d, MU_DEVICE_MOVE_OFFER);
@@ -249,6 +251,7 @@ static int offer_anew(struct mu_device *d, struct mu_device_report *r,
     /* The plain object is here: only the session is another. */
     mu_copy(r->object, object, MU_OBJECT_ID_LEN);
     r->session = m->session;
+    r->wait_s = m->ack_wait_s;
     mu_device_dirty(d, MU_DEVICE_REC_CAMPAIGN);
     mu_device_report_soon(d, r);
     return 0;

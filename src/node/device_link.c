@@ -84,6 +84,7 @@ void mu_device_link_down(struct mu_device *d)
     for (size_t i = 0; i < MU_DEVICE_ASK_COUNT; i++)
         mu_ask_lost(&d->asks[i]);
     mu_replies_drop(&d->replies, MU_LINK_UP_NODE);
+    mu_device_ride_lost(d, 0);
     mu_device_trace(d, "link-down", 0, 0);
 }
 
@@ -500,6 +501,8 @@ static int link_answer(struct mu_device *d, size_t which,
 
 int mu_device_response(struct mu_device *d, const struct mu_message *m)
 {
+    if (mu_device_ride_answer(d, m))
+        return 0;
     for (size_t i = 0; i < MU_DEVICE_ASK_COUNT; i++) {
         struct mu_ask *a = &d->asks[i];
         struct mu_backoff wait = a->wait;
@@ -525,4 +528,5 @@ void mu_device_no_answer(struct mu_device *d, uint32_t exchange)
         if (d->asks[i].flying && d->asks[i].exchange == exchange)
             mu_ask_failed(&d->asks[i], d->now, &d->jitter);
     }
+    mu_device_ride_lost(d, exchange);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the device proves: its states, each with an acknowledgement under Kack,
- * told in STATUS packets when the gateway counts (CENSUS) and once by itself.
- * docs/wire-format.md s.6.3 and s.7.
+ * told once by itself, with a keep-alive of the link if it may wait for one,
+ * else in a STATUS packet; and in STATUS packets when the gateway counts
+ * (CENSUS). docs/wire-format.md s.6.3 and s.7.
  */
 #include "node/device.h"
 
@@ -63,6 +64,17 @@ static mu_time status_spread(const struct mu_device *d,
     return MU_MS(most);
 }
 
+/* Whether it waits for a keep-alive, which costs the medium a few bytes more
+ * instead of a packet. A failure does not: somebody wants to know. */
+static bool status_rides(const struct mu_device *d,
+                         const struct mu_device_report *r)
+{
+    return r->wait_s != 0 && (r->state & MU_STATE_FAILED) == 0 &&
+           d->link == MU_DEVICE_LINK_UP && d->conf.tap == NULL &&
+           d->conf.keepalive_ms != 0 &&
+           MU_MS(d->conf.keepalive_ms) <= MU_SECONDS(r->wait_s);
+}
+
 int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
                            uint8_t state, int reason, const uint8_t digest[32])
 {
@@ -75,7 +87,12 @@ int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
     r->state = state;
     r->reason = why;
     r->repeats = 0;
+    r->flying = false; /* what it says is out of date */
     mu_device_dirty(d, MU_DEVICE_REC_CAMPAIGN);
+    if (status_rides(d, r)) {
+        r->due_at = d->now + MU_SECONDS(r->wait_s);
+        return 0;
+    }
     r->due_at = d->now + mu_jitter(&d->jitter, status_spread(d, r));
     if (!status_final(state))
         r->due_at += LINGER;
@@ -202,6 +219,88 @@ bool mu_device_next_status(struct mu_device *d, struct mu_effect *out)
             return true;
     }
     return false;
+}
+
+/* ---- with a keep-alive --------------------------------------------------- */
+
+/* A state that lasts, or an end, whose time to be told has not run out. */
+static bool ride_wanted(const struct mu_device *d,
+                        const struct mu_device_report *r)
+{
+    mu_time lasts = status_final(r->state) ? 0 : LINGER;
+
+    return r->used && !r->flying && r->state != 0 &&
+           r->due_at != MU_TIME_NEVER && status_rides(d, r) &&
+           d->now + MU_SECONDS(r->wait_s) >= r->due_at + lasts;
+}
+
+static bool ride_write(struct mu_device *d, struct mu_device_report *r,
+                       struct mu_effect *out)
+{
+    struct mu_writer w = mu_writer(d->out, sizeof d->out);
+    struct mu_area_ride m = {.session = r->session, .state = r->state,
+                             .reason = r->reason};
+
+    mu_copy(m.ack, r->ack, MU_ACK_LEN);
+    if (mu_area_ride_create(&m, &w) != 0)
+        return false;
+    r->due_at = MU_TIME_NEVER;
+    r->flying = true;
+    r->exchange = ++d->exchange;
+    r->sent_state = r->state;
+    r->sent_at = d->now;
+    out->kind = MU_DO_SEND;
+    out->link = MU_LINK_UP_NODE;
+    out->message.code = MU_COAP_POST;
+    out->message.exchange = r->exchange;
+    out->message.payload = mu_written(&w);
+    return true;
+}
+
+bool mu_device_next_ride(struct mu_device *d, struct mu_effect *out)
+{
+    bool any = false;
+
+    if (!d->idle || !status_allowed(d))
+        return false;
+    d->idle = false; /* one message serves as the keep-alive */
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX && !any; i++) {
+        struct mu_device_report *r = &d->reports[i];
+
+        any = ride_wanted(d, r) && ride_write(d, r, out);
+    }
+    return any;
+}
+
+/* The answer is the gateway's word that it knows. One that the gateway does
+ * not take goes on by itself; of a campaign that is over nobody asks. */
+bool mu_device_ride_answer(struct mu_device *d, const struct mu_message *m)
+{
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++) {
+        struct mu_device_report *r = &d->reports[i];
+
+        if (!r->used || !r->flying || r->exchange != m->exchange)
+            continue;
+        r->flying = false;
+        if (MU_COAP_CLASS(m->code) != 2 && m->code != MU_COAP_NOT_FOUND)
+            mu_device_report_soon(d, r);
+        return true;
+    }
+    return false;
+}
+
+/* No answer to this one (0: to any, the link is gone). */
+void mu_device_ride_lost(struct mu_device *d, uint32_t exchange)
+{
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++) {
+        struct mu_device_report *r = &d->reports[i];
+
+        if (!r->used || !r->flying ||
+            (exchange != 0 && r->exchange != exchange))
+            continue;
+        r->flying = false;
+        mu_device_report_soon(d, r);
+    }
 }
 
 mu_time mu_device_status_deadline(const struct mu_device *d)

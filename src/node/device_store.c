@@ -10,6 +10,7 @@
 
 #define RECORD_VERSION 1
 #define KEYS_VERSION 2 /* of the record of keys: with the modes of groups */
+#define CAMPAIGN_VERSION 2 /* acknowledgements of 8 bytes, and their wait */
 #define ROOTS_MAX (MU_DEVICE_OUT - 200) /* bytes: the rest of OBJECT fits */
 
 static const struct device_record_info {
@@ -94,7 +95,7 @@ static void record_seen_write(const struct mu_device *d, struct mu_writer *w)
 static void record_campaign_write(const struct mu_device *d,
                                   struct mu_writer *w)
 {
-    mu_write_u8(w, RECORD_VERSION);
+    mu_write_u8(w, CAMPAIGN_VERSION);
     mu_write_u8(w, d->campaign.phase);
     mu_write_u8(w, d->campaign.tries);
     mu_write_u64(w, d->running_version);
@@ -108,6 +109,7 @@ static void record_campaign_write(const struct mu_device *d,
         mu_write_u8(w, r->state);
         mu_write_u8(w, r->reason);
         mu_write_bytes(w, MU_BYTES(r->ack));
+        mu_write_u8(w, r->wait_s);
     }
 }
 
@@ -296,9 +298,10 @@ static void record_campaign_parse(struct mu_device *d, struct mu_reader *r)
         p->state = mu_read_u8(r);
         p->reason = mu_read_u8(r);
         mu_read_copy(r, p->ack, sizeof p->ack);
+        p->wait_s = mu_read_u8(r);
         p->due_at = MU_TIME_NEVER;
     }
-    if (version != RECORD_VERSION ||
+    if (version != CAMPAIGN_VERSION ||
         d->campaign.phase >= MU_DEVICE_PHASE_COUNT)
         mu_reader_fail(r);
 }

@@ -267,6 +267,8 @@ static int gateway_event(struct mu_gateway *g, const struct mu_event *ev)
         return mu_gateway_stored(g, ev);
     case MU_EV_HOOK:
         return MU_ERR_UNEXPECTED;
+    case MU_EV_IDLE:
+        return 0; /* the body pings */
     case MU_EV_COUNT:
         break;
     }

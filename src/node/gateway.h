@@ -74,6 +74,7 @@ int mu_gateway_device_answered(struct mu_gateway *g, uint16_t index,
 void mu_gateway_hop(struct mu_gateway *g, const struct mu_wide_hop *m);
 void mu_gateway_attend(struct mu_gateway *g, uint16_t index);
 void mu_gateway_push(struct mu_gateway *g, uint16_t index);
+/* Answered with nothing but this code. */
 void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,
                        uint8_t code);
 bool mu_gateway_next_device(struct mu_gateway *g, struct mu_effect *out);
@@ -187,11 +188,15 @@ void mu_gateway_inline_hello(struct mu_gateway *g, uint16_t index);
 
 /* gateway_census.c: who has come how far */
 int mu_gateway_status_packet(struct mu_gateway *g, struct mu_bytes packet);
+/* A request that is an acknowledgement in the place of a keep-alive. */
+int mu_gateway_ride(struct mu_gateway *g, uint16_t index,
+                    const struct mu_message *m);
 size_t mu_gateway_census_write(struct mu_gateway *g,
                                struct mu_gateway_session *s, uint8_t *to);
 bool mu_gateway_census_due(const struct mu_gateway *g,
                            const struct mu_gateway_session *s);
 mu_time mu_gateway_census_deadline(const struct mu_gateway_session *s);
+mu_time mu_gateway_census_wait(const struct mu_gateway_session *s);
 void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s);
 
 /* gateway_report.c: acknowledgements to the server */

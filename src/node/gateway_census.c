@@ -8,10 +8,11 @@
 
 #define CENSUS_HEAD 27     /* bytes beside the bitmap: header 9, tag 8, tick */
 #define CENSUS_BITS 512    /* area indexes in one packet */
-#define STATUS_LEN 38      /* bytes of a STATUS, rounded up */
+#define STATUS_LEN 22      /* bytes of a STATUS */
 #define WINDOW_MS_MAX 60000u
 #define INTERVAL_MAX_S 16
 #define ENDS_ONLY MU_SECONDS(5) /* after the last page: no states on the way */
+#define RIDE_SLACK MU_SECONDS(5) /* for a keep-alive that is lost to come again */
 
 static bool census_final(const struct mu_gateway_member *m)
 {
@@ -26,11 +27,19 @@ static bool census_missing(const struct mu_gateway_session *s, uint16_t index)
 
 /* ---- rounds ------------------------------------------------------------- */
 
+/* So long acknowledgements come by themselves, with keep-alives. */
+mu_time mu_gateway_census_wait(const struct mu_gateway_session *s)
+{
+    return s->parts != 0 || s->manifest.ack_wait_s == 0
+               ? 0
+               : MU_SECONDS(s->manifest.ack_wait_s) + RIDE_SLACK;
+}
+
 void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     s->interval_s = 1;
-    s->census_at = g->now;
-    s->ends_until = g->now + ENDS_ONLY;
+    s->census_at = g->now + mu_gateway_census_wait(s);
+    s->ends_until = s->census_at + ENDS_ONLY;
 }
 
 bool mu_gateway_census_due(const struct mu_gateway *g,
@@ -104,10 +113,11 @@ static void census_end(struct mu_gateway *g, struct mu_gateway_session *s)
         mu_gateway_inline_again(s);
         return;
     }
-    /* Whoever has proved nothing may not know of the campaign at all. */
+    /* Whoever has proved nothing, though asked more than once, may not know of
+     * the campaign, and his word that he does not may be lost. */
     for (uint16_t i = 0; i < g->conf.devices_max && !unheard; i++)
         unheard = census_missing(s, i) && s->states[i].state == 0;
-    if (unheard && s->tx_idle && s->announce_left == 0 && s->interval_s > 1)
+    if (unheard && s->tx_idle && s->announce_left == 0 && s->interval_s > 2)
         mu_gateway_session_announce(s, 1);
 }
 
@@ -228,6 +238,43 @@ int mu_gateway_status_packet(struct mu_gateway *g, struct mu_bytes packet)
         s->own.rejected++;
         return rc;
     }
+    g->acks_packets++;
     census_take(g, s, &in);
     return 0;
+}
+
+/* One that came over the hop, which says whose it is. Its answer is that of the
+ * keep-alive it came in place of. */
+static int ride_take(struct mu_gateway *g, uint16_t index,
+                     const struct mu_message *m)
+{
+    struct mu_gateway_session *s;
+    struct mu_area_ride in;
+    struct mu_status status;
+    int rc = mu_area_ride_consume(m->payload, &in);
+
+    if (rc != 0)
+        return rc;
+    s = mu_gateway_session_of(g, in.session);
+    if (s == NULL || s->phase == MU_GATEWAY_ASKING ||
+        !mu_gateway_session_member(s, index))
+        return MU_ERR_NOT_FOUND;
+    status = (struct mu_status){.session = in.session,
+                                .receiver = index,
+                                .state = in.state,
+                                .reason = in.reason};
+    mu_copy(status.ack, in.ack, MU_ACK_LEN);
+    s->heard_bytes += m->payload.len + 1; /* what a ping has not */
+    g->acks_ridden++;
+    census_take(g, s, &status);
+    return 0;
+}
+
+int mu_gateway_ride(struct mu_gateway *g, uint16_t index,
+                    const struct mu_message *m)
+{
+    int rc = ride_take(g, index, m);
+
+    mu_gateway_refuse(g, index, m->exchange, (uint8_t)mu_err_coap(rc));
+    return rc;
 }

@@ -166,6 +166,8 @@ int mu_gateway_device_request(struct mu_gateway *g, uint16_t index,
     }
     if (m->oscore.data != NULL || mu_bytes_eq(m->path, mu_bytes_str("c")))
         return mu_gateway_forward_take(g, index, m);
+    if (m->path.len == 0)
+        return mu_gateway_ride(g, index, m);
     if (mu_bytes_eq(m->path, mu_bytes_str("hello")))
         return device_hello(g, index, m);
     if (mu_bytes_eq(m->path, mu_bytes_str("ann")))

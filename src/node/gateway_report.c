@@ -8,6 +8,7 @@
 #include "node/gateway.h"
 
 #define GATHER MU_MS(500) /* for more of the same */
+#define GATHER_RIDES MU_SECONDS(3) /* which come one by one */
 
 static bool report_open(const struct mu_gateway_session *s, uint16_t i)
 {
@@ -17,7 +18,8 @@ static bool report_open(const struct mu_gateway_session *s, uint16_t i)
 
 void mu_gateway_report_news(struct mu_gateway *g, struct mu_gateway_session *s)
 {
-    mu_time at = s->missing == 0 ? g->now : g->now + GATHER;
+    mu_time gather = mu_gateway_census_wait(s) != 0 ? GATHER_RIDES : GATHER;
+    mu_time at = s->missing == 0 ? g->now : g->now + gather;
 
     s->report.at = mu_time_min(s->report.at, at);
 }

@@ -14,7 +14,8 @@
 #define ANSWER_SHARE 64    /* more do while their answers cost a page so much */
 #define ROUNDS_MAX 24     /* polls of a page, then on without the rest */
 #define CANCEL_ROUNDS 3
-#define LEAD_ROUNDS 2          /* announcements before the first poll */
+#define LEAD_ROUNDS 2          /* announcements before the first poll, ... */
+#define LEAD_ROUNDS_MAX 5      /* ... more where much is lost */
 #define LEAD_GAP MU_MS(10)     /* between them: beyond most bursts of losses */
 #define KEYS_WAIT MU_SECONDS(5) /* for devices to take what is handed */
 #define CATCH_UP MU_MS(5) /* lateness of the body that the pace makes good */
@@ -140,6 +141,27 @@ static void session_area_conf(const struct mu_gateway *g,
     };
 }
 
+/* Another one goes ahead of the first poll as long as it costs less than the
+ * answers of those who, by then, have not heard all of it. */
+static uint8_t session_leads(const struct mu_gateway *g,
+                             const struct mu_gateway_session *s)
+{
+    struct mu_bytes object = mu_gateway_session_object(s);
+    uint64_t parts = mu_announce_fragments(object.len,
+                                           s->manifest.shape.payload);
+    uint64_t cost = object.len + parts * g->conf.area_overhead;
+    uint64_t lack = parts * s->missing * 1000; /* fragments, in thousandths */
+    uint8_t rounds = 0;
+
+    while (rounds < LEAD_ROUNDS ||
+           (rounds < LEAD_ROUNDS_MAX &&
+            lack * (ANSWER_BYTES + g->conf.area_overhead) > cost * 1000)) {
+        lack = lack * g->conf.area_loss_permille / 1000;
+        rounds++;
+    }
+    return rounds;
+}
+
 int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     struct mu_cast_sender_conf conf;
@@ -165,9 +187,9 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
     mu_gateway_session_control(g, s);
     /* The sender's first polls tell who has not heard it: he says so. */
     mu_gateway_session_announce(s, 1);
-    s->announce_lead = s->tx_page > 0 ? 1 : LEAD_ROUNDS;
+    s->announce_lead = s->tx_page > 0 ? 1 : session_leads(g, s);
     s->tx_idle = false;
-    s->census_at = g->now + CENSUS_SLOW;
+    s->census_at = g->now + CENSUS_SLOW + mu_gateway_census_wait(s);
     return 0;
 }
 
@@ -338,7 +360,9 @@ static int session_need(struct mu_gateway *g, struct mu_bytes packet)
     rc = mu_cast_sender_feedback(&s->tx, g->now, packet);
     if (mu_cast_sender_vain(&s->tx, &who))
         mu_gateway_trace(g, "hears-nothing", who, s->session);
-    if (mu_cast_sender_unheard(&s->tx) && s->announce_left == 0)
+    /* Once for each poll: who says so after it has not heard it yet. */
+    if (mu_cast_sender_unheard(&s->tx) && s->announce_left == 0 &&
+        (s->tx.round != s->announce_poll || g->now >= s->announce_at))
         mu_gateway_session_announce(s, 1);
     return rc;
 }
@@ -495,6 +519,7 @@ static size_t session_announce_write(struct mu_gateway *g,
         return w.len;
     }
     s->announced = true;
+    s->announce_poll = s->tx.round;
     s->announce_left--;
     s->announce_at = g->now + MU_SECONDS(1) +
                      mu_jitter(&g->jitter, MU_MS(200));

@@ -314,6 +314,16 @@ static bool prepared_intact(struct mu_server_campaign *c)
                               m.roots.data, c->rec.shape.hash_len) == 0;
 }
 
+/* A campaign with little time waits for nothing. */
+static uint8_t manifest_ack_wait(const struct mu_campaign_record *r)
+{
+    uint32_t most = r->deadline_s / 4;
+
+    if (!r->acks_ride)
+        return 0;
+    return (uint8_t)(most < MU_ACK_WAIT_S ? most : MU_ACK_WAIT_S);
+}
+
 static int manifest_write(struct mu_server_campaign *c,
                           const struct mu_secret *kb, struct mu_bytes roots)
 {
@@ -330,6 +340,7 @@ static int manifest_write(struct mu_server_campaign *c,
         .roots = roots,
         .session = r->session,
         .downgrade = r->downgrade,
+        .ack_wait_s = manifest_ack_wait(r),
         .reprotect = r->mode == MU_MODE_REPROTECT,
         .kid = mu_srv_kb_kid(r->group, r->generation),
         .name = mu_bytes(r->name, r->name_len),

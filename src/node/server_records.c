@@ -753,7 +753,8 @@ enum {
     CAMPAIGN_SWEPT = 8,
     CAMPAIGN_PAUSED = 16,
     CAMPAIGN_ROSTER = 32,
-    CAMPAIGN_FLAGS = 64,
+    CAMPAIGN_RIDE = 64,
+    CAMPAIGN_FLAGS = 128,
 };
 
 static void campaign_counts_write(struct mu_writer *w,
@@ -797,7 +798,8 @@ void mu_campaign_record_write(struct mu_writer *w,
                              (c->cut ? CAMPAIGN_CUT : 0) |
                              (c->swept ? CAMPAIGN_SWEPT : 0) |
                              (c->paused ? CAMPAIGN_PAUSED : 0) |
-                             (c->roster != 0 ? CAMPAIGN_ROSTER : 0)));
+                             (c->roster != 0 ? CAMPAIGN_ROSTER : 0) |
+                             (c->acks_ride ? CAMPAIGN_RIDE : 0)));
     text_write(w, c->name, c->name_len);
     mu_write_u64(w, c->version);
     mu_write_u64(w, c->size);
@@ -840,6 +842,7 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     c->cut = (flags & CAMPAIGN_CUT) != 0;
     c->swept = (flags & CAMPAIGN_SWEPT) != 0;
     c->paused = (flags & CAMPAIGN_PAUSED) != 0;
+    c->acks_ride = (flags & CAMPAIGN_RIDE) != 0;
     c->name_len = text_read(&r, c->name, MU_NAME_MAX);
     c->version = mu_read_u64(&r);
     c->size = mu_read_u64(&r);

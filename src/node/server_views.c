@@ -35,6 +35,7 @@ static int campaign_view(struct mu_server *s, uint64_t number,
         .revoked = r->revoked,
         .quorum_permille = r->quorum_permille,
         .deadline_s = r->deadline_s,
+        .acks_ride = r->acks_ride,
         .elapsed_s = r->elapsed_s,
         .pages = r->what != MU_CAMPAIGN_OBJECT
                      ? 0

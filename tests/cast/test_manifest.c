@@ -54,6 +54,7 @@ static void same(const struct mu_manifest *a, const struct mu_manifest *b)
     assert_true(mu_bytes_eq(a->pointer, b->pointer));
     assert_int_equal(a->epoch, b->epoch);
     assert_int_equal(a->reprotect, b->reprotect);
+    assert_int_equal(a->ack_wait_s, b->ack_wait_s);
     assert_int_equal(a->relayed, b->relayed);
 }
 
@@ -67,6 +68,7 @@ static void test_there_and_back(void **state)
         struct mu_manifest m = sample(), back;
         enum mu_announce_kind kind = 0;
         m.downgrade = m.reprotect = downgrade != 0;
+        m.ack_wait_s = downgrade != 0 ? 255 : 0;
         assert_int_equal(mu_manifest_create(c, &server, &m, &w), 0);
         assert_int_equal(mu_announce_consume(c, &server, NULL, mu_written(&w),
                                              &kind, &back), 0);

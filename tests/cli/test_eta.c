@@ -22,6 +22,20 @@ static void test_even_work(void **state)
     }
 }
 
+/* 30 s of sending, then acknowledgements as keep-alives have it, in 26 s. */
+static void test_riding(void **state)
+{
+    (void)state;
+    for (uint64_t t = 5; t <= 56; t++) {
+        struct api_progress p = {
+            .elapsed_s = t, .sent = t < 30 ? t * 10 : 300, .sent_all = 300,
+            .ended = t < 30 ? 0 : (t - 30) * 10, .ended_all = 260,
+            .ride_s = 26,
+        };
+        assert_in_range(api_eta_s(&p), 56 - t, 56 - t + 1);
+    }
+}
+
 static void test_cannot_tell(void **state)
 {
     struct api_progress p = {.elapsed_s = 10, .sent = 1, .sent_all = 100,
@@ -36,7 +50,7 @@ static void test_cannot_tell(void **state)
     p = (struct api_progress){.elapsed_s = 10, .sent = 5};
     assert_int_equal(api_eta_s(&p), -1);
     /* More than all, as after a page of the past: not below zero. */
-    p = (struct api_progress){10, 120, 100, 9, 5};
+    p = (struct api_progress){10, 120, 100, 9, 5, 0};
     assert_int_equal(api_eta_s(&p), 0);
 }
 
@@ -44,6 +58,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_even_work),
+        cmocka_unit_test(test_riding),
         cmocka_unit_test(test_cannot_tell),
     };
 

@@ -35,6 +35,8 @@ struct end {
     unsigned len;
     bool wakes;
     bool answer_later; /* else requests are echoed at once */
+    unsigned offers;   /* keep-alives that were due */
+    uint32_t ride;     /* exchange of what is sent instead; 0: nothing */
 };
 
 struct world {
@@ -59,11 +61,29 @@ static int end_psk(void *ctx, bool client, struct mu_bytes identity,
     return mu_secret_set(key, MU_BYTES(raw));
 }
 
+/* A few bytes without a path, in the place of a ping. */
+static void say_instead(struct end *e)
+{
+    static const uint8_t bytes[9] = {7, 1, 2, 3, 4, 5, 6, 7, 8};
+    struct mu_message m = {
+        .code = 0x02, .exchange = e->ride++, .payload = MU_BYTES(bytes),
+    };
+
+    mu_coap_send(e->coap, 0, false, &m);
+}
+
 static void end_event(void *ctx, struct mu_event *ev)
 {
     struct end *e = ctx;
     struct seen *s = &e->seen[e->len++];
 
+    if (ev->kind == MU_EV_IDLE) {
+        e->len--;
+        e->offers++;
+        if (e->ride != 0)
+            say_instead(e);
+        return;
+    }
     assert_true(e->len < EVENTS_MAX);
     *s = (struct seen){
         .kind = ev->kind, .link = ev->link, .code = ev->message.code,
@@ -475,6 +495,34 @@ static void test_idle_link_stays(void **state)
     assert_int_equal(w->server.len, 3); /* up, and both requests */
 }
 
+/* What is said instead of pings keeps a link up as well, and is answered. */
+static void test_said_instead(void **state)
+{
+    struct world *w = *state;
+
+    connect_ends(w);
+    w->client.ride = 100;
+    for (unsigned i = 0; i < 4; i++) {
+        struct seen *s = wait_for(w, &w->server, MU_EV_REQUEST, 1 + i);
+
+        assert_non_null(s);
+        assert_string_equal(s->path, "");
+        assert_int_equal(s->len, 9);
+        assert_int_equal(s->payload[0], 7);
+        s = wait_for(w, &w->client, MU_EV_RESPONSE, 1 + i);
+        assert_non_null(s);
+        assert_int_equal(s->exchange, 100 + i);
+    }
+    assert_int_equal(w->client.offers, 4);
+    assert_int_equal(w->client.len, 5);
+    /* Nor does it hide that the other end is gone. */
+    mu_coap_drop(100, 1);
+    assert_non_null(wait_for(w, &w->client, MU_EV_LINK_DOWN, 0));
+    mu_coap_drop(0, 1);
+    assert_int_equal(w->client.offers, 5);
+    assert_non_null(wait_for(w, &w->client, MU_EV_NO_ANSWER, 0));
+}
+
 static void test_closed_by_us(void **state)
 {
     struct world *w = *state;
@@ -525,6 +573,7 @@ int main(void)
         LINK_TEST(test_server_dies),
         LINK_TEST(test_silence),
         LINK_TEST(test_idle_link_stays),
+        LINK_TEST(test_said_instead),
         LINK_TEST(test_closed_by_us),
         LINK_TEST(test_ipv6),
         LINK_TEST(test_port_in_use),

@@ -707,6 +707,7 @@ void script_push(struct script *s, const struct script_push *p)
         k->m.size = p->size;
         k->m.shape = p->shape;
         k->m.downgrade = p->downgrade;
+        k->m.ack_wait_s = p->ack_wait_s;
         k->deadline_s = p->deadline_s;
         k->m.reprotect = p->mode == MU_MODE_REPROTECT;
     }

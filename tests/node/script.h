@@ -114,6 +114,7 @@ struct script_push {
     bool downgrade;
     uint32_t edition; /* > 0: the campaign before, protected anew */
     uint32_t deadline_s;
+    uint8_t ack_wait_s;
 };
 void script_push(struct script *s, const struct script_push *p);
 void script_command(struct script *s, enum mu_wide_command command);

@@ -346,6 +346,7 @@ static void device_conf(struct world_node *n, struct mu_device_conf *conf)
         .page_memory = n->world->page_memory != 0 ? n->world->page_memory
                                                   : WORK_PAGE,
         .member_mem = n->world->member_mem,
+        .keepalive_ms = n->world->keepalive_ms,
         .software = mu_bytes_str("test"),
         .seed = 1000 + (uint32_t)n->number,
     };

@@ -95,6 +95,7 @@ struct world {
     void (*on_packet)(const struct mu_effect *e); /* of the area */
     uint32_t page_memory; /* of devices; 0: enough */
     uint32_t member_mem;  /* of devices, for states of schemes */
+    uint32_t keepalive_ms; /* of devices; the test says when it is due */
     uint32_t area_rate;   /* bytes a second; 0: 200,000 */
     uint16_t ticks;       /* of an area key; 0: 2,048 */
     const struct mu_crypto *crypto; /* of devices */

@@ -234,7 +234,7 @@ static void test_campaign(void **state)
         .id = "campaign", .what = MU_CAMPAIGN_KEY, .parts = 77, .group = 1,
         .mode = 2, .phase = MU_CAMPAIGN_PAUSED,
         .downgrade = true, .rekey = true, .cut = true, .swept = true,
-        .paused = true, .name = "lamp", .name_len = 4, .version = 5,
+        .paused = true, .acks_ride = true, .name = "lamp", .name_len = 4, .version = 5,
         .size = 6, .shape = {256, 16, 4, 8}, .session = 7, .edition = 8,
         .generation = 9, .quorum_permille = 10, .deadline_s = 11,
         .elapsed_s = 12, .members = 13, .received = 14, .verified = 15,

@@ -57,6 +57,57 @@ static void test_everybody_runs_it(void **state)
     assert_true(r.packet_ratio > 0.9 && r.packet_ratio < 4);
 }
 
+/* Each rides on the keep-alive of its device and costs ten bytes more than that:
+ * session, acknowledgement, marker of the payload. */
+static void test_acks_ride(void **state)
+{
+    struct sim_conf c = small(2);
+    struct sim_result r;
+
+    (void)state;
+    c.gateways = 1;
+    r = run(&c);
+    assert_true(sim_result_good(&r));
+    assert_int_equal(r.proved, 60);
+    assert_int_equal(r.rides, 60);
+    assert_int_equal(r.kind_bytes[SIM_KIND_STATUS], 0);
+    assert_int_equal(r.kind_bytes[SIM_KIND_CENSUS], 0);
+    assert_true(r.rest_bytes >= 60 * 158);
+    assert_in_range(r.keepalive_bytes - r.rest_bytes, 60 * 10, 90 * 10);
+    assert_true(r.ratio_gross > r.ratio);
+    c.loss = 0;
+    r = run(&c);
+    assert_int_equal(r.keepalive_bytes, r.rest_bytes + 60 * 10);
+    /* Half of what is said is lost, and nobody is forgotten. */
+    c.loss = 0.5;
+    r = run(&c);
+    assert_true(sim_result_good(&r));
+    assert_int_equal(r.proved, 60);
+    assert_true(r.rides > 0 && r.kind_bytes[SIM_KIND_STATUS] > 0);
+}
+
+/* By themselves: keep-alives are what they are at rest, to the byte. */
+static void test_acks_now(void **state)
+{
+    struct sim_conf c = small(3);
+    struct sim_result r, never;
+
+    (void)state;
+    c.acks_now = true;
+    c.keepalive_ms = 2000;
+    r = run(&c);
+    assert_int_equal(r.proved, 60);
+    assert_int_equal(r.rides, 0);
+    assert_true(r.kind_bytes[SIM_KIND_STATUS] >= 60 * (22 + 46));
+    assert_true(r.rest_bytes > 0);
+    assert_int_equal(r.keepalive_bytes, r.rest_bytes);
+    c.keepalive_ms = 0;
+    never = run(&c);
+    assert_int_equal(never.proved, 60);
+    assert_int_equal(never.keepalive_bytes, 0);
+    assert_int_equal(never.rest_bytes, 0);
+}
+
 static void test_same_seed_same_trace(void **state)
 {
     (void)state;
@@ -336,6 +387,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_everybody_runs_it),
+        cmocka_unit_test(test_acks_ride),
+        cmocka_unit_test(test_acks_now),
         cmocka_unit_test(test_same_seed_same_trace),
         cmocka_unit_test(test_liars),
         cmocka_unit_test(test_no_loss_no_repair),
