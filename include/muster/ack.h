@@ -21,7 +21,7 @@
 #include "muster/bytes.h"
 #include "muster/limits.h"
 
-#define MU_ACK_SHIFT 4 /* once somebody has spoiled a plain sum: see check.c */
+#define MU_ACK_SHIFT 2 /* once somebody has spoiled a plain sum: see check.c */
 
 struct mu_ack_set {
     uint16_t first;         /* index of the bitmap's first bit */
