@@ -25,7 +25,6 @@ enum {
     CALL_COPIES_MAX = 5, /* of a poll that all answer */
     CALLS_MAX = 3,      /* polls of a page that call receivers by name */
     ROLL_CALLS_MAX = 8, /* polls before the first page */
-    SILENT_CALLS = 2,   /* so many of them nobody answers, where much is lost */
     BEHIND_FIRST = 8,   /* symbols of a page before who is behind is called */
     BEHIND_AFTER = 64,  /* and so many later, then twice that, ... */
     UNHEARD_MAX = 8,    /* times a receiver may say that it has no manifest */
@@ -370,17 +369,13 @@ static void sender_note_absent(struct mu_cast_sender *s)
  * again for him alone. Another announcement is out by now. */
 static void sender_close_call(struct mu_cast_sender *s)
 {
-    /* Where much is lost, the word of the last one may be. */
-    uint8_t wanted = s->loss > MU_LOSS_ONE / 10 ? SILENT_CALLS : 1;
+    /* Silent ones: where much is lost, the word of the last one may be. */
+    uint8_t wanted = s->loss > MU_LOSS_ONE / 10 ? 2 : 1;
 
     s->silent = s->absent ? 0 : (uint8_t)(s->silent + 1);
-    if (s->silent < wanted && s->calls < ROLL_CALLS_MAX) {
-        s->state = MU_SENDER_POLL;
-        return;
-    }
-    s->calling = false;
-    s->job.rounds = 0;
-    s->state = MU_SENDER_SEND;
+    s->calling = s->silent < wanted && s->calls < ROLL_CALLS_MAX;
+    s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
+    s->job.rounds = s->calling ? s->job.rounds : 0;
 }
 
 /* The window of a poll is over, or all have answered. */
