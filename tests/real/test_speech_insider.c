@@ -362,10 +362,10 @@ static void test_revoked(void **state)
     mu_speaker_told(s, &told, mu_read_u32(&version));
     assert_int_equal(mu_speaker_say(s, 0, mu_bytes_str("I am still here")), 0);
     s->dirty = false;
-    len = mu_speaker_next(s, 0, packet);
-    assert_true(len > 0);
-    for (unsigned i = 0; i < 20; i++)
-        frame(&in.air[0], told.id, s->run, mu_bytes(packet, len));
+    /* What he had said is due again before what he says now. */
+    while ((len = mu_speaker_next(s, 0, packet)) > 0)
+        for (unsigned i = 0; i < 20; i++)
+            frame(&in.air[0], told.id, s->run, mu_bytes(packet, len));
     overhear(500);
     mu_speaker_clear(s);
     free(s);
@@ -438,5 +438,6 @@ int main(void)
         REAL_TEST(test_revoked), REAL_TEST(test_killed),
         REAL_TEST(test_old_copy),
     };
+    cmocka_set_test_filter(getenv("LAB_TEST")); /* one of them alone */
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
