@@ -335,6 +335,7 @@ static void test_yields(void **state)
     c.page_memory = 100000;
     c.link = 100000;
     c.flow = true;
+    c.acks_now = true; /* shares are of the time of the run: no waiting */
     struct sim_result fixed = run(&c);
     c.yields = true;
     c.area_rate = 400000;
