@@ -154,7 +154,7 @@ muster_run()
 {
     local n=$1 loss=$2 run=$3 t0 t1 a b rc
     a=$(traffic); t0=$(now)
-    bounded ip netns exec "$LAB-0" "$muster" push "$work/file" --group fleet --deadline "${limit}s" \
+    bounded ip netns exec "$LAB-0" "$muster" push "$work/file" --group fleet --acks now --deadline "${limit}s" \
         --payload "$payload" --page 288 --parity 72 --json --api "http://$http" --token-file "$work/m/server/token" \
         >"$work/report" 2>"$work/push.err"
     rc=$?
