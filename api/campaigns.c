@@ -274,18 +274,15 @@ static bool push_shape(struct api_request *r, struct mu_cast_shape *shape)
     return true;
 }
 
-static bool push_read(struct api_request *r, struct mu_push *push)
+/* Where few are in a group, what waiting saves is not worth the wait. */
+static bool push_read(struct api_request *r, uint32_t members,
+                      struct mu_push *push)
 {
     uint64_t quorum, deadline;
-    const char *group = api_query(r, "group");
     const char *name = api_query(r, "name");
     const char *version = api_query(r, "version");
     if (name == NULL)
         name = "firmware";
-    if (group == NULL) {
-        api_error(r, 400, "group: missing");
-        return false;
-    }
     if (*name == 0 || strlen(name) > MU_NAME_MAX) {
         api_error(r, 400, "name: 1 to %d bytes are wanted", MU_NAME_MAX);
         return false;
@@ -301,7 +298,8 @@ static bool push_read(struct api_request *r, struct mu_push *push)
         !api_query_number(r, "deadline_s", 315360000, 86400, &deadline) ||
         !api_query_flag(r, "downgrade", false, &push->downgrade) ||
         !api_query_flag(r, "rekey_on_revoke", true, &push->rekey_on_revoke) ||
-        !api_query_flag(r, "acks_ride", true, &push->acks_ride) ||
+        !api_query_flag(r, "acks_ride", members > MU_ACK_RIDE_OVER,
+                        &push->acks_ride) ||
         !push_shape(r, &push->shape))
         return false;
     if (quorum == 0 || deadline == 0) {
@@ -309,7 +307,6 @@ static bool push_read(struct api_request *r, struct mu_push *push)
                   quorum == 0 ? "quorum_permille" : "deadline_s");
         return false;
     }
-    push->group = mu_bytes_str(group);
     push->name = mu_bytes_str(name);
     push->size = r->upload_size;
     push->quorum_permille = (uint32_t)quorum;
@@ -338,9 +335,14 @@ void api_campaigns_push(struct api_request *r)
         api_error(r, 400, "the object ends too early");
         return;
     }
-    if (!push_read(r, &push) ||
-        !api_group_find(r, api_query(r, "group"), &group))
+    if (api_query(r, "group") == NULL) {
+        api_error(r, 400, "group: missing");
         return;
+    }
+    if (!api_group_find(r, api_query(r, "group"), &group) ||
+        !push_read(r, group.members, &push))
+        return;
+    push.group = mu_bytes_str(api_query(r, "group"));
     if (group.members == 0) {
         api_error(r, 400, "group '%s' is empty", group.name);
         return;

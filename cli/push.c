@@ -28,7 +28,8 @@ static const char PUSH_HELP[] =
     "                     parity is planned, unless --parity says so (the server's)\n"
     "  --acks ride|now    how devices say that they run it: with the keep-alive of\n"
     "                     their link, which costs a few bytes and takes as long as\n"
-    "                     it is away, or each at once by itself (ride)\n"
+    "                     it is away, or each at once by itself (ride for more\n"
+    "                     than 64 members)\n"
     "  --keep-key-on-revoke  do not encrypt anew when a member is revoked\n"
     "  --no-wait          do not watch it to its end\n"
     "  --explain          send nothing: say what it would cost in one area, and\n"
@@ -298,7 +299,7 @@ static long long seconds_parse(const char *text)
 struct push_args {
     struct cli_client client;
     char *query;
-    bool group, wait, bad, help, explain;
+    bool group, wait, bad, help, explain, acks;
     struct explain_conf cost;
 };
 
@@ -386,6 +387,7 @@ static void push_acks(struct push_args *a)
         a->bad = true;
         return;
     }
+    a->acks = true;
     query_add(a, "acks_ride", a->cost.acks_now ? "false" : "true");
 }
 
@@ -509,6 +511,8 @@ int verb_push(int argc, char **argv)
         code = CLI_ALL;
     } else if (a.explain && !a.bad && argc - optind == 1) {
         a.cost.json = a.client.json;
+        if (!a.acks)
+            a.cost.acks_now = a.cost.receivers <= MU_ACK_RIDE_OVER;
         push_suit(&a.cost.shape, &a.cost);
         code = cli_explain(&a.cost, argv[optind]) == 0 ? CLI_ALL : CLI_FAILED;
     } else if (a.bad || argc - optind != 1 || !a.group) {

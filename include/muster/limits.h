@@ -31,6 +31,7 @@
 #define MU_DELUGE_PEERS_MAX 16 /* neighbours of one multihop node that it keeps apart */
 #define MU_ACK_LEN 8         /* bytes of an acknowledgement */
 #define MU_ACK_WAIT_S 26     /* seconds that one may wait to ride on a keep-alive */
+#define MU_ACK_RIDE_OVER 64  /* unless told, they do so in groups of more members */
 #define MU_ACK_STRING_MAX 1024 /* bytes of many in a report: below MU_MESSAGE_MAX */
 #define MU_ADDR_TEXT_MAX 64  /* characters of an address in text */
 

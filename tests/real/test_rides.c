@@ -55,7 +55,7 @@ static void test_ride(void **state)
 
     fleet_every(lab, DEVICES, "2000");
     lab_file(file, 60000, 1);
-    real_push(lab, id, file, NULL);
+    real_push(lab, id, file, "--acks", "ride", NULL);
     real_ends(lab, id, 0);
     lab_got(lab, DEVICES, file);
     counted(lab, &ridden, &packets);
@@ -89,7 +89,7 @@ static void test_no_keepalive(void **state)
 
     fleet_every(lab, DEVICES, "3600000");
     lab_file(file, 60000, 3);
-    real_push(lab, id, file, NULL);
+    real_push(lab, id, file, "--acks", "ride", NULL);
     real_ends(lab, id, 0);
     counted(lab, &ridden, &packets);
     assert_int_equal(ridden, 0);
@@ -106,7 +106,7 @@ static void test_gateway_restarts(void **state)
 
     fleet_every(lab, DEVICES, "5000");
     lab_file(file, 60000, 4);
-    real_push(lab, id, file, NULL);
+    real_push(lab, id, file, "--acks", "ride", NULL);
     all_run(lab);
     lab_end(lab->gw, SIGKILL);
     lab_gateway(lab, NULL);
@@ -123,7 +123,7 @@ static void test_devices_restart(void **state)
 
     fleet_every(lab, DEVICES, "15000");
     lab_file(file, 60000, 5);
-    real_push(lab, id, file, NULL);
+    real_push(lab, id, file, "--acks", "ride", NULL);
     all_run(lab);
     lab_end(lab->dev, SIGKILL);
     lab_devices(lab, DEVICES, NULL);
@@ -149,7 +149,7 @@ static void test_losses(void **state)
                                       "20", "--seed", "3", NULL});
     real_connected(lab, DEVICES);
     lab_file(file, 60000, 6);
-    real_push(lab, id, file, NULL);
+    real_push(lab, id, file, "--acks", "ride", NULL);
     real_ends(lab, id, 0);
     counted(lab, &ridden, &packets);
     assert_true(ridden >= DEVICES / 2);
