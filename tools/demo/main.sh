@@ -102,7 +102,7 @@ opened=0
 ! grep -q '"verified"' "$here/dev-24.ready" || opened=1
 
 # What devices refused as forged, and what they took beyond the genuine.
-refused=$(sed -n 's/.*"forged":\([0-9]*\).*/\1/p' "$here"/dev-*.ready | awk '{ n += $1 } END { print n + 0 }')
+refused=$(sed -n 's/.*"heard":{[^}]*"forged":\([0-9]*\).*/\1/p' "$here"/dev-*.ready | awk '{ n += $1 } END { print n + 0 }')
 shouted=$(sed -n 's/.*"forged":\([0-9]*\).*/\1/p' "$here"/forger-*.ready | awk '{ n += $1 } END { print n + 0 }')
 
 say ""
