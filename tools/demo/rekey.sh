@@ -117,14 +117,14 @@ theft=$(sums "$stolen")
 
 say ""
 # What the gateways put on the media of their areas, and the answers: a proof that
-# the key is held has 30 bytes (docs/wire-format.md s.6.3), each packet 42 of
+# the key is held has 22 bytes (docs/wire-format.md s.6.3), each packet 42 of
 # Ethernet, IP and UDP.
 held=$(number "$here/rekey.json" running)
 tr -d '\n ' <"$here/rekey.json" | sed 's/.*"areas":\[\([^]]*\)\].*/\1/' | tr '}' '\n' |
     sed -n 's/.*"control":\([0-9]*\),"bytes":\([0-9]*\),"feedback":\([0-9]*\).*/\1 \2 \3/p' |
     awk '{ p += $1; b += $2; f += $3 }
-        END { printf "multicast  %d packets in the two areas, %d bytes with all headers: the key for everybody who stays, three times over, and the census\n", p, b - f * 72
-              printf "proofs     %d, %d bytes with all headers: each member shows that it holds the key\n", f, f * 72 }'
+        END { printf "multicast  %d packets in the two areas, %d bytes with all headers: the key for everybody who stays, three times over, and the census\n", p, b - f * 64
+              printf "proofs     %d, %d bytes with all headers: each member shows that it holds the key\n", f, f * 64 }'
 for way in all one; do
     cat "$here/idle" "$here/$way" | awk -v way=$way -v n=$((devices - 1)) '
         NR == 1 { b = $1; p = $2 }
