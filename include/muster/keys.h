@@ -74,6 +74,9 @@ MU_MUST int mu_tag_check(const struct mu_crypto *c,
                          const struct mu_secret *key,
                          const struct mu_bytes *parts, size_t parts_len,
                          const uint8_t tag[MU_TAG_LEN]);
+/* Adds the tag over all that was written from `start` on. */
+MU_MUST int mu_tag_put(const struct mu_crypto *c, const struct mu_secret *key,
+                       struct mu_writer *w, size_t start);
 
 /* The acknowledgement of docs/wire-format.md s.7. */
 MU_MUST int mu_ack_make(const struct mu_crypto *c, const struct mu_secret *kack,

@@ -16,24 +16,6 @@ enum {
     NEED_BITMAP_MAX = MU_PAGE_DATA_MAX / 8,
 };
 
-/* Tags what was written since `start`. */
-static int packet_seal(const struct mu_crypto *c, const struct mu_secret *key,
-                       struct mu_writer *w, size_t start)
-{
-    uint8_t tag[MU_TAG_LEN];
-    struct mu_bytes part;
-    int rc = mu_writer_end(w);
-
-    if (rc != 0)
-        return rc;
-    part = mu_bytes(w->data + start, w->len - start);
-    rc = mu_tag_make(c, key, &part, 1, tag);
-    if (rc != 0)
-        return rc;
-    mu_write_bytes(w, MU_BYTES(tag));
-    return mu_writer_end(w);
-}
-
 /* Checks kind and tag; *r then reads what is between. */
 static int packet_open(const struct mu_crypto *c, const struct mu_secret *key,
                        struct mu_bytes packet, enum mu_cast_kind kind,
@@ -70,7 +52,7 @@ int mu_poll_create(const struct mu_crypto *c, const struct mu_secret *kctl,
     mu_write_u8(w, p->sent);
     mu_write_u16(w, p->window_ms);
     mu_write_u8(w, p->kg);
-    return packet_seal(c, kctl, w, start);
+    return mu_tag_put(c, kctl, w, start);
 }
 
 int mu_poll_consume(const struct mu_crypto *c, const struct mu_secret *kctl,
@@ -105,7 +87,7 @@ int mu_need_create(const struct mu_crypto *c, const struct mu_secret *kfb,
     mu_write_u8(w, n->round);
     mu_write_u16(w, n->need);
     mu_write_bytes(w, n->bitmap);
-    return packet_seal(c, kfb, w, start);
+    return mu_tag_put(c, kfb, w, start);
 }
 
 int mu_need_consume(const struct mu_crypto *c, const struct mu_secret *kfb,
@@ -143,7 +125,7 @@ int mu_census_create(const struct mu_crypto *c, const struct mu_secret *kctl,
     mu_write_u16(w, p->base);
     mu_write_u8(w, p->kg);
     mu_write_bytes(w, p->bitmap);
-    return packet_seal(c, kctl, w, start);
+    return mu_tag_put(c, kctl, w, start);
 }
 
 int mu_census_consume(const struct mu_crypto *c, const struct mu_secret *kctl,
@@ -175,7 +157,7 @@ int mu_status_create(const struct mu_crypto *c, const struct mu_secret *kfb,
     mu_write_u8(w, s->state);
     mu_write_u8(w, s->reason);
     mu_write_bytes(w, MU_BYTES(s->ack));
-    return packet_seal(c, kfb, w, start);
+    return mu_tag_put(c, kfb, w, start);
 }
 
 int mu_status_consume(const struct mu_crypto *c, const struct mu_secret *kfb,

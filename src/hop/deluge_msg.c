@@ -17,23 +17,11 @@ enum {
 static int msg_seal(const struct mu_deluge_seal *s, uint16_t round,
                     struct mu_writer *w, size_t start)
 {
-    uint8_t tag[MU_TAG_LEN];
-    struct mu_bytes part;
-    int rc;
-
     if (s->tag_len == 0)
         return mu_writer_end(w);
     mu_write_u16(w, round);
     mu_write_u8(w, s->kg);
-    rc = mu_writer_end(w);
-    if (rc != 0)
-        return rc;
-    part = mu_bytes(w->data + start, w->len - start);
-    rc = mu_tag_make(s->crypto, &s->kctl, &part, 1, tag);
-    if (rc != 0)
-        return rc;
-    mu_write_bytes(w, MU_BYTES(tag));
-    return mu_writer_end(w);
+    return mu_tag_put(s->crypto, &s->kctl, w, start);
 }
 
 /* Checks kind, length and tag; *r then reads what is before round and kg. */

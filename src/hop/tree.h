@@ -26,9 +26,7 @@ MU_MUST int mu_tree_peek(struct mu_bytes packet, uint8_t stream,
 void mu_tree_begin(struct mu_writer *w, uint8_t kind, uint8_t stream,
                    uint16_t index);
 
-/* Appends the tag over all from `start`; and checks that of a whole packet. */
-MU_MUST int mu_tree_seal(const struct mu_crypto *c, const struct mu_secret *key,
-                         struct mu_writer *w, size_t start);
+/* Checks the tag (mu_tag_put) of a whole packet. */
 MU_MUST int mu_tree_sealed(const struct mu_crypto *c,
                            const struct mu_secret *key,
                            struct mu_bytes packet);

@@ -59,23 +59,6 @@ void mu_tree_begin(struct mu_writer *w, uint8_t kind, uint8_t stream,
     mu_write_u16(w, index);
 }
 
-int mu_tree_seal(const struct mu_crypto *c, const struct mu_secret *key,
-                 struct mu_writer *w, size_t start)
-{
-    uint8_t tag[MU_TAG_LEN];
-    struct mu_bytes part;
-    int rc = mu_writer_end(w);
-
-    if (rc != 0)
-        return rc;
-    part = mu_bytes(w->data + start, w->len - start);
-    rc = mu_tag_make(c, key, &part, 1, tag);
-    if (rc != 0)
-        return rc;
-    mu_write_bytes(w, MU_BYTES(tag));
-    return mu_writer_end(w);
-}
-
 int mu_tree_sealed(const struct mu_crypto *c, const struct mu_secret *key,
                    struct mu_bytes packet)
 {

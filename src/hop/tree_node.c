@@ -265,7 +265,7 @@ static int node_opened(struct mu_tree_node *n, mu_time now,
     if (rc == 0)
         rc = mu_tree_key(n->conf.crypto, &n->kmr, "tree opened", &key);
     if (rc == 0)
-        rc = mu_tree_seal(n->conf.crypto, &key, &w, 0);
+        rc = mu_tag_put(n->conf.crypto, &key, &w, 0);
     mu_secret_clear(&key);
     return rc != 0 ? rc : node_pass(n, now, MU_TREE_UP, mu_written(&w));
 }
@@ -409,7 +409,7 @@ static size_t next_up(struct mu_tree_node *n, mu_time now, uint8_t *to)
     mu_write_u32(&w, n->at);
     if (mu_ack_node_write(&n->acks, n->conf.memory, n->conf.memory_len,
                           &w) != 0 ||
-        mu_tree_seal(n->conf.crypto, &n->kctl, &w, 0) != 0)
+        mu_tag_put(n->conf.crypto, &n->kctl, &w, 0) != 0)
         return 0;
     n->counts.sent_up++;
     return w.len;
@@ -431,7 +431,7 @@ static size_t next_join(struct mu_tree_node *n, mu_time now, uint8_t *to)
     mu_write_bytes(&w, MU_BYTES(n->nonce));
     rc = mu_tree_key(n->conf.crypto, &n->kmr, "tree join", &key);
     if (rc == 0)
-        rc = mu_tree_seal(n->conf.crypto, &key, &w, 0);
+        rc = mu_tag_put(n->conf.crypto, &key, &w, 0);
     mu_secret_clear(&key);
     n->counts.joins++;
     return rc == 0 ? w.len : 0;

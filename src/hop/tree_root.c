@@ -381,7 +381,7 @@ static size_t next_open(struct mu_tree_root *r, mu_time now, uint8_t *to)
                                         r->conf.plan[r->open.below].depth);
     mu_tree_begin(&w, MU_TREE_OPEN, r->conf.stream, r->open.below);
     mu_write_u32(&w, r->at);
-    return mu_tree_seal(r->conf.crypto, &r->kctl, &w, 0) == 0 ? w.len : 0;
+    return mu_tag_put(r->conf.crypto, &r->kctl, &w, 0) == 0 ? w.len : 0;
 }
 
 static size_t next_message(struct mu_tree_root *r, mu_time now, uint8_t *to)

@@ -32,6 +32,23 @@ int mu_tag_check(const struct mu_crypto *c, const struct mu_secret *key,
     return rc;
 }
 
+int mu_tag_put(const struct mu_crypto *c, const struct mu_secret *key,
+               struct mu_writer *w, size_t start)
+{
+    uint8_t tag[MU_TAG_LEN];
+    struct mu_bytes part;
+    int rc = mu_writer_end(w);
+
+    if (rc != 0)
+        return rc;
+    part = mu_bytes(w->data + start, w->len - start);
+    rc = mu_tag_make(c, key, &part, 1, tag);
+    if (rc != 0)
+        return rc;
+    mu_write_bytes(w, MU_BYTES(tag));
+    return mu_writer_end(w);
+}
+
 int mu_ack_make(const struct mu_crypto *c, const struct mu_secret *kack,
                 const uint8_t campaign[MU_CAMPAIGN_ID],
                 struct mu_bytes identity, uint8_t state, uint8_t reason,

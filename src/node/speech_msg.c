@@ -38,9 +38,6 @@ int mu_speech_frame_create(const struct mu_crypto *c,
                            struct mu_writer *w)
 {
     size_t start = w->len;
-    uint8_t tag[MU_TAG_LEN];
-    struct mu_bytes part;
-    int rc;
 
     if (m->packet.len == 0 || m->packet.len > MU_SPEECH_PACKET_MAX)
         return MU_ERR_USAGE;
@@ -49,15 +46,7 @@ int mu_speech_frame_create(const struct mu_crypto *c,
     mu_write_u16(w, m->run);
     mu_write_u8(w, m->kg);
     mu_write_bytes(w, m->packet);
-    rc = mu_writer_end(w);
-    if (rc != 0)
-        return rc;
-    part = mu_bytes(w->data + start, w->len - start);
-    rc = mu_tag_make(c, kctl, &part, 1, tag);
-    if (rc != 0)
-        return rc;
-    mu_write_bytes(w, MU_BYTES(tag));
-    return mu_writer_end(w);
+    return mu_tag_put(c, kctl, w, start);
 }
 
 int mu_speech_frame_peek(struct mu_bytes in, struct mu_speech_frame *m)
