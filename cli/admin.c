@@ -2,6 +2,7 @@
 /* muster device import|add|list|revoke, gateway add|list, group ..., key list */
 #include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -229,13 +230,46 @@ static int admin_list(struct admin *a, const char *path, const char *name,
     return CLI_ALL;
 }
 
-static int admin_usage(struct admin *a, const char *help)
+/* A word of a verb, and how many more there are behind it. */
+struct admin_word {
+    const char *word;
+    int least, most;
+    int (*run)(struct admin *a);
+};
+
+/* The words end with NULL. */
+static int admin_verb(int argc, char **argv, const char *verb,
+                      const char *help, const struct admin_word *words)
 {
-    if (a->help) {
+    struct admin a;
+    int code;
+    admin_options(&a, argc, argv, verb);
+    while (words->word != NULL && (strcmp(a.word, words->word) != 0 ||
+                                   a.argc < words->least ||
+                                   a.argc > words->most))
+        words++;
+    if (a.help) {
         fputs(help, stdout);
-        return CLI_ALL;
+        code = CLI_ALL;
+    } else if (a.bad || words->word == NULL) {
+        code = cli_usage(verb);
+    } else {
+        code = words->run(&a);
     }
-    return cli_usage(a->client.verb);
+    cli_client_clear(&a.client);
+    return code;
+}
+
+/* What is said to the API of the one thing that is named. */
+static int admin_named(struct admin *a, const char *method, const char *above,
+                       const char *below, const char *done)
+{
+    char *id = cli_escape(a->argv[0]);
+    char *path = cli_path("%s%s%s", above, id, below);
+    int code = admin_done(a, cli_send(&a->client, method, path, NULL), done);
+    free(path);
+    free(id);
+    return code;
 }
 
 /* ---- devices and gateways ---------------------------------------------- */
@@ -298,24 +332,33 @@ static int device_import(struct admin *a)
 
 static int device_revoke(struct admin *a)
 {
-    char *id = cli_escape(a->argv[0]);
-    char *path = cli_path("/v1/devices/%s/revoke", id);
-    int code = admin_done(a, cli_send(&a->client, "POST", path, NULL),
-                          "revoked: out of every group, keys made anew");
-    free(path);
-    free(id);
-    return code;
+    return admin_named(a, "POST", "/v1/devices/", "/revoke",
+                       "revoked: out of every group, keys made anew");
+}
+
+static int device_add(struct admin *a)
+{
+    return admin_add(a, "/v1/devices");
+}
+
+static int device_list(struct admin *a)
+{
+    return admin_list(a, "/v1/devices", "devices", device_print);
+}
+
+static int gateway_add(struct admin *a)
+{
+    return admin_add(a, "/v1/gateways");
 }
 
 static int gateway_remove(struct admin *a)
 {
-    char *id = cli_escape(a->argv[0]);
-    char *path = cli_path("/v1/gateways/%s", id);
-    int code = admin_done(a, cli_send(&a->client, "DELETE", path, NULL),
-                          "removed");
-    free(path);
-    free(id);
-    return code;
+    return admin_named(a, "DELETE", "/v1/gateways/", "", "removed");
+}
+
+static int gateway_list(struct admin *a)
+{
+    return admin_list(a, "/v1/gateways", "gateways", gateway_print);
 }
 
 static void speaker_print(const json_t *row)
@@ -339,78 +382,49 @@ static int speaker_add(struct admin *a)
 
 static int speaker_remove(struct admin *a)
 {
-    char *id = cli_escape(a->argv[0]);
-    char *path = cli_path("/v1/speakers/%s", id);
-    int code = admin_done(a, cli_send(&a->client, "DELETE", path, NULL),
-                          "removed");
-    free(path);
-    free(id);
-    return code;
+    return admin_named(a, "DELETE", "/v1/speakers/", "", "removed");
+}
+
+static int speaker_list(struct admin *a)
+{
+    return admin_list(a, "/v1/speakers", "speakers", speaker_print);
 }
 
 int verb_speaker(int argc, char **argv)
 {
-    struct admin a;
-    const char *word;
-    int code;
-    admin_options(&a, argc, argv, "speaker");
-    word = a.word;
-    if (a.help || a.bad)
-        code = admin_usage(&a, SPEAKER_HELP);
-    else if (strcmp(word, "add") == 0 && a.argc == 1)
-        code = speaker_add(&a);
-    else if (strcmp(word, "remove") == 0 && a.argc == 1)
-        code = speaker_remove(&a);
-    else if (strcmp(word, "list") == 0 && a.argc == 0)
-        code = admin_list(&a, "/v1/speakers", "speakers", speaker_print);
-    else
-        code = admin_usage(&a, SPEAKER_HELP);
-    cli_client_clear(&a.client);
-    return code;
+    static const struct admin_word words[] = {
+        {"add", 1, 1, speaker_add},
+        {"remove", 1, 1, speaker_remove},
+        {"list", 0, 0, speaker_list},
+        {NULL, 0, 0, NULL},
+    };
+
+    return admin_verb(argc, argv, "speaker", SPEAKER_HELP, words);
 }
 
 int verb_admin_device(int argc, char **argv)
 {
-    struct admin a;
-    const char *word;
-    int code;
-    admin_options(&a, argc, argv, "device");
-    word = a.word;
-    if (a.help || a.bad)
-        code = admin_usage(&a, DEVICE_HELP);
-    else if (strcmp(word, "import") == 0 && a.argc == 1)
-        code = device_import(&a);
-    else if (strcmp(word, "add") == 0 && a.argc == 0)
-        code = admin_add(&a, "/v1/devices");
-    else if (strcmp(word, "list") == 0 && a.argc == 0)
-        code = admin_list(&a, "/v1/devices", "devices", device_print);
-    else if (strcmp(word, "revoke") == 0 && a.argc == 1)
-        code = device_revoke(&a);
-    else
-        code = admin_usage(&a, DEVICE_HELP);
-    cli_client_clear(&a.client);
-    return code;
+    static const struct admin_word words[] = {
+        {"import", 1, 1, device_import},
+        {"add", 0, 0, device_add},
+        {"list", 0, 0, device_list},
+        {"revoke", 1, 1, device_revoke},
+        {NULL, 0, 0, NULL},
+    };
+
+    return admin_verb(argc, argv, "device", DEVICE_HELP, words);
 }
 
 int verb_admin_gateway(int argc, char **argv)
 {
-    struct admin a;
-    const char *word;
-    int code;
-    admin_options(&a, argc, argv, "gateway");
-    word = a.word;
-    if (a.help || a.bad)
-        code = admin_usage(&a, GATEWAY_HELP);
-    else if (strcmp(word, "add") == 0 && a.argc == 0)
-        code = admin_add(&a, "/v1/gateways");
-    else if (strcmp(word, "list") == 0 && a.argc == 0)
-        code = admin_list(&a, "/v1/gateways", "gateways", gateway_print);
-    else if (strcmp(word, "remove") == 0 && a.argc == 1)
-        code = gateway_remove(&a);
-    else
-        code = admin_usage(&a, GATEWAY_HELP);
-    cli_client_clear(&a.client);
-    return code;
+    static const struct admin_word words[] = {
+        {"add", 0, 0, gateway_add},
+        {"list", 0, 0, gateway_list},
+        {"remove", 1, 1, gateway_remove},
+        {NULL, 0, 0, NULL},
+    };
+
+    return admin_verb(argc, argv, "gateway", GATEWAY_HELP, words);
 }
 
 /* ---- groups and keys ---------------------------------------------------- */
@@ -541,9 +555,20 @@ static int group_create(struct admin *a)
     return code;
 }
 
-static int group_add(struct admin *a, const char *path)
+/* What is below the group that is named; to be freed. */
+static char *group_path(const struct admin *a, const char *below)
+{
+    char *name = cli_escape(a->argv[0]);
+    char *path = cli_path("/v1/groups/%s/%s", name, below);
+    free(name);
+    return path;
+}
+
+static int group_add(struct admin *a)
 {
     char text[64];
+    if (a->argc == 1 && !a->all)
+        return cli_usage(a->client.verb);
     json_t *ids = json_array();
     for (int i = 1; i < a->argc; i++)
         json_array_append_new(ids, json_string(a->argv[i]));
@@ -552,20 +577,24 @@ static int group_add(struct admin *a, const char *path)
         json_decref(body);
         return CLI_FAILED;
     }
+    char *path = group_path(a, "members");
     json_t *answer = cli_send(&a->client, "POST", path, body);
     snprintf(text, sizeof text, "%lld members added",
              cli_number(answer, "added"));
+    free(path);
     json_decref(body);
     return admin_done(a, answer, text);
 }
 
-static int group_remove(struct admin *a, const char *members)
+static int group_remove(struct admin *a)
 {
     char *id = cli_escape(a->argv[1]);
+    char *members = group_path(a, "members");
     char *path = cli_path("%s/%s", members, id);
     int code = admin_done(a, cli_send(&a->client, "DELETE", path, NULL),
                           "removed; the key is made anew");
     free(path);
+    free(members);
     free(id);
     return code;
 }
@@ -590,9 +619,10 @@ static void group_rekey_print(struct admin *a)
 }
 
 /* How its key changes, then its members. */
-static int group_show(struct admin *a, const char *members)
+static int group_show(struct admin *a)
 {
     size_t i;
+    int code;
     json_t *row, *found = NULL;
     if (!a->client.json) {
         json_t *rows = admin_rows(a, "/v1/groups", "groups");
@@ -624,7 +654,10 @@ static int group_show(struct admin *a, const char *members)
         }
         json_decref(rows);
     }
-    return admin_list(a, members, "members", member_print);
+    char *members = group_path(a, "members");
+    code = admin_list(a, members, "members", member_print);
+    free(members);
+    return code;
 }
 
 static void leave_print(const char *what, const json_t *c)
@@ -696,9 +729,15 @@ static void explain_print(const json_t *e)
            cli_text(e, "reason"));
 }
 
-static int group_explain(struct admin *a, const char *path)
+static int group_explain(struct admin *a)
 {
+    const char *leavers = a->numbers[ADMIN_NUMBERS - 1].text;
+    char *explain = group_path(a, "explain");
+    char *path = leavers == NULL ? strdup(explain)
+                                 : cli_path("%s?leavers=%s", explain, leavers);
     json_t *answer = cli_get(&a->client, path);
+    free(path);
+    free(explain);
     if (answer == NULL)
         return CLI_FAILED;
     if (a->client.json)
@@ -733,9 +772,11 @@ static void trace_print(const json_t *answer)
     }
 }
 
-static int group_trace(struct admin *a, const char *path)
+static int group_trace(struct admin *a)
 {
+    char *path = group_path(a, "trace");
     json_t *answer = cli_upload(&a->client, path, a->argv[1]);
+    free(path);
     if (answer == NULL)
         return CLI_FAILED;
     if (a->client.json)
@@ -746,73 +787,46 @@ static int group_trace(struct admin *a, const char *path)
     return CLI_ALL;
 }
 
-static int group_named(struct admin *a, const char *word)
+static int group_rotate(struct admin *a)
 {
-    char *name = cli_escape(a->argv[0]);
-    const char *leavers = a->numbers[ADMIN_NUMBERS - 1].text;
-    char *explain = leavers == NULL
-                        ? cli_path("/v1/groups/%s/explain", name)
-                        : cli_path("/v1/groups/%s/explain?leavers=%s", name,
-                                   leavers);
-    char *trace = cli_path("/v1/groups/%s/trace", name);
-    char *members = cli_path("/v1/groups/%s/members", name);
-    char *rotate = cli_path("/v1/groups/%s/rotate", name);
-    int code = CLI_FAILED;
-    if (strcmp(word, "add") == 0 && (a->argc > 1 || a->all))
-        code = group_add(a, members);
-    else if (strcmp(word, "remove") == 0 && a->argc == 2)
-        code = group_remove(a, members);
-    else if (strcmp(word, "show") == 0 && a->argc == 1)
-        code = group_show(a, members);
-    else if (strcmp(word, "explain") == 0 && a->argc == 1)
-        code = group_explain(a, explain);
-    else if (strcmp(word, "trace") == 0 && a->argc == 2)
-        code = group_trace(a, trace);
-    else if (strcmp(word, "rotate") == 0 && a->argc == 1)
-        code = admin_done(a, cli_send(&a->client, "POST", rotate, NULL),
-                          "the key is made anew");
-    else
-        code = admin_usage(a, GROUP_HELP);
-    free(trace);
-    free(explain);
-    free(rotate);
-    free(members);
-    free(name);
-    return code;
+    return admin_named(a, "POST", "/v1/groups/", "/rotate",
+                       "the key is made anew");
+}
+
+static int group_list(struct admin *a)
+{
+    return admin_list(a, "/v1/groups", "groups", group_print);
 }
 
 int verb_group(int argc, char **argv)
 {
-    struct admin a;
-    const char *word;
-    int code;
-    admin_options(&a, argc, argv, "group");
-    word = a.word;
-    if (a.help || a.bad)
-        code = admin_usage(&a, GROUP_HELP);
-    else if (strcmp(word, "create") == 0 && a.argc == 1)
-        code = group_create(&a);
-    else if (strcmp(word, "list") == 0 && a.argc == 0)
-        code = admin_list(&a, "/v1/groups", "groups", group_print);
-    else if (a.argc >= 1)
-        code = group_named(&a, word);
-    else
-        code = admin_usage(&a, GROUP_HELP);
-    cli_client_clear(&a.client);
-    return code;
+    static const struct admin_word words[] = {
+        {"create", 1, 1, group_create},
+        {"list", 0, 0, group_list},
+        {"add", 1, INT_MAX, group_add},
+        {"remove", 2, 2, group_remove},
+        {"show", 1, 1, group_show},
+        {"explain", 1, 1, group_explain},
+        {"trace", 2, 2, group_trace},
+        {"rotate", 1, 1, group_rotate},
+        {NULL, 0, 0, NULL},
+    };
+
+    return admin_verb(argc, argv, "group", GROUP_HELP, words);
+}
+
+static int key_list(struct admin *a)
+{
+    return admin_list(a, "/v1/keys", "keys", key_print);
 }
 
 int verb_key(int argc, char **argv)
 {
-    struct admin a;
-    int code;
-    admin_options(&a, argc, argv, "key");
-    if (!a.help && !a.bad && strcmp(a.word, "list") == 0 && a.argc == 0)
-        code = admin_list(&a, "/v1/keys", "keys", key_print);
-    else if (!a.help && !a.bad && strcmp(a.word, "kinds") == 0 && a.argc == 0)
-        code = key_kinds(&a);
-    else
-        code = admin_usage(&a, KEY_HELP);
-    cli_client_clear(&a.client);
-    return code;
+    static const struct admin_word words[] = {
+        {"list", 0, 0, key_list},
+        {"kinds", 0, 0, key_kinds},
+        {NULL, 0, 0, NULL},
+    };
+
+    return admin_verb(argc, argv, "key", KEY_HELP, words);
 }
