@@ -51,41 +51,12 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ "$(id -u)" = 0 ] || { echo "bench cast: network namespaces need root" >&2; exit 1; }
+bench=cast
+# shellcheck source=bench/common.sh
+. "$here/common.sh"
 
-export LAB=mucast$$
-work=$(mktemp -d "${TMPDIR:-/tmp}/muster-cast.XXXXXX")
-pids=()
-rows=()
-
-stop_all()
-{
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
-    pids=()
-}
-trap 'stop_all; "$here/lab.sh" down; rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-
-in_host() { local host=$1; shift; ip netns exec "$LAB-$host" "$@"; }
 # bounded COMMAND...: in the background, so that a signal to us ends it too.
 bounded() { timeout -k 5 "$limit" "$@" & local pid=$!; pids+=($pid); wait $pid; }
-# spawn OUT HOST COMMAND...: no shell in between, which a signal would end
-# instead of the command.
-spawn() { local out=$1 host=$2; shift 2; ip netns exec "$LAB-$host" "$@" >"$out" 2>"$out.err" & pids+=($!); }
-now() { date +%s.%N; }
-
-# The member of the first line that has it, when it is there.
-await()
-{
-    local file=$1 name=$2 tries=0
-    until grep -q "\"$name\"" "$file" 2>/dev/null; do
-        tries=$((tries + 1))
-        [ $tries -lt 400 ] || { echo "bench cast: $file: no $name" >&2; cat "$file.err" >&2; exit 1; }
-        sleep 0.05
-    done
-    sed -n "s/.*\"$name\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$file" | head -n 1
-}
 
 # Bytes on the wire between two looks: the sender's, everybody else's.
 traffic() { "$here/lab.sh" stat | awk '{ if ($1 == "p0") s = $2; else b += $2 } END { print s + 0, b + 0 }'; }
@@ -116,46 +87,28 @@ arrived()
 
 muster_up()
 {
-    local n=$1 loss=$2 i
-    rm -rf "$work/m"; mkdir -p "$work/m/server" "$work/m/gw"
-    (umask 077
-    openssl rand -hex 32 >"$work/m/gw.key"
-    echo "identity,key,gateway,group" >"$work/m/fleet.csv"
-    for i in $(seq "$n"); do
-        openssl rand -hex 32 >"$work/m/dev-$i.key"
-        echo "dev-$i,$(cat "$work/m/dev-$i.key"),gw,fleet" >>"$work/m/fleet.csv"
-    done)
-    spawn "$work/m/server.out" 0 "$muster" serve --state "$work/m/server" --listen 127.0.0.1:0 --http 127.0.0.1:0 \
-        --rate 125000000 --window-ms 10 --log warn
-    http=$(await "$work/m/server.out" http)
-    listen=$(await "$work/m/server.out" listen)
-    api group create fleet >/dev/null
-    api gateway add --id gw --key-file "$work/m/gw.key" >/dev/null
-    api device import "$work/m/fleet.csv" >/dev/null
+    local n=$1 loss=$2 i to
+    rm -rf "$work/m" "$work/server" "$work/server.out"; mkdir -p "$work/m/gw"
+    fleet "$work/m" "$n"
+    serve "$work/m" --rate 125000000 --window-ms 10
     spawn "$work/m/gw.out" 0 "$muster" gateway --id gw --key-file "$work/m/gw.key" --server "$listen" \
         --listen 10.78.0.1:0 --state "$work/m/gw" --iface eth0 --area-group 239.77.85.1:5690 \
         --rate $((rate * 125)) --overhead 42 --window-ms ${WINDOW:-100} --loss-permille $((loss * 10)) --log warn
-    local to; to=$(await "$work/m/gw.out" listen)
+    to=$(await "$work/m/gw.out" listen) || exit 1
     for i in $(seq "$n"); do
         mkdir "$work/m/dev-$i"
         spawn "$work/m/dev-$i.out" "$i" "$muster" device --id "dev-$i" --key-file "$work/m/dev-$i.key" --gateway "$to" \
             --state "$work/m/dev-$i" --iface eth0 --page-memory-kib 512 --hook true --log warn
     done
-    i=0
-    until [ "$(api group list --json | tr -d '\n ' | sed -n 's/.*"current":\([0-9]*\).*/\1/p')" = "$n" ]; do
-        i=$((i + 1)); [ $i -lt 600 ] || { echo "bench cast: devices do not connect" >&2; exit 1; }
-        sleep 0.1
-    done
+    connected "$n"
 }
-
-api() { in_host 0 "$muster" "$@" --api "http://$http" --token-file "$work/m/server/token"; }
 
 muster_run()
 {
     local n=$1 loss=$2 run=$3 t0 t1 a b rc
     a=$(traffic); t0=$(now)
     bounded ip netns exec "$LAB-0" "$muster" push "$work/file" --group fleet --acks now --deadline "${limit}s" \
-        --payload "$payload" --page 288 --parity 72 --json --api "http://$http" --token-file "$work/m/server/token" \
+        --payload "$payload" --page 288 --parity 72 --json --api "http://$http" --token-file "$work/server/token" \
         >"$work/report" 2>"$work/push.err"
     rc=$?
     t1=$(now); b=$(traffic)

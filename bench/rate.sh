@@ -42,38 +42,11 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ "$(id -u)" = 0 ] || { echo "bench rate: network namespaces need root" >&2; exit 1; }
+bench=rate
+# shellcheck source=bench/common.sh
+. "$here/common.sh"
 
-export LAB=murate$$
-work=$(mktemp -d "${TMPDIR:-/tmp}/muster-rate.XXXXXX")
-pids=()
-rows=()
-
-stop_all()
-{
-    for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null; done
-    for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null; done
-    pids=()
-}
-trap 'stop_all; "$here/lab.sh" down; [ "${KEEP:-}" ] || rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-
-# spawn OUT HOST COMMAND...
-spawn() { local out=$1 host=$2; shift 2; ip netns exec "$LAB-$host" "$@" >"$out" 2>"$out.err" & pids+=($!); }
-now() { date +%s.%N; }
 sw() { ip -n "$LAB-sw" "$@"; }
-
-await()
-{
-    local file=$1 what=$2 tries=0
-    until grep -q "$what" "$file" 2>/dev/null; do
-        tries=$((tries + 1))
-        [ $tries -lt 600 ] || { echo "bench rate: $file: no $what" >&2; cat "$file.err" >&2; exit 1; }
-        sleep 0.05
-    done
-}
-member() { sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",}]*\).*/\1/p" "$1" | head -n 1; }
-api() { ip netns exec "$LAB-0" "$muster" "$@" --api "http://$http" --token-file "$work/server/token"; }
 
 # Host 0 gets a bridge of its own, and the narrow link between the two.
 narrow()
@@ -98,27 +71,18 @@ carried() { ip netns exec "$LAB-sw" cat /sys/class/net/u0/statistics/tx_bytes; }
 # up RATE [YIELD]
 up()
 {
-    local i
-    rm -rf "$work"/server "$work"/gw "$work"/dev-*; mkdir "$work/server" "$work/gw"
-    spawn "$work/server.out" 0 "$muster" serve --state "$work/server" --listen 127.0.0.1:0 --http 127.0.0.1:0 --log warn
-    await "$work/server.out" '"http"'
-    http=$(member "$work/server.out" http)
-    api group create fleet >/dev/null
-    api gateway add --id gw --key-file "$work/gw.key" >/dev/null
-    api device import "$work/fleet.csv" >/dev/null
-    spawn "$work/gw.out" 0 "$muster" gateway --id gw --key-file "$work/gw.key" --server "$(member "$work/server.out" listen)" \
+    local i to
+    rm -rf "$work"/server "$work"/gw "$work"/dev-*/ "$work"/*.out; mkdir "$work/gw"
+    serve "$work"
+    spawn "$work/gw.out" 0 "$muster" gateway --id gw --key-file "$work/gw.key" --server "$listen" \
         --listen 10.78.0.1:0 --state "$work/gw" --iface eth0 --area-group 239.77.85.1:5690 --rate "$@" --json --log warn
-    await "$work/gw.out" '"area_group"'
+    to=$(await "$work/gw.out" listen) || exit 1
     for i in $(seq "$receivers"); do
         mkdir "$work/dev-$i"
-        spawn "$work/dev-$i.out" "$i" "$muster" device --id "dev-$i" --key-file "$work/key-$i" --gateway "$(member "$work/gw.out" listen)" \
+        spawn "$work/dev-$i.out" "$i" "$muster" device --id "dev-$i" --key-file "$work/dev-$i.key" --gateway "$to" \
             --state "$work/dev-$i" --iface eth0 --page-memory-kib 512 --log warn
     done
-    i=0
-    until [ "$(api group list --json | tr -d '\n ' | sed -n 's/.*"current":\([0-9]*\).*/\1/p')" = "$receivers" ]; do
-        i=$((i + 1)); [ $i -lt 900 ] || { echo "bench rate: devices do not connect" >&2; exit 1; }
-        sleep 0.1
-    done
+    connected "$receivers"
 }
 
 # pushed SIZE: begins a campaign of so many bytes, and waits for its first page.
@@ -160,7 +124,7 @@ beside()
     local name=$1 a b t0 t1 x y; shift
     shape "$link"; up "$@"; pushed $((link * 125 * (seconds + 10)))
     spawn "$work/tcp" 1 python3 "$here/rate_peer.py" recv 5999
-    await "$work/tcp" listen
+    await "$work/tcp" listen >/dev/null || exit 1
     spawn "$work/tcp.send" 0 python3 "$here/rate_peer.py" send 10.78.0.2 5999 $((seconds + 5))
     sleep $((seconds / 4)); t0=$(now); a=$(carried); x=$(tail -n 1 "$work/tcp" | cut -d' ' -f2)
     sleep $((seconds - seconds / 4)); t1=$(now); b=$(carried); y=$(tail -n 1 "$work/tcp" | cut -d' ' -f2)
@@ -185,13 +149,7 @@ run_lossy()
     stop_all
 }
 
-(umask 077
-openssl rand -hex 32 >"$work/gw.key"
-echo "identity,key,gateway,group" >"$work/fleet.csv"
-for i in $(seq "$receivers"); do
-    openssl rand -hex 32 >"$work/key-$i"
-    echo "dev-$i,$(cat "$work/key-$i"),gw,fleet" >>"$work/fleet.csv"
-done)
+fleet "$work" "$receivers"
 "$here/lab.sh" up "$receivers" off || exit 1
 narrow
 for name in $cases; do "run_$name"; done

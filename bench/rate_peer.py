@@ -8,7 +8,7 @@ import time
 
 def recv(port):
     with socket.create_server(("0.0.0.0", port)) as server:
-        print("listen", flush=True)
+        print('{"listen": true}', flush=True)
         conn, _ = server.accept()
         with conn:
             total = 0
