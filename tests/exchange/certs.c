@@ -155,3 +155,20 @@ void cert_authority_file(const char *path)
     assert_int_equal(PEM_write_X509(f, authorities[0].cert), 1);
     assert_int_equal(fclose(f), 0);
 }
+
+struct cert *cert_device, *cert_server;
+
+int certs_setup(void **state)
+{
+    (void)state;
+    cert_device = cert_make("dev-1", CERT_GOOD);
+    cert_server = cert_make("server", CERT_GOOD);
+    return 0;
+}
+
+int certs_teardown(void **state)
+{
+    (void)state;
+    certs_free();
+    return 0;
+}

@@ -21,6 +21,10 @@ struct cert {
 /* A key and a certificate for a name; freed by certs_free. */
 struct cert *cert_make(const char *name, enum cert_kind kind);
 void certs_free(void);
+/* The good ones of "dev-1" and "server", for all tests of a program. */
+extern struct cert *cert_device, *cert_server;
+int certs_setup(void **state);
+int certs_teardown(void **state);
 
 /* The same as files, for programs: PEM, keys of mode 0600. */
 void cert_files(const char *name, enum cert_kind kind, const char *cert_path,

@@ -13,8 +13,6 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "enrol/exchange.h"
 
-static struct cert *good_device, *good_server;
-
 static bool certified(uint8_t method)
 {
     return method != MU_EXCHANGE_PSK && method != MU_EXCHANGE_DHMAC;
@@ -55,8 +53,8 @@ static void test_methods(void **state)
     conf.method = MU_EXCHANGE_PSK;
     refused(&conf, "exchange-refused 11 16", "exchange-failed 0 10");
     conf = (struct pair_conf){
-        .method = MU_EXCHANGE_DHSIGN, .device = good_device,
-        .server = good_server, .methods = MU_EXCHANGE_BIT(MU_EXCHANGE_DHMAC),
+        .method = MU_EXCHANGE_DHSIGN, .device = cert_device,
+        .server = cert_server, .methods = MU_EXCHANGE_BIT(MU_EXCHANGE_DHMAC),
     };
     refused(&conf, "exchange-refused 11 16", "exchange-failed 0 10");
     /* One that has no certificate does what takes none. */
@@ -137,8 +135,8 @@ static void test_protocols(void **state)
     for (uint8_t m = 0; m < MU_EXCHANGE_METHOD_COUNT; m++) {
         struct pair_conf conf = {
             .method = m, .server_protocols = MU_BYTES(two),
-            .device = certified(m) ? good_device : NULL,
-            .server = certified(m) ? good_server : NULL,
+            .device = certified(m) ? cert_device : NULL,
+            .server = certified(m) ? cert_server : NULL,
         };
         refused(&conf, "exchange-refused 9 ", "exchange-failed 0 9");
     }
@@ -169,10 +167,10 @@ static void test_certificates(void **state)
         for (size_t i = 0; i < 4; i++) {
             struct pair_conf conf = { .method = methods[m],
                                       .device = device[i],
-                                      .server = good_server };
+                                      .server = cert_server };
 
             refused(&conf, "exchange-refused 7 31", "exchange-failed 0 7");
-            conf.device = good_device;
+            conf.device = cert_device;
             conf.server = server[i];
             refused(&conf, "exchange-failed ", NULL);
         }
@@ -230,12 +228,12 @@ static void ends_init(struct ends *e, uint8_t seed)
     memset(e->kx.bytes, seed, 32);
     e->kx.len = 32;
     e->node = (struct mu_exchange_end){
-        .crypto = mu_crypto_openssl(), .pk = &good_device->pk,
+        .crypto = mu_crypto_openssl(), .pk = &cert_device->pk,
         .node = mu_bytes_str("dev-1"), .server = mu_bytes_str("server"),
         .kx = &e->kx, .counter = &e->at_node, .protocols = MU_BYTES(all),
     };
     e->server = e->node;
-    e->server.pk = &good_server->pk;
+    e->server.pk = &cert_server->pk;
     e->server.counter = &e->at_server;
 }
 
@@ -598,21 +596,6 @@ static void test_forms(void **state)
                          mu_bytes("\xa2\x01\x00\x02\x41\xf0", 6), &m), 0);
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    good_device = cert_make("dev-1", CERT_GOOD);
-    good_server = cert_make("server", CERT_GOOD);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    certs_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,5 +614,5 @@ int main(void)
         cmocka_unit_test(test_forms),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, certs_setup, certs_teardown);
 }

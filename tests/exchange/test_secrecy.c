@@ -13,8 +13,6 @@
 #include "crypto_openssl/crypto_openssl.h"
 #include "node/device.h"
 
-static struct cert *device_cert, *server_cert;
-
 static bool certified(uint8_t method)
 {
     return method != MU_EXCHANGE_PSK && method != MU_EXCHANGE_DHMAC;
@@ -25,8 +23,8 @@ static struct pair *with(uint8_t method)
     struct pair_conf conf = { .method = method };
 
     if (method < MU_EXCHANGE_METHOD_COUNT && certified(method)) {
-        conf.device = device_cert;
-        conf.server = server_cert;
+        conf.device = cert_device;
+        conf.server = cert_server;
     }
     return pair_open(&conf);
 }
@@ -74,7 +72,7 @@ static void test_recorded(void **state)
         assert_true(pair_holds(p, PAIR_GROUP));
         assert_true(pair_holds(p, PAIR_PLAIN));
         assert_int_equal(opens(p, NULL), table[i].root);
-        assert_int_equal(opens(p, &device_cert->pk), table[i].both);
+        assert_int_equal(opens(p, &cert_device->pk), table[i].both);
         pair_close(p);
     }
 }
@@ -294,13 +292,13 @@ static void test_posing_as_device(void **state)
     struct cert *his = cert_make("dev-1", CERT_UNTRUSTED);
 
     (void)state;
-    his->pk.cert = device_cert->pk.cert; /* and the key stays his */
+    his->pk.cert = cert_device->pk.cert; /* and the key stays his */
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
         const uint8_t m = table[i].method;
         struct pair_conf conf = {
             .method = m, .methods = MU_EXCHANGE_BIT(m),
             .device = certified(m) ? his : NULL,
-            .server = certified(m) ? server_cert : NULL,
+            .server = certified(m) ? cert_server : NULL,
         };
         struct pair *p = pair_open(&conf);
 
@@ -349,21 +347,6 @@ static void test_apart(void **state)
     }
 }
 
-static int setup(void **state)
-{
-    (void)state;
-    device_cert = cert_make("dev-1", CERT_GOOD);
-    server_cert = cert_make("server", CERT_GOOD);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    certs_free();
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,5 +357,5 @@ int main(void)
         cmocka_unit_test(test_apart),
     };
 
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, certs_setup, certs_teardown);
 }

@@ -48,19 +48,6 @@ static void tell_soon(struct lab *lab, const char *text, char id[32])
     json_decref(out);
 }
 
-static void did(struct lab *lab, unsigned device, const char *lines)
-{
-    char name[32];
-    size_t len;
-    char *is;
-
-    snprintf(name, sizeof(name), "did-dev-%u", device);
-    is = real_read(lab_path(lab, name), &len);
-    assert_non_null(is);
-    assert_string_equal(is, lines);
-    free(is);
-}
-
 static void test_tell(void **state)
 {
     struct lab *lab = *state;
@@ -72,7 +59,7 @@ static void test_tell(void **state)
     assert_int_equal(tell(lab, "valve 7 open"), 0);
     assert_int_equal(tell(lab, "valve 7 shut"), 0);
     for (unsigned i = 1; i <= 3; i++)
-        did(lab, i, "valve 7 open\nvalve 7 shut\n");
+        real_did(lab, i, "valve 7 open\nvalve 7 shut\n");
     assert_true(real_has(lab_path(lab, "device.log"), "what=mtk"));
     /* A file goes under the Kb that follows from the MSK. */
     lab_file(file, 30000, 5);
@@ -96,7 +83,7 @@ static void test_file_and_limits(void **state)
     lab_write(file, most, 900, 0644);
     assert_int_equal(lab_verb(lab, NULL, "tell", "--file", file, "--group",
                               "all", NULL), 0);
-    did(lab, 1, lines);
+    real_did(lab, 1, lines);
     lab_file(file, 901, 1);
     assert_int_equal(lab_verb(lab, NULL, "tell", "--file", file, "--group",
                               "all", NULL), 1);
@@ -129,9 +116,9 @@ static void test_rotation(void **state)
     assert_int_equal(tell(lab, "two"), 0);
     assert_int_equal(lab_verb(lab, NULL, "device", "revoke", "dev-3", NULL), 0);
     assert_int_equal(tell(lab, "three"), 0);
-    did(lab, 1, "one\ntwo\nthree\n");
-    did(lab, 2, "one\ntwo\nthree\n");
-    did(lab, 3, "one\ntwo\n");
+    real_did(lab, 1, "one\ntwo\nthree\n");
+    real_did(lab, 2, "one\ntwo\nthree\n");
+    real_did(lab, 3, "one\ntwo\n");
 }
 
 /* Away through rotations: the MSK that an MTK message names is not held, so
@@ -171,7 +158,7 @@ static void test_lossy(void **state)
     assert_int_equal(tell(lab, "one"), 0);
     assert_int_equal(tell(lab, "two"), 0);
     for (unsigned i = 1; i <= 4; i++)
-        did(lab, i, "one\ntwo\n");
+        real_did(lab, i, "one\ntwo\n");
 }
 
 /* A hook that fails, or that is not there, is said; the fleet goes on. */
@@ -231,8 +218,8 @@ static void test_server_killed(void **state)
         "echo $x >> \"$(dirname \"$1\")/../../did-$MUSTER_IDENTITY\"", NULL });
     real_ends(lab, id, 0);
     assert_int_equal(tell(lab, "three"), 0);
-    did(lab, 1, "one\ntwo\nthree\n");
-    did(lab, 2, "one\ntwo\nthree\n");
+    real_did(lab, 1, "one\ntwo\nthree\n");
+    real_did(lab, 2, "one\ntwo\nthree\n");
 }
 
 int main(void)

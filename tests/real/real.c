@@ -82,6 +82,18 @@ static long long now_ms(void)
     return (long long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+void real_did(struct lab *lab, unsigned device, const char *text)
+{
+    char name[32];
+    char *is;
+
+    snprintf(name, sizeof(name), "did-dev-%u", device);
+    is = real_read(lab_path(lab, name), NULL);
+    assert_non_null(is);
+    assert_string_equal(is, text);
+    free(is);
+}
+
 bool real_logged_for(struct lab *lab, const char *name, const char *text,
                      unsigned patience_ms)
 {

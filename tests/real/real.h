@@ -48,6 +48,8 @@ unsigned real_files(const char *path, size_t *bytes);
 /* The whole file with a zero at its end, to be freed; NULL: not there. */
 char *real_read(const char *path, size_t *len);
 bool real_has(const char *path, const char *text);
+/* What device dev-N has written to "did-dev-N", by its command hook. */
+void real_did(struct lab *lab, unsigned device, const char *text);
 /* Waits until NAME.log has the text; false when it does not come. */
 bool real_logged_for(struct lab *lab, const char *name, const char *text,
                      unsigned patience_ms);

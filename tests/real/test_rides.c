@@ -33,6 +33,16 @@ static void fleet_every(struct lab *lab, unsigned devices, const char *ms)
     real_connected(lab, devices);
 }
 
+/* A file to all of them, acknowledged so. */
+static const char *pushed(struct lab *lab, char id[32], const char *acks)
+{
+    const char *file = lab_path(lab, "firmware");
+
+    lab_file(file, 60000, 1);
+    real_push(lab, id, file, "--acks", acks, NULL);
+    return file;
+}
+
 static void all_run(struct lab *lab)
 {
     for (unsigned i = 1; i <= DEVICES; i++) {
@@ -49,13 +59,12 @@ static void all_run(struct lab *lab)
 static void test_ride(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
+    const char *file;
     long long ridden, packets;
     char id[32];
 
     fleet_every(lab, DEVICES, "2000");
-    lab_file(file, 60000, 1);
-    real_push(lab, id, file, "--acks", "ride", NULL);
+    file = pushed(lab, id, "ride");
     real_ends(lab, id, 0);
     lab_got(lab, DEVICES, file);
     counted(lab, &ridden, &packets);
@@ -66,13 +75,11 @@ static void test_ride(void **state)
 static void test_now(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
     long long ridden, packets;
     char id[32];
 
     fleet_every(lab, DEVICES, "2000");
-    lab_file(file, 60000, 2);
-    real_push(lab, id, file, "--acks", "now", NULL);
+    pushed(lab, id, "now");
     real_ends(lab, id, 0);
     counted(lab, &ridden, &packets);
     assert_int_equal(ridden, 0);
@@ -83,13 +90,11 @@ static void test_now(void **state)
 static void test_no_keepalive(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
     long long ridden, packets;
     char id[32];
 
     fleet_every(lab, DEVICES, "3600000");
-    lab_file(file, 60000, 3);
-    real_push(lab, id, file, "--acks", "ride", NULL);
+    pushed(lab, id, "ride");
     real_ends(lab, id, 0);
     counted(lab, &ridden, &packets);
     assert_int_equal(ridden, 0);
@@ -101,12 +106,11 @@ static void test_no_keepalive(void **state)
 static void test_gateway_restarts(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
+    const char *file;
     char id[32];
 
     fleet_every(lab, DEVICES, "5000");
-    lab_file(file, 60000, 4);
-    real_push(lab, id, file, "--acks", "ride", NULL);
+    file = pushed(lab, id, "ride");
     all_run(lab);
     lab_end(lab->gw, SIGKILL);
     lab_gateway(lab, NULL);
@@ -118,12 +122,11 @@ static void test_gateway_restarts(void **state)
 static void test_devices_restart(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
+    const char *file;
     char id[32];
 
     fleet_every(lab, DEVICES, "15000");
-    lab_file(file, 60000, 5);
-    real_push(lab, id, file, "--acks", "ride", NULL);
+    file = pushed(lab, id, "ride");
     all_run(lab);
     lab_end(lab->dev, SIGKILL);
     lab_devices(lab, DEVICES, NULL);
@@ -136,7 +139,6 @@ static void test_devices_restart(void **state)
 static void test_losses(void **state)
 {
     struct lab *lab = *state;
-    const char *file = lab_path(lab, "firmware");
     long long ridden, packets;
     char id[32];
 
@@ -148,8 +150,7 @@ static void test_losses(void **state)
                 (const char *const[]){"--keepalive-ms", "2000", "--drop-coap",
                                       "20", "--seed", "3", NULL});
     real_connected(lab, DEVICES);
-    lab_file(file, 60000, 6);
-    real_push(lab, id, file, "--acks", "ride", NULL);
+    pushed(lab, id, "ride");
     real_ends(lab, id, 0);
     counted(lab, &ridden, &packets);
     assert_true(ridden >= DEVICES / 2);

@@ -4,9 +4,9 @@
 
 #include "muster/coap.h"
 #include "muster/cose.h"
-#include "sim/fleet.h"
 #include "tests/node/common.h"
 #include "tests/server/fleet.h"
+#include "tests/sim/run.h"
 
 static struct tape air;
 
@@ -391,15 +391,6 @@ static struct sim_conf small(uint64_t seed)
     return c;
 }
 
-static struct sim_result simulate(const struct sim_conf *c)
-{
-    struct sim_result r;
-    const char *why = NULL;
-
-    assert_int_equal(sim_fleet_run(c, &r, &why), 0);
-    return r;
-}
-
 void test_R17_an_eavesdropper_gets_nothing(void **state)
 {
     struct sim_conf c = small(117);
@@ -411,7 +402,7 @@ void test_R17_an_eavesdropper_gets_nothing(void **state)
     c.revoke = 3;
     c.size = 262144; /* the word has to be faster than the other half */
     c.payload = 1024;
-    r = simulate(&c);
+    r = sim_run(&c);
     assert_true(r.revoked > 0);
     assert_int_equal(r.revoked_opened, 0);
     assert_int_equal(r.nonces_reused, 0);
@@ -486,7 +477,7 @@ void test_R18_reliable_and_acknowledged_under_keys(void **state)
     c.wide_loss = 0.05;
     c.restarts = 2;
     c.sleeping = 0.2;
-    r = simulate(&c);
+    r = sim_run(&c);
     assert_true(sim_result_good(&r));
     acknowledged();
     no_abuse();
@@ -557,7 +548,7 @@ void test_R19_light_cryptography_and_small_packets(void **state)
     c.loss = 0.05;
     c.size = 200000;
     c.payload = 1024;
-    r = simulate(&c);
+    r = sim_run(&c);
     assert_true(sim_result_good(&r));
     assert_true(r.packet_ratio < 1.2);
     assert_true(r.ratio < 1.3);

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whole campaigns in virtual time, with everything that goes wrong. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "muster/cast.h"
-#include "sim/fleet.h"
+#include "tests/sim/run.h"
 
 static struct sim_conf small(uint64_t seed)
 {
@@ -24,30 +18,11 @@ static struct sim_conf small(uint64_t seed)
     return c;
 }
 
-static struct sim_result run(const struct sim_conf *c)
-{
-    struct sim_result r;
-    const char *why = NULL;
-    assert_int_equal(sim_fleet_run(c, &r, &why), 0);
-    assert_null(why);
-    return r;
-}
-
-static void check_good(const struct sim_conf *c)
-{
-    struct sim_result r = run(c);
-    if (!sim_result_good(&r)) {
-        print_message("seed %llu\n", (unsigned long long)c->seed);
-        sim_result_text(&r, stderr);
-    }
-    assert_true(sim_result_good(&r));
-}
-
 static void test_everybody_runs_it(void **state)
 {
     (void)state;
     struct sim_conf c = small(1);
-    struct sim_result r = run(&c);
+    struct sim_result r = sim_run(&c);
     assert_true(sim_result_good(&r));
     assert_int_equal(r.devices, 60);
     assert_int_equal(r.running, 60);
@@ -66,7 +41,7 @@ static void test_acks_ride(void **state)
 
     (void)state;
     c.gateways = 1;
-    r = run(&c);
+    r = sim_run(&c);
     assert_true(sim_result_good(&r));
     assert_int_equal(r.proved, 60);
     assert_int_equal(r.rides, 60);
@@ -76,11 +51,11 @@ static void test_acks_ride(void **state)
     assert_in_range(r.keepalive_bytes - r.rest_bytes, 60 * 10, 90 * 10);
     assert_true(r.ratio_gross > r.ratio);
     c.loss = 0;
-    r = run(&c);
+    r = sim_run(&c);
     assert_int_equal(r.keepalive_bytes, r.rest_bytes + 60 * 10);
     /* Half of what is said is lost, and nobody is forgotten. */
     c.loss = 0.5;
-    r = run(&c);
+    r = sim_run(&c);
     assert_true(sim_result_good(&r));
     assert_int_equal(r.proved, 60);
     assert_true(r.rides > 0 && r.kind_bytes[SIM_KIND_STATUS] > 0);
@@ -95,14 +70,14 @@ static void test_acks_now(void **state)
     (void)state;
     c.acks_now = true;
     c.keepalive_ms = 2000;
-    r = run(&c);
+    r = sim_run(&c);
     assert_int_equal(r.proved, 60);
     assert_int_equal(r.rides, 0);
     assert_true(r.kind_bytes[SIM_KIND_STATUS] >= 60 * (22 + 46));
     assert_true(r.rest_bytes > 0);
     assert_int_equal(r.keepalive_bytes, r.rest_bytes);
     c.keepalive_ms = 0;
-    never = run(&c);
+    never = sim_run(&c);
     assert_int_equal(never.proved, 60);
     assert_int_equal(never.keepalive_bytes, 0);
     assert_int_equal(never.rest_bytes, 0);
@@ -115,10 +90,10 @@ static void test_same_seed_same_trace(void **state)
     c.forged = 50;
     c.duplicate = 0.02;
     c.reorder = 0.02;
-    struct sim_result a = run(&c);
-    struct sim_result b = run(&c);
+    struct sim_result a = sim_run(&c);
+    struct sim_result b = sim_run(&c);
     c.seed = 8;
-    struct sim_result other = run(&c);
+    struct sim_result other = sim_run(&c);
     assert_true(a.trace_hash == b.trace_hash);
     assert_true(a.area_bytes == b.area_bytes);
     assert_true(a.events == b.events);
@@ -137,7 +112,7 @@ static void test_liars(void **state)
         c.gateways = 2;
         c.liars = 6;
         c.lie = (enum sim_lie)lie;
-        r = run(&c);
+        r = sim_run(&c);
         assert_true(sim_result_good(&r));
         assert_true(r.lies >= 6);
         assert_int_equal(r.proved, 144);
@@ -155,7 +130,7 @@ static void test_no_loss_no_repair(void **state)
     (void)state;
     struct sim_conf c = small(2);
     c.loss = 0;
-    check_good(&c);
+    (void)sim_run_good(&c);
 }
 
 static void test_forger_and_replayer(void **state)
@@ -167,7 +142,7 @@ static void test_forger_and_replayer(void **state)
         c.replayed = 200;
         c.duplicate = 0.05;
         c.reorder = 0.05;
-        struct sim_result r = run(&c);
+        struct sim_result r = sim_run(&c);
         assert_true(r.forged >= 1000);
         assert_true(r.replayed > 0);
         assert_int_equal(r.forged_accepted, 0);
@@ -181,7 +156,7 @@ static void test_revoked_cannot_open(void **state)
     for (uint64_t seed = 20; seed < 23; seed++) {
         struct sim_conf c = small(seed);
         c.revoke = 4;
-        struct sim_result r = run(&c);
+        struct sim_result r = sim_run(&c);
         assert_true(r.revoked > 0);
         assert_int_equal(r.revoked_opened, 0);
         assert_int_equal(r.devices + r.revoked, 60);
@@ -195,7 +170,7 @@ static void test_restarts(void **state)
     for (uint64_t seed = 30; seed < 34; seed++) {
         struct sim_conf c = small(seed);
         c.restarts = 3;
-        check_good(&c);
+        (void)sim_run_good(&c);
     }
 }
 
@@ -205,7 +180,7 @@ static void test_sleepers(void **state)
     for (uint64_t seed = 40; seed < 42; seed++) {
         struct sim_conf c = small(seed);
         c.sleeping = 0.4;
-        check_good(&c);
+        (void)sim_run_good(&c);
     }
 }
 
@@ -217,7 +192,7 @@ static void test_bursts_and_wide_loss(void **state)
         c.loss = 0.15;
         c.burst = 6;
         c.wide_loss = 0.05;
-        check_good(&c);
+        (void)sim_run_good(&c);
     }
 }
 
@@ -235,7 +210,7 @@ static void test_bursts_cost_little(void **state)
         c.page_data = 150;
         c.page_parity = 100;
         c.burst = 5;
-        struct sim_result r = run(&c);
+        struct sim_result r = sim_run(&c);
         assert_true(sim_result_good(&r));
         assert_true(r.packet_ratio < 1.6);
     }
@@ -253,7 +228,7 @@ static void test_cost_foretold(void **state)
     c.page_data = 150;
     c.page_parity = 60;
     c.hash_len = 8;
-    struct sim_result r = run(&c);
+    struct sim_result r = sim_run(&c);
     struct mu_cast_shape shape = {c.payload, c.page_data, c.page_parity, 8};
     struct mu_cast_cost cost;
     assert_int_equal(mu_cast_cost(&shape, c.size, 200, 50, &cost), 0);
@@ -277,7 +252,7 @@ static void test_many_fragments(void **state)
     c.loss = 0.3;
     c.size = 20000;
     c.seed = 3;
-    struct sim_result r = run(&c);
+    struct sim_result r = sim_run(&c);
     assert_true(sim_result_good(&r));
     assert_true(r.packet_ratio < 1.8);
 }
@@ -288,7 +263,7 @@ static void test_small_payload(void **state)
     struct sim_conf c = small(60);
     c.payload = 80;
     c.size = 9000;
-    check_good(&c);
+    (void)sim_run_good(&c);
 }
 
 static void test_chain_form(void **state)
@@ -301,7 +276,7 @@ static void test_chain_form(void **state)
     c.page_data = 1;
     c.page_parity = 0;
     c.loss = 0.05;
-    check_good(&c);
+    (void)sim_run_good(&c);
 }
 
 static void test_everything_at_once(void **state)
@@ -318,7 +293,7 @@ static void test_everything_at_once(void **state)
         c.revoke = 2;
         c.restarts = 2;
         c.sleeping = 0.1;
-        check_good(&c);
+        (void)sim_run_good(&c);
     }
 }
 
@@ -336,10 +311,10 @@ static void test_yields(void **state)
     c.link = 100000;
     c.flow = true;
     c.acks_now = true; /* shares are of the time of the run: no waiting */
-    struct sim_result fixed = run(&c);
+    struct sim_result fixed = sim_run(&c);
     c.yields = true;
     c.area_rate = 400000;
-    struct sim_result r = run(&c);
+    struct sim_result r = sim_run(&c);
     assert_true(sim_result_good(&fixed) && sim_result_good(&r));
     assert_true(r.flow_share > 0.6);
     assert_true(r.flow_share > fixed.flow_share + 0.05);
@@ -354,9 +329,9 @@ static void test_repairs_alone(void **state)
     struct sim_conf c = small(90);
     c.devices = 15;
     c.loss = 0.05;
-    struct sim_result all = run(&c);
+    struct sim_result all = sim_run(&c);
     c.cost = 10;
-    struct sim_result one = run(&c);
+    struct sim_result one = sim_run(&c);
     assert_true(sim_result_good(&all) && sim_result_good(&one));
     assert_int_equal(all.alone_packets, 0);
     assert_true(one.alone_packets > 0);

@@ -1,14 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Departures in a simulated fleet, by every scheme: who left gets no later key,
  * who stays has the newest, and the object of the push opens for them alone. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "muster/scheme.h"
-#include "sim/fleet.h"
+#include "tests/sim/run.h"
 
 static struct sim_conf fleet(enum mu_scheme_kind scheme, uint64_t seed)
 {
@@ -27,23 +21,10 @@ static struct sim_conf fleet(enum mu_scheme_kind scheme, uint64_t seed)
     return c;
 }
 
-static struct sim_result run(const struct sim_conf *c)
-{
-    struct sim_result r;
-    const char *why = NULL;
-
-    assert_int_equal(sim_fleet_run(c, &r, &why), 0);
-    assert_null(why);
-    return r;
-}
-
 static struct sim_result run_good(const struct sim_conf *c)
 {
-    struct sim_result r = run(c);
+    struct sim_result r = sim_run_good(c);
 
-    if (!sim_result_good(&r))
-        sim_result_text(&r, stderr);
-    assert_true(sim_result_good(&r));
     assert_int_equal(r.rekey.done, c->rekeys);
     assert_int_equal(r.rekey.left, c->rekeys * c->leavers);
     assert_int_equal(r.rekey.holding, c->devices - r.rekey.left - c->revoke);
