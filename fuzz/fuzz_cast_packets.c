@@ -10,6 +10,8 @@
 #include "muster/cast.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+extern unsigned long fuzz_taken;
+unsigned long fuzz_taken; /* packets: see replay.c */
 
 static void same(struct mu_bytes in, int rc, const struct mu_writer *w)
 {
@@ -17,6 +19,7 @@ static void same(struct mu_bytes in, int rc, const struct mu_writer *w)
     if (rc != 0 || w->len != in.len ||
         memcmp(in.data, w->data, in.len - MU_TAG_LEN) != 0)
         abort();
+    fuzz_taken++;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)

@@ -3,6 +3,9 @@
  * replay FOLDER: a fuzz target without a fuzzer. Every file of the corpus goes
  * through it as it is, cut short at each length (long files: at some), and with
  * each of some bytes changed. Crashes and sanitizers tell; the same each time.
+ * A target may count in fuzz_taken what of its input was good: then each file
+ * holds something good as it is, or has a name that begins with "bad-". So a
+ * corpus does not outlive the layout that it was written in.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -13,6 +16,7 @@
 enum { FILE_MAX = 1 << 20, VARIANTS = 64 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+extern unsigned long fuzz_taken __attribute__((weak));
 
 /* From a block of its own size, so that a read past its end is seen. */
 static void replay_one(const uint8_t *data, size_t len, size_t change)
@@ -32,11 +36,23 @@ static void replay_all(const uint8_t *data, size_t len)
 {
     size_t step = len / VARIANTS + 1;
 
-    replay_one(data, len, len);
     for (size_t at = 0; at < len; at += step) {
         replay_one(data, at, at);
         replay_one(data, len, at);
     }
+}
+
+/* As it is; whether anything of it was taken, as far as the target says. */
+static void replay_whole(const uint8_t *data, size_t len, const char *name)
+{
+    unsigned long before = &fuzz_taken != NULL ? fuzz_taken : 0;
+
+    replay_one(data, len, len);
+    if (&fuzz_taken == NULL ||
+        (fuzz_taken != before) == (strncmp(name, "bad-", 4) != 0))
+        return;
+    fprintf(stderr, "%s: %lu taken of it\n", name, fuzz_taken - before);
+    exit(1);
 }
 
 static void replay_file(const char *folder, const char *name)
@@ -54,6 +70,7 @@ static void replay_file(const char *folder, const char *name)
     }
     len = fread(data, 1, sizeof(data), file);
     fclose(file);
+    replay_whole(data, len, name);
     replay_all(data, len);
 }
 
