@@ -182,6 +182,10 @@ static json_t *target_json(const struct mu_target_view *t)
                             states, "revoked", t->revoked);
     if (t->lied)
         json_object_set_new(out, "lied", json_true());
+    if (t->later)
+        json_object_set_new(out, "later", json_true());
+    if (t->never)
+        json_object_set_new(out, "never_connected", json_true());
     if ((t->state & MU_STATE_FAILED) != 0)
         json_object_set_new(out, "reason",
                             json_string(mu_err_text(-(int)t->reason)));

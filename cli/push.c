@@ -156,14 +156,16 @@ static json_t *campaign_watch(struct cli_client *c, const char *id)
 
 /* ---- the report -------------------------------------------------------- */
 
-static void target_add(json_t *missing, const json_t *t)
+static void target_add(json_t *missing, json_t *later, const json_t *t)
 {
     size_t i;
     json_t *state;
     bool running = false;
     json_array_foreach(json_object_get(t, "states"), i, state)
         running = running || strcmp(json_string_value(state), "running") == 0;
-    if (!running && !json_is_true(json_object_get(t, "revoked")))
+    if (json_is_true(json_object_get(t, "later")))
+        json_array_append(later, json_object_get(t, "id"));
+    else if (!running && !json_is_true(json_object_get(t, "revoked")))
         json_array_append(missing, json_object_get(t, "id"));
 }
 
@@ -196,7 +198,12 @@ static void report_targets(const json_t *targets)
     size_t i, j;
     json_t *t, *state;
     json_array_foreach(targets, i, t) {
-        const char *last = "nothing heard";
+        const char *last =
+            json_is_true(json_object_get(t, "later"))
+                ? "came when it was over: does not have it"
+            : json_is_true(json_object_get(t, "never_connected"))
+                ? "nothing heard: has never connected"
+                : "nothing heard";
         json_array_foreach(json_object_get(t, "states"), j, state)
             last = json_string_value(state);
         printf("  %-24s %s%s%s%s%s\n", cli_text(t, "id"), last,
@@ -207,8 +214,35 @@ static void report_targets(const json_t *targets)
     }
 }
 
+static void report_names(const char *label, const json_t *names)
+{
+    size_t i;
+    fputs(label, stdout);
+    for (i = 0; i < json_array_size(names); i++)
+        printf(" %s", json_string_value(json_array_get(names, i)));
+    puts(i == 0 ? " none" : "");
+}
+
+/* Those who do not have it, and what brings it to them. */
+static void report_lacking(const json_t *v, const json_t *missing,
+                           const json_t *later)
+{
+    report_names("missing   ", missing);
+    if (json_array_size(later) > 0)
+        report_names("came later", later);
+    if (!campaign_ended(v) || strcmp(cli_text(v, "what"), "object") != 0 ||
+        strcmp(cli_text(v, "phase"), "cancelled") == 0 ||
+        json_array_size(missing) + json_array_size(later) == 0)
+        return;
+    printf("to do      the campaign is over, nobody sends it to them any more. "
+           "Push it again:\n"
+           "           muster push FILE --group %s --name %s --version %s\n"
+           "           (the same file; who runs it takes nothing)\n",
+           cli_text(v, "group"), cli_text(v, "name"), cli_text(v, "version"));
+}
+
 static void report_text(const json_t *v, const json_t *targets,
-                        const json_t *missing)
+                        const json_t *missing, const json_t *later)
 {
     const json_t *wide = json_object_get(v, "wide");
     printf("campaign   %s (number %lld): %s\n", cli_text(v, "id"),
@@ -249,10 +283,7 @@ static void report_text(const json_t *v, const json_t *targets,
                cli_number(v, "reports_refused"));
     puts("devices");
     report_targets(targets);
-    fputs("missing   ", stdout);
-    for (i = 0; i < json_array_size(missing); i++)
-        printf(" %s", json_string_value(json_array_get(missing, i)));
-    puts(i == 0 ? " none" : "");
+    report_lacking(v, missing, later);
 }
 
 static int report_print(struct cli_client *c, json_t *v)
@@ -261,16 +292,18 @@ static int report_print(struct cli_client *c, json_t *v)
     size_t i;
     if (targets == NULL)
         return CLI_FAILED;
-    json_t *missing = json_array();
+    json_t *missing = json_array(), *later = json_array();
     json_array_foreach(targets, i, t)
-        target_add(missing, t);
+        target_add(missing, later, t);
     json_object_set(v, "missing", missing);
+    json_object_set(v, "later", later);
     json_object_set(v, "targets", targets);
     if (c->json)
         cli_print_json(v);
     else
-        report_text(v, targets, missing);
+        report_text(v, targets, missing, later);
     json_decref(missing);
+    json_decref(later);
     json_decref(targets);
     return campaign_exit(v);
 }

@@ -250,7 +250,9 @@ struct mu_target_view {
     char identity[MU_ID_MAX + 1];
     uint8_t state, reason;
     bool revoked;
-    bool lied; /* an acknowledgement of its own did not verify */
+    bool lied;  /* an acknowledgement of its own did not verify */
+    bool later; /* a member by now, and none when the campaign had its members */
+    bool never; /* it has never connected */
 };
 /* What a gateway says that a campaign cost in its area: the first gateway with
  * a number above `after` that has said so. MU_ERR_NOT_FOUND at the end. */

@@ -358,6 +358,8 @@ struct mu_campaign_record {
     uint8_t cancel_len;
     uint64_t roster; /* its targets are of this version; 0: each has a record */
     uint64_t base;   /* of a key: the trees, beside them */
+    uint32_t late;    /* members who came since it was signed, */
+    uint32_t late_by; /* and the elapsed_s up to which they wait */
 };
 void mu_campaign_record_write(struct mu_writer *w,
                               const struct mu_campaign_record *r);

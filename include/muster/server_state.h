@@ -113,6 +113,7 @@ struct mu_server_campaign {
     enum mu_server_stage stage;
     struct mu_campaign_record rec; /* as stored, or about to be */
     bool rekey_due;      /* a member was shut out: encrypt anew */
+    bool late_asked;     /* who came late has a turn: a key is on its way */
     uint32_t ticket;     /* ENDING: the record of the end */
     mu_time cast_at;     /* CAST since */
     mu_time base;        /* elapsed_s of rec is counted up to here */

@@ -47,10 +47,11 @@ bool mu_srv_campaign_needs_key(const struct mu_server *s, uint32_t group,
     return false;
 }
 
-static bool campaign_on_air(const struct mu_server_campaign *c)
+bool mu_srv_campaign_on_air(const struct mu_server_campaign *c)
 {
-    return c->used && !mu_srv_campaign_is_key(c) && (c->rec.phase == MU_CAMPAIGN_RUNNING ||
-                       c->rec.phase == MU_CAMPAIGN_PAUSED);
+    return c->used && !mu_srv_campaign_is_key(c) &&
+           (c->rec.phase == MU_CAMPAIGN_RUNNING ||
+            c->rec.phase == MU_CAMPAIGN_PAUSED);
 }
 
 bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
@@ -58,7 +59,7 @@ bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
 {
     for (uint16_t i = 0; i < s->campaigns_len; i++) {
         const struct mu_server_campaign *c = &s->campaigns[i];
-        if (campaign_on_air(c) && c->rec.group == group &&
+        if (mu_srv_campaign_on_air(c) && c->rec.group == group &&
             c->rec.generation == generation)
             return true;
     }
@@ -76,7 +77,7 @@ void mu_srv_campaigns_follow(struct mu_server *s, uint32_t group,
 {
     for (uint16_t i = 0; i < s->campaigns_len; i++) {
         struct mu_server_campaign *c = &s->campaigns[i];
-        if (campaign_on_air(c) && c->rec.group == group &&
+        if (mu_srv_campaign_on_air(c) && c->rec.group == group &&
             c->rec.generation != generation && campaign_unfinished(&c->rec))
             c->rekey_due = true;
     }
@@ -134,6 +135,7 @@ static void slot_reset(struct mu_server *s, struct mu_server_campaign *c)
     c->used = true;
     c->stage = MU_STAGE_TARGETS;
     c->rekey_due = false;
+    c->late_asked = false;
     c->listed = false;
     c->sending = false;
     c->least_memory = UINT64_MAX;
@@ -324,7 +326,7 @@ int mu_srv_campaigns_shut_out(struct mu_server *s, uint32_t group,
         if (counted)
             mu_srv_campaign_count(&c->rec, *state, -1);
         /* Who has it all has nothing left to be shut out of. */
-        if (c->rec.rekey && campaign_on_air(c) &&
+        if (c->rec.rekey && mu_srv_campaign_on_air(c) &&
             (*state & MU_STATE_RECEIVED) == 0)
             *rekey = true;
         *state |= MU_TARGET_REVOKED;
@@ -385,6 +387,7 @@ static void campaign_work(struct mu_server_campaign *c)
     if (!mu_srv_campaign_at_work(c))
         return;
     if (c->stage == MU_STAGE_CAST && !c->rekey_due) {
+        mu_srv_late_work(c);
         if (mu_srv_campaign_is_key(c))
             mu_srv_rekey_cast(c);
         else if (!mu_srv_campaign_is_command(c))
@@ -434,7 +437,8 @@ static mu_time campaign_deadline(const struct mu_server_campaign *c)
         if (!c->rekey_due && mu_srv_campaign_is_command(c))
             return end;
         if (!c->rekey_due)
-            return mu_time_min(end, mu_srv_cast_deadline(c));
+            return mu_time_min(mu_time_min(end, mu_srv_late_deadline(c)),
+                               mu_srv_cast_deadline(c));
         break;
     default:
         break;
@@ -495,7 +499,7 @@ static int campaign_resume(struct mu_server_campaign *c)
     rc = mu_srv_targets_count(c);
     /* The group got a new key, and then the power failed. */
     if (rc == 0 && mu_srv_group_get(s, c->rec.group, &g) == 0)
-        c->rekey_due = campaign_on_air(c) && campaign_unfinished(&c->rec) &&
+        c->rekey_due = mu_srv_campaign_on_air(c) && campaign_unfinished(&c->rec) &&
                        c->rec.generation != g.generation;
     return rc;
 }

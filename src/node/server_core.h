@@ -486,6 +486,20 @@ bool mu_srv_campaign_casts(const struct mu_server *s, uint32_t group,
  * member may never have fetched, are encrypted anew. */
 void mu_srv_campaigns_follow(struct mu_server *s, uint32_t group,
                              uint64_t generation);
+/* RUNNING or PAUSED, and not a key. */
+bool mu_srv_campaign_on_air(const struct mu_server_campaign *c);
+
+/* server_late.c */
+/* A member is there from now on, also for the campaigns that are open. */
+void mu_srv_campaigns_join(struct mu_server *s, uint32_t group,
+                           const struct mu_device_record *d);
+/* On the air: asks for another edition when it is time for one. */
+void mu_srv_late_work(struct mu_server_campaign *c);
+mu_time mu_srv_late_deadline(const struct mu_server_campaign *c);
+/* That edition is to be signed: for the areas that have somebody to wait for.
+ * MU_ERR_BUSY: not now. */
+MU_MUST int mu_srv_late_areas(struct mu_server_campaign *c);
+
 /* Ends it when nothing is left to wait for. */
 void mu_srv_campaign_settle(struct mu_server_campaign *c);
 /* Adds (sign 1) or takes away (-1) a target's bits in the counts. */
@@ -497,6 +511,11 @@ bool mu_srv_campaign_quorum(const struct mu_campaign_record *r);
 
 /* Stage TARGETS, of any but a key. */
 MU_MUST int mu_srv_targets_step(struct mu_server_campaign *c);
+/* Makes a device a target, keeping what is known of its state; or says what
+ * keeps it from taking the object. */
+void mu_srv_target_begin(struct mu_server_campaign *c,
+                         const struct mu_device_record *d,
+                         struct mu_target_record *t);
 /* server_command.c */
 MU_MUST int mu_srv_command_step(struct mu_server_campaign *c);
 void mu_srv_command_sweep(struct mu_server *s, const uint8_t *id);

@@ -440,6 +440,7 @@ int mu_server_group_add_at(struct mu_server *s, struct mu_bytes name,
     mu_srv_group_put(s, number, &g);
     mu_srv_groups_mark(s, false);
     mu_srv_poke_device(s, d.gateway, d.index);
+    mu_srv_campaigns_join(s, number, &d);
     return 0;
 }
 

@@ -71,7 +71,8 @@ static int target_obstacle(const struct mu_server *s,
                            const struct mu_campaign_record *r,
                            const struct mu_device_record *d)
 {
-    struct mu_cast_shape least = shape_least(&r->shape);
+    /* Once it is cut, it is as it is. */
+    struct mu_cast_shape least = r->cut ? r->shape : shape_least(&r->shape);
 
     if (!d->capable || r->what != MU_CAMPAIGN_OBJECT)
         return 0; /* it never connected: it will say so itself */
@@ -84,13 +85,30 @@ static int target_obstacle(const struct mu_server *s,
     return 0;
 }
 
+void mu_srv_target_begin(struct mu_server_campaign *c,
+                         const struct mu_device_record *d,
+                         struct mu_target_record *t)
+{
+    const struct mu_server *s = c->server;
+    const unsigned at = d->index % MU_TARGETS;
+    int obstacle = target_obstacle(s, &c->rec, d);
+
+    t->state[at] |= MU_TARGET_MEMBER;
+    t->reason[at] = 0;
+    if (obstacle != 0) {
+        t->state[at] |= MU_STATE_FAILED;
+        t->reason[at] = (uint8_t)-obstacle;
+    } else if (d->capable && d->capability.page_memory < c->least_memory) {
+        c->least_memory = d->capability.page_memory;
+    }
+}
+
 static int target_add(struct mu_server_campaign *c, struct mu_bytes identity)
 {
     struct mu_server *s = c->server;
     struct mu_device_record d;
     struct mu_target_record t;
-    unsigned at;
-    int obstacle, rc = mu_srv_device_get(s, identity, &d);
+    int rc = mu_srv_device_get(s, identity, &d);
 
     if (rc == MU_ERR_NOT_FOUND || rc == MU_ERR_CORRUPT)
         return 0; /* it cannot be reached, and `device list` says why */
@@ -101,16 +119,8 @@ static int target_add(struct mu_server_campaign *c, struct mu_bytes identity)
     rc = mu_srv_target_get(s, &c->rec, d.gateway, d.index, &t);
     if (rc != 0 && rc != MU_ERR_NOT_FOUND && rc != MU_ERR_CORRUPT)
         return rc;
-    at = d.index % MU_TARGETS;
-    obstacle = target_obstacle(s, &c->rec, &d);
-    t.state[at] = MU_TARGET_MEMBER;
-    t.reason[at] = 0;
-    if (obstacle != 0) {
-        t.state[at] |= MU_STATE_FAILED;
-        t.reason[at] = (uint8_t)-obstacle;
-    } else if (d.capable && d.capability.page_memory < c->least_memory) {
-        c->least_memory = d.capability.page_memory;
-    }
+    t.state[d.index % MU_TARGETS] = 0;
+    mu_srv_target_begin(c, &d, &t);
     mu_srv_target_put(s, c->rec.id, d.gateway, d.index, &t);
     return 0;
 }
@@ -404,6 +414,9 @@ static int sign_step(struct mu_server_campaign *c)
     }
     if (g.generation == 0)
         return MU_ERR_BUSY;
+    rc = mu_srv_late_areas(c);
+    if (rc != 0)
+        return rc;
     kid = mu_srv_kb_kid(c->rec.group, g.generation);
     rc = mu_srv_key_get(s, &kid, &kb);
     c->rec.generation = g.generation;

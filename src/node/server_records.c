@@ -754,7 +754,8 @@ enum {
     CAMPAIGN_PAUSED = 16,
     CAMPAIGN_ROSTER = 32,
     CAMPAIGN_RIDE = 64,
-    CAMPAIGN_FLAGS = 128,
+    CAMPAIGN_LATE = 128,
+    CAMPAIGN_FLAGS = 256,
 };
 
 static void campaign_counts_write(struct mu_writer *w,
@@ -799,7 +800,8 @@ void mu_campaign_record_write(struct mu_writer *w,
                              (c->swept ? CAMPAIGN_SWEPT : 0) |
                              (c->paused ? CAMPAIGN_PAUSED : 0) |
                              (c->roster != 0 ? CAMPAIGN_ROSTER : 0) |
-                             (c->acks_ride ? CAMPAIGN_RIDE : 0)));
+                             (c->acks_ride ? CAMPAIGN_RIDE : 0) |
+                             (c->late != 0 ? CAMPAIGN_LATE : 0)));
     text_write(w, c->name, c->name_len);
     mu_write_u64(w, c->version);
     mu_write_u64(w, c->size);
@@ -821,6 +823,10 @@ void mu_campaign_record_write(struct mu_writer *w,
     if (c->roster != 0) {
         mu_write_u64(w, c->roster);
         mu_write_u64(w, c->base);
+    }
+    if (c->late != 0) {
+        mu_write_u32(w, c->late);
+        mu_write_u32(w, c->late_by);
     }
 }
 
@@ -868,6 +874,10 @@ int mu_campaign_record_read(struct mu_bytes in, struct mu_campaign_record *c)
     if ((flags & CAMPAIGN_ROSTER) != 0) {
         c->roster = mu_read_u64(&r);
         c->base = mu_read_u64(&r);
+    }
+    if ((flags & CAMPAIGN_LATE) != 0) {
+        c->late = mu_read_u32(&r);
+        c->late_by = mu_read_u32(&r);
     }
     return record_end(&r);
 }

@@ -180,6 +180,16 @@ static int campaign_find(struct mu_server *s, const uint8_t campaign[8],
     return rc == 0 ? mu_campaign_record_read(value, &s->loading) : rc;
 }
 
+/* Who is a target; and of an object that is over, who came afterwards and does
+ * not have it. */
+static bool target_told(const struct mu_campaign_record *r,
+                        struct mu_device_record *d, uint8_t state)
+{
+    return (state & MU_TARGET_MEMBER) != 0 ||
+           (r->what == MU_CAMPAIGN_OBJECT && r->phase >= MU_CAMPAIGN_DONE &&
+            !d->revoked && mu_device_record_group(d, r->group) != NULL);
+}
+
 int mu_server_target_next(struct mu_server *s, const uint8_t campaign[8],
                           struct mu_bytes after, struct mu_target_view *out)
 {
@@ -198,21 +208,27 @@ int mu_server_target_next(struct mu_server *s, const uint8_t campaign[8],
     while ((rc = mu_srv_member_next(s, r->group, true, &k, &identity)) == 0) {
         unsigned at;
         rc = mu_srv_device_get(s, identity, &d);
-        if (rc == 0)
-            rc = mu_srv_target_get(s, r, d.gateway, d.index, &t);
         if (rc == MU_ERR_CORRUPT || rc == MU_ERR_NOT_FOUND)
             continue;
-        if (rc != 0)
+        if (rc == 0)
+            rc = mu_srv_target_get(s, r, d.gateway, d.index, &t);
+        if (rc == MU_ERR_CORRUPT)
+            continue;
+        if (rc == MU_ERR_NOT_FOUND)
+            t.state[d.index % MU_TARGETS] = t.reason[d.index % MU_TARGETS] = 0;
+        else if (rc != 0)
             return rc;
         at = d.index % MU_TARGETS;
-        if ((t.state[at] & MU_TARGET_MEMBER) == 0)
-            continue; /* came later */
+        if (!target_told(r, &d, t.state[at]))
+            continue;
         *out = (struct mu_target_view){
             .state = t.state[at] & MU_TARGET_STATE,
             .reason = t.reason[at],
             .revoked = (t.state[at] & MU_TARGET_REVOKED) != 0,
             .lied = (t.state[at] & MU_STATE_FAILED) == 0 &&
                     t.reason[at] == MU_TARGET_LIED,
+            .later = (t.state[at] & MU_TARGET_MEMBER) == 0,
+            .never = !d.capable,
         };
         view_text(out->identity, identity.data, identity.len, MU_ID_MAX);
         return 0;

@@ -97,15 +97,20 @@ struct mu_campaign_view fleet_view(struct fleet *f)
 
 struct mu_target_view fleet_target(struct fleet *f, unsigned device)
 {
+    return fleet_target_of(f, fleet_names[device]);
+}
+
+struct mu_target_view fleet_target_of(struct fleet *f, const char *name)
+{
     struct mu_target_view v;
     char after[MU_ID_MAX + 1] = "";
     while (mu_server_target_next(&f->rig.server, f->campaign, rig_id(after),
                                  &v) == 0) {
-        if (strcmp(v.identity, fleet_names[device]) == 0)
+        if (strcmp(v.identity, name) == 0)
             return v;
         memcpy(after, v.identity, sizeof after);
     }
-    fail_msg("%s is no target", fleet_names[device]);
+    fail_msg("%s is no target", name);
     return v;
 }
 

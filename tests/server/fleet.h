@@ -30,6 +30,7 @@ void fleet_push(struct fleet *f);
 void fleet_push_as(struct fleet *f, const struct mu_push *push);
 struct mu_campaign_view fleet_view(struct fleet *f);
 struct mu_target_view fleet_target(struct fleet *f, unsigned device);
+struct mu_target_view fleet_target_of(struct fleet *f, const char *name);
 /* Device i reports a state, by itself. The code. */
 uint8_t fleet_report(struct fleet *f, unsigned device, uint8_t state,
                      uint8_t reason);

@@ -240,7 +240,7 @@ static void test_campaign(void **state)
         .elapsed_s = 12, .members = 13, .received = 14, .verified = 15,
         .installed = 16, .running = 17, .failed = 18, .revoked = 19,
         .refused = 20, .announce_len = MU_ANNOUNCE_MAX,
-        .cancel_len = MU_CANCEL_MAX};
+        .cancel_len = MU_CANCEL_MAX, .late = 21, .late_by = 22};
     memset(c.announce, 0xaa, sizeof c.announce);
     memset(c.cancel, 0xbb, sizeof c.cancel);
     mu_campaign_record_write(&w, &c);
