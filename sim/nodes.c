@@ -209,7 +209,7 @@ void sim_node_halt(struct sim_node *n)
     n->up = false;
     n->joined[0] = n->joined[1] = false;
     n->linked = false;
-    n->timer_number++;
+    n->timer_at = MU_TIME_NEVER;
     n->store.rollback(n->store.ctx);
     free(n->work);
     free(n->engine);

@@ -49,7 +49,18 @@ static bool item_before(const struct sim_item *a, const struct sim_item *b)
     return a->at != b->at ? a->at < b->at : a->order < b->order;
 }
 
+uint64_t sim_queue_place(struct sim_queue *q)
+{
+    return q->order++;
+}
+
 void sim_queue_put(struct sim_queue *q, struct sim_item item)
+{
+    item.order = sim_queue_place(q);
+    sim_queue_put_placed(q, item);
+}
+
+void sim_queue_put_placed(struct sim_queue *q, struct sim_item item)
 {
     if (q->len == q->cap) {
         q->cap = q->cap == 0 ? 1024 : q->cap * 2;
@@ -57,7 +68,6 @@ void sim_queue_put(struct sim_queue *q, struct sim_item item)
         if (q->items == NULL)
             abort();
     }
-    item.order = q->order++;
     size_t i = q->len++;
     while (i > 0) {
         size_t up = (i - 1) / 2;

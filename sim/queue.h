@@ -21,7 +21,7 @@ struct sim_buffer *sim_buffer_hold(struct sim_buffer *b);
 void sim_buffer_drop(struct sim_buffer *b);
 
 enum sim_what {
-    SIM_TIMER,     /* node, number = generation of the timer */
+    SIM_TIMER,     /* node, the next of its engine */
     SIM_AREA,      /* packet on the air of area `node`, down */
     SIM_PACKET,    /* packet for one node */
     SIM_MESSAGE,   /* request or response for one node */
@@ -56,6 +56,9 @@ void sim_queue_init(struct sim_queue *q);
 void sim_queue_clear(struct sim_queue *q);
 /* Takes over the reference to item.buffer. */
 void sim_queue_put(struct sim_queue *q, struct sim_item item);
+/* The place in the order of an item that is put in later, with it in `order`. */
+uint64_t sim_queue_place(struct sim_queue *q);
+void sim_queue_put_placed(struct sim_queue *q, struct sim_item item);
 bool sim_queue_take(struct sim_queue *q, struct sim_item *item);
 
 #endif

@@ -44,12 +44,26 @@ void sim_world_at(struct sim_world *w, mu_time at, uint64_t number)
                              });
 }
 
+static void timer_put(struct sim_world *w, struct sim_node *n)
+{
+    n->queued_at = n->timer_at;
+    n->queued_order = n->timer_order;
+    sim_queue_put_placed(&w->queue, (struct sim_item){
+                                        .at = n->timer_at,
+                                        .order = n->timer_order,
+                                        .what = SIM_TIMER,
+                                        .node = sim_node_index(w, n),
+                                    });
+}
+
+/* Each packet moves the deadline of each device that hears it, mostly to later:
+ * then the item that is in the queue stays, and when it comes up the timer is put
+ * in at the place that it was given here. */
 static void world_arm(struct sim_world *w, struct sim_node *n)
 {
     mu_time due = n->methods->deadline(n->engine);
     if (due == MU_TIME_NEVER) {
         n->timer_at = MU_TIME_NEVER;
-        n->timer_number++;
         return;
     }
     due += n->boot_at;
@@ -58,13 +72,26 @@ static void world_arm(struct sim_world *w, struct sim_node *n)
     if (due == n->timer_at)
         return;
     n->timer_at = due;
-    n->timer_number++;
-    sim_queue_put(&w->queue, (struct sim_item){
-                                 .at = due,
-                                 .what = SIM_TIMER,
-                                 .node = sim_node_index(w, n),
-                                 .number = n->timer_number,
-                             });
+    n->timer_order = sim_queue_place(&w->queue);
+    if (due < n->queued_at)
+        timer_put(w, n);
+}
+
+/* Is it due, and not moved since it was put in? */
+static bool timer_due(struct sim_world *w, struct sim_node *n,
+                      const struct sim_item *item)
+{
+    if (item->order != n->queued_order)
+        return false; /* one that comes before it was put in */
+    n->queued_at = MU_TIME_NEVER;
+    if (n->timer_at == MU_TIME_NEVER)
+        return false;
+    if (n->timer_order != item->order) {
+        timer_put(w, n);
+        return false;
+    }
+    n->timer_at = MU_TIME_NEVER;
+    return true;
 }
 
 static void world_hook(struct sim_world *w, struct sim_node *n,
@@ -193,10 +220,8 @@ static void world_item(struct sim_world *w, struct sim_item *item)
     struct mu_event ev = {.kind = MU_EV_TIMER};
     switch (item->what) {
     case SIM_TIMER:
-        if (item->number != n->timer_number || !n->up)
-            return;
-        n->timer_at = MU_TIME_NEVER;
-        sim_world_event(w, n, &ev);
+        if (timer_due(w, n, item))
+            sim_world_event(w, n, &ev);
         break;
     case SIM_HOOK:
         ev.kind = MU_EV_HOOK;
@@ -259,6 +284,8 @@ void sim_world_init(struct sim_world *w, const struct sim_conf *conf)
     w->nodes = calloc(w->nodes_len, sizeof *w->nodes);
     if (w->nodes == NULL)
         abort();
+    for (uint32_t i = 0; i < w->nodes_len; i++)
+        w->nodes[i].timer_at = w->nodes[i].queued_at = MU_TIME_NEVER;
     sim_checker_crypto(w);
     w->air = sim_air_new(w);
 }

@@ -139,8 +139,10 @@ struct sim_node {
     uint32_t above;       /* node index of gateway or server */
     uint32_t above_link;  /* our link number there */
     mu_time boot_at;
-    mu_time timer_at;
-    uint64_t timer_number;
+    mu_time timer_at;     /* when it wants to be called; MU_TIME_NEVER */
+    uint64_t timer_order; /* its place among what is due at that time */
+    mu_time queued_at;    /* what of it is in the queue; MU_TIME_NEVER: nothing */
+    uint64_t queued_order;
     uint32_t *below;      /* gateway, server: link -> node index */
     uint32_t below_len;
     bool joined[2];       /* channels */

@@ -35,6 +35,34 @@ static void test_order(void **state)
     sim_queue_clear(&q);
 }
 
+/* A place taken early counts, however late the item comes. */
+static void test_place(void **state)
+{
+    struct sim_queue q;
+    struct sim_item item;
+    uint64_t first, third;
+
+    (void)state;
+    sim_queue_init(&q);
+    first = sim_queue_place(&q);
+    sim_queue_put(&q, (struct sim_item){.at = 9, .number = 2});
+    third = sim_queue_place(&q);
+    sim_queue_put(&q, (struct sim_item){.at = 9, .number = 4});
+    sim_queue_put(&q, (struct sim_item){.at = 8, .number = 0});
+    assert_true(sim_queue_take(&q, &item));
+    assert_int_equal(item.number, 0);
+    sim_queue_put_placed(&q, (struct sim_item){.at = 9, .order = third,
+                                               .number = 3});
+    sim_queue_put_placed(&q, (struct sim_item){.at = 9, .order = first,
+                                               .number = 1});
+    for (uint64_t i = 1; i <= 4; i++) {
+        assert_true(sim_queue_take(&q, &item));
+        assert_int_equal(item.number, i);
+    }
+    assert_false(sim_queue_take(&q, &item));
+    sim_queue_clear(&q);
+}
+
 static void test_buffers(void **state)
 {
     (void)state;
@@ -69,6 +97,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
+        cmocka_unit_test(test_place),
         cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_chance),
     };
