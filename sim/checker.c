@@ -79,7 +79,7 @@ static void watched_sha256_init(void *ctx, struct mu_sha256 *s)
 static void watched_sha256_update(void *ctx, struct mu_sha256 *s,
                                   struct mu_bytes in)
 {
-    REAL(ctx)->sha256_update(REAL(ctx)->ctx, s, in);
+    sim_memo_sha256_update(&WORLD(ctx)->memo, s, in);
 }
 
 static void watched_sha256_final(void *ctx, struct mu_sha256 *s,
@@ -154,7 +154,7 @@ static int watched_verify(void *ctx, enum mu_alg alg, struct mu_bytes pub,
                           const struct mu_bytes *parts, size_t parts_len,
                           const uint8_t sig[64])
 {
-    return REAL(ctx)->verify(REAL(ctx)->ctx, alg, pub, parts, parts_len, sig);
+    return sim_memo_verify(&WORLD(ctx)->memo, alg, pub, parts, parts_len, sig);
 }
 
 static int watched_agree(void *ctx, enum mu_alg alg,
@@ -174,6 +174,7 @@ static void watched_gf_sum(void *ctx, const struct mu_gf_sum *s)
 void sim_checker_crypto(struct sim_world *w)
 {
     w->real = mu_crypto_openssl();
+    sim_memo_init(&w->memo, w->real);
     w->nonces = calloc(1, sizeof *w->nonces);
     if (w->nonces == NULL)
         abort();
@@ -201,6 +202,7 @@ void sim_checker_crypto(struct sim_world *w)
 
 void sim_checker_clear(struct sim_world *w)
 {
+    sim_memo_clear(&w->memo);
     free(w->nonces->set);
     free(w->nonces);
     w->nonces = NULL;
@@ -230,30 +232,80 @@ uint32_t sim_checker_twice(const struct sim_world *w)
 
 /* ---- what lies in a gateway's memory --------------------------------- */
 
-static bool memory_holds(const void *memory, size_t len,
-                         const struct mu_secret *key)
-{
-    struct mu_bytes k = mu_secret_view(key);
-    return k.len > 0 && memmem(memory, len, k.data, k.len) != NULL;
-}
+#define BLOCK ((size_t)4096)
+#define KEYS_MAX (2 * (1 + MU_DEVICE_KEYS_MAX))
 
-static bool gateway_holds(const struct sim_node *g, const struct mu_secret *key)
-{
-    return memory_holds(g->engine, sizeof(struct mu_gateway), key) ||
-           memory_holds(g->work, g->work_len, key);
-}
+struct key_list {
+    const struct mu_secret *keys[KEYS_MAX];
+    size_t len;
+};
 
-static bool gateway_holds_of(const struct sim_node *g, const struct sim_node *d)
+static bool part_holds(const uint8_t *memory, size_t len,
+                       const struct key_list *l)
 {
-    const struct mu_device *device = d->engine;
-    if (gateway_holds(g, &d->kmr))
-        return true;
-    for (size_t i = 0; i < MU_DEVICE_KEYS_MAX; i++) {
-        const struct mu_key_slot *slot = &device->keys.slots[i];
-        if (slot->kid.kind == MU_KEY_KB && gateway_holds(g, &slot->key))
+    for (size_t i = 0; i < l->len; i++) {
+        struct mu_bytes k = mu_secret_view(l->keys[i]);
+        if (k.len > 0 && memmem(memory, len, k.data, k.len) != NULL)
             return true;
     }
     return false;
+}
+
+static size_t block_len(size_t len, size_t at)
+{
+    return len - at < BLOCK ? len - at : BLOCK;
+}
+
+static bool block_zero(const uint8_t *memory, size_t len)
+{
+    return memory[0] == 0 && memcmp(memory, memory + 1, len - 1) == 0;
+}
+
+/* Most of it was never written: no key lies in zeros alone, so what has to be
+ * searched is the rest, and as far around it as a key reaches. */
+static bool memory_holds(const uint8_t *memory, size_t len,
+                         const struct key_list *l)
+{
+    size_t end;
+
+    for (size_t at = 0; at < len; at = end) {
+        size_t from = at > MU_SECRET_MAX ? at - MU_SECRET_MAX : 0, to;
+
+        end = at;
+        while (end < len && !block_zero(memory + end, block_len(len, end)))
+            end += block_len(len, end);
+        to = len - end > MU_SECRET_MAX ? end + MU_SECRET_MAX : len;
+        if (end > at && part_holds(memory + from, to - from, l))
+            return true;
+        if (end == at)
+            end += block_len(len, end);
+    }
+    return false;
+}
+
+static void keys_of(const struct sim_node *d, struct key_list *l)
+{
+    const struct mu_device *device = d->engine;
+
+    l->keys[l->len++] = &d->kmr;
+    for (size_t i = 0; i < MU_DEVICE_KEYS_MAX; i++) {
+        const struct mu_key_slot *slot = &device->keys.slots[i];
+        if (slot->kid.kind == MU_KEY_KB)
+            l->keys[l->len++] = &slot->key;
+    }
+}
+
+/* Its first device and one of another area stand for all. */
+static bool gateway_leaks(const struct sim_world *w, const struct sim_node *g,
+                          uint32_t first, uint32_t other)
+{
+    struct key_list l = {.len = 0};
+
+    keys_of(&w->nodes[first], &l);
+    if (w->nodes[other].up)
+        keys_of(&w->nodes[other], &l);
+    return part_holds(g->engine, sizeof(struct mu_gateway), &l) ||
+           memory_holds(g->work, g->work_len, &l);
 }
 
 uint32_t sim_checker_gateway_leaks(struct sim_world *w)
@@ -263,14 +315,12 @@ uint32_t sim_checker_gateway_leaks(struct sim_world *w)
         struct sim_node *g = &w->nodes[i];
         if (!g->up)
             continue;
-        /* Its first device and one of another area stand for all. */
         uint32_t other = w->first_device +
                          (i % (w->nodes_len - w->first_device));
         for (uint32_t link = 1; link < g->below_len; link++) {
             if (g->below[link] == 0 || !w->nodes[g->below[link]].up)
                 continue;
-            if (gateway_holds_of(g, &w->nodes[g->below[link]]) ||
-                (w->nodes[other].up && gateway_holds_of(g, &w->nodes[other]))) {
+            if (gateway_leaks(w, g, g->below[link], other)) {
                 sim_world_trace(w, g, "holds-foreign-key", link, 0);
                 leaks++;
             }

@@ -482,6 +482,7 @@ void sim_conf_default(struct sim_conf *c)
     c->flood = 100;
     c->leavers = 1;
     c->keepalive_ms = 15000;
+    c->heap_devices = 2000;
 }
 
 /* Bursts make the luck of the unluckiest worse. */

@@ -428,6 +428,22 @@ static void deliver_packet(struct sim_world *w, struct sim_node *n,
         n->forged_taken += mu_device_heard(n->engine)->accepted - before;
 }
 
+/* The states of a large world lie far away: those who come next are on their way
+ * here while one is at work. */
+static void area_fetch(struct sim_world *w, const struct sim_node *gateway,
+                       uint32_t i)
+{
+    if (i + 4 < gateway->below_len) {
+        const struct sim_node *n = &w->nodes[gateway->below[i + 4]];
+        __builtin_prefetch(&n->engine, 1, 3);
+        __builtin_prefetch(&n->radio, 1, 3);
+        __builtin_prefetch(&n->timer_at, 1, 3);
+    }
+    if (i + 1 < gateway->below_len && gateway->below[i + 1] != 0 &&
+        w->nodes[gateway->below[i + 1]].engine != NULL)
+        sim_node_fetch(&w->nodes[gateway->below[i + 1]]);
+}
+
 static void deliver_area(struct sim_world *w, struct sim_item *item)
 {
     const struct sim_node *gateway = &w->nodes[item->node];
@@ -437,6 +453,8 @@ static void deliver_area(struct sim_world *w, struct sim_item *item)
         if (gateway->below[i] == 0)
             continue;
         struct sim_node *n = &w->nodes[gateway->below[i]];
+        if (n->in_room)
+            area_fetch(w, gateway, i);
         if (network_lost(w, n, w->conf.loss))
             continue;
         bool twice = w->conf.duplicate > 0 &&

@@ -10,7 +10,10 @@
 #include "store/store.h"
 
 #include "depot.h"
+#include "room.h"
 #include "world.h"
+
+#define LINE 64u /* bytes of the cache */
 
 static int device_step(void *d, const struct mu_event *ev)
 {
@@ -71,6 +74,73 @@ static void *node_alloc(size_t len)
     return p;
 }
 
+static size_t line_round(size_t len)
+{
+    return (len + LINE - 1) & ~(size_t)(LINE - 1);
+}
+
+/* The devices of an area lie side by side: one after the other they hear each
+ * packet. */
+static void device_memory(struct sim_world *w, struct sim_node *n)
+{
+    const struct sim_conf *c = &w->conf;
+    size_t engine = line_round(sizeof(struct mu_device));
+    size_t each = engine + line_round(n->work_len);
+    size_t area = (c->devices + c->gateways - 1) / c->gateways;
+    uint8_t *at;
+
+    n->in_room = c->devices > c->heap_devices;
+    if (!n->in_room) {
+        n->work = node_alloc(n->work_len);
+        n->engine = node_alloc(sizeof(struct mu_device));
+        return;
+    }
+    if (w->room == NULL) {
+        w->room_len = each * area * c->gateways;
+        w->room = sim_room_new(w->room_len);
+    }
+    at = (uint8_t *)w->room +
+         each * (n->number % c->gateways * area + n->number / c->gateways);
+    if (n->was_up)
+        memset(at, 0, each);
+    n->engine = at;
+    n->work = at + engine;
+}
+
+/* What a device looks at for every packet. Only a hint: whatever it misses takes
+ * longer. */
+void sim_node_fetch(const struct sim_node *n)
+{
+    static const struct {
+        size_t from, to;
+    } parts[] = {
+        {offsetof(struct mu_device, conf),
+         offsetof(struct mu_device, conf) + 1},
+        {offsetof(struct mu_device, work),
+         offsetof(struct mu_device, gateway)},
+        {offsetof(struct mu_device, asks), offsetof(struct mu_device, kfb)},
+        {offsetof(struct mu_device, area_until),
+         offsetof(struct mu_device, area_until) + 1},
+        {offsetof(struct mu_device, channel_due),
+         offsetof(struct mu_device, rehellos)},
+        {offsetof(struct mu_device, command),
+         offsetof(struct mu_device, command) + 1},
+        {offsetof(struct mu_device, speech),
+         offsetof(struct mu_device, speech) + 1},
+        {offsetof(struct mu_device, assembly_at),
+         offsetof(struct mu_device, ignored)},
+        {offsetof(struct mu_device, kann_stale),
+         offsetof(struct mu_device, traces)},
+        {offsetof(struct mu_device, out) - 8, offsetof(struct mu_device, out)},
+    };
+
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        for (size_t at = parts[i].from / LINE * LINE; at < parts[i].to;
+             at += LINE)
+            __builtin_prefetch((const char *)n->engine + at, 1, 2);
+    }
+}
+
 static struct mu_speaker_conf node_speaks(const struct sim_world *w)
 {
     return (struct mu_speaker_conf){
@@ -98,8 +168,7 @@ static void boot_device(struct sim_world *w, struct sim_node *n)
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
     n->work_len = mu_device_work(&conf);
-    n->work = node_alloc(n->work_len);
-    n->engine = node_alloc(sizeof(struct mu_device));
+    device_memory(w, n);
     if (mu_device_init(n->engine, &conf, n->work, n->work_len, 0) != 0)
         abort();
 }
@@ -211,8 +280,11 @@ void sim_node_halt(struct sim_node *n)
     n->linked = false;
     n->timer_at = MU_TIME_NEVER;
     n->store.rollback(n->store.ctx);
-    free(n->work);
-    free(n->engine);
+    n->was_up = true;
+    if (!n->in_room) {
+        free(n->work);
+        free(n->engine);
+    }
     n->work = n->engine = NULL;
 }
 

@@ -11,6 +11,7 @@
 #include "alive.h"
 #include "attack.h"
 #include "checker.h"
+#include "room.h"
 
 static void trace_hash(struct sim_world *w, const char *line)
 {
@@ -281,9 +282,7 @@ void sim_world_init(struct sim_world *w, const struct sim_conf *conf)
     sim_queue_init(&w->queue);
     w->first_device = 1 + conf->gateways;
     w->nodes_len = w->first_device + conf->devices;
-    w->nodes = calloc(w->nodes_len, sizeof *w->nodes);
-    if (w->nodes == NULL)
-        abort();
+    w->nodes = sim_room_new(w->nodes_len * sizeof *w->nodes);
     for (uint32_t i = 0; i < w->nodes_len; i++)
         w->nodes[i].timer_at = w->nodes[i].queued_at = MU_TIME_NEVER;
     sim_checker_crypto(w);
@@ -298,7 +297,8 @@ void sim_world_clear(struct sim_world *w)
     sim_air_del(w->air);
     sim_attack_clear(w);
     sim_checker_clear(w);
-    free(w->nodes);
+    sim_room_del(w->nodes, w->nodes_len * sizeof *w->nodes);
+    sim_room_del(w->room, w->room_len);
     free(w->exchanges);
     free(w->truth);
 }

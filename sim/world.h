@@ -16,6 +16,7 @@
 #include "muster/tick.h"
 
 #include "link.h"
+#include "memo.h"
 #include "queue.h"
 #include "rng.h"
 
@@ -85,6 +86,8 @@ struct sim_conf {
     uint32_t leavers;     /* devices that leave at each; 0: keys just turn */
     uint32_t quorum_permille, deadline_s;
     uint8_t speech;       /* enum mu_speech_scheme of gateways and devices */
+    uint32_t heap_devices; /* up to so many lie on the heap, each by itself,
+                              where tools see who writes beyond what is his */
     uint64_t seed;
     const char *input;    /* file to push; NULL: bytes from the seed */
     FILE *trace;          /* text, one line a decision; NULL: only hashed */
@@ -129,6 +132,8 @@ struct sim_node {
     struct mu_store store;
     struct mu_memory *memory; /* what of it is durable */
     struct node_ports *ports;
+    bool in_room;         /* work and engine lie in the world's */
+    bool was_up;          /* and were there before a restart */
     bool up;              /* running */
     bool radio;           /* hears and is heard */
     bool burst_bad;       /* Gilbert-Elliott: in a burst of losses */
@@ -171,10 +176,13 @@ struct sim_world {
     mu_time now;
     struct sim_node *nodes;
     uint32_t nodes_len, first_device;
+    void *room;              /* of the devices of a large world */
+    size_t room_len;
     struct sim_exchange *exchanges;
     size_t exchanges_len, exchanges_cap;
     struct mu_crypto crypto;       /* seeded, and watched by the checker */
     const struct mu_crypto *real;
+    struct sim_memo memo;
     struct sim_nonces *nonces;
     uint8_t *truth;                /* the object */
     bool counting;                 /* bytes count from the push on */
@@ -232,6 +240,8 @@ uint32_t sim_node_index(const struct sim_world *w, const struct sim_node *n);
 void sim_node_boot(struct sim_world *w, struct sim_node *n);
 void sim_node_halt(struct sim_node *n);
 void sim_node_del(struct sim_node *n);
+/* A device is going to hear a packet soon. */
+void sim_node_fetch(const struct sim_node *n);
 struct mu_depot;
 struct mu_depot *sim_node_depot(struct sim_node *n);
 

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "sim/fleet.h"
 #include "sim/queue.h"
 #include "sim/rng.h"
 
@@ -63,6 +64,123 @@ static void test_place(void **state)
     sim_queue_clear(&q);
 }
 
+/* ---- timers, against a list that is searched for the next one ---- */
+
+#define ENGINES 6
+#define CALLS 20000
+
+static struct sim_world world;
+static struct sim_rng dice;
+
+static struct engine {
+    mu_time at;     /* what it asks for */
+    mu_time due;    /* what the list says */
+    uint64_t order; /* among those due then */
+} engines[ENGINES];
+
+static uint64_t list_order;
+static uint32_t calls;
+static size_t queued; /* at the most */
+
+/* As the world does: the same deadline once more is nothing new. */
+static void list_arm(struct engine *e)
+{
+    mu_time at = e->at < world.now ? world.now : e->at;
+
+    if (e->at == MU_TIME_NEVER || at != e->due)
+        e->order = ++list_order;
+    e->due = e->at == MU_TIME_NEVER ? MU_TIME_NEVER : at;
+}
+
+static void list_check(const struct engine *called)
+{
+    for (size_t i = 0; i < ENGINES; i++) {
+        const struct engine *e = &engines[i];
+        assert_true(called->due < e->due ||
+                    (called->due == e->due && called->order <= e->order));
+    }
+    assert_true(called->due == world.now);
+}
+
+static mu_time draw_deadline(void)
+{
+    if (sim_rng_below(&dice, 8) == 0)
+        return MU_TIME_NEVER;
+    return world.now + sim_rng_below(&dice, 30);
+}
+
+static int engine_step(void *self, const struct mu_event *ev)
+{
+    struct engine *e = self;
+
+    assert_int_equal(ev->kind, MU_EV_TIMER);
+    list_check(e);
+    calls++;
+    queued = world.queue.len > queued ? world.queue.len : queued;
+    e->due = MU_TIME_NEVER;
+    /* Others hear of it, and want to be called earlier, later, never. */
+    for (size_t i = 0; i < ENGINES; i++) {
+        if (&engines[i] == e || sim_rng_below(&dice, 2) == 0)
+            continue;
+        engines[i].at = draw_deadline();
+        sim_world_drain(&world, &world.nodes[i]);
+        list_arm(&engines[i]);
+    }
+    e->at = e == engines ? world.now + 25 : draw_deadline(); /* it goes on */
+    list_arm(e);
+    return 0;
+}
+
+static bool engine_next(void *self, struct mu_effect *out)
+{
+    (void)self;
+    (void)out;
+    return false;
+}
+
+static mu_time engine_deadline(const void *self)
+{
+    return ((const struct engine *)self)->at;
+}
+
+static bool calls_over(struct sim_world *w)
+{
+    (void)w;
+    return calls >= CALLS;
+}
+
+static void test_timers(void **state)
+{
+    static const struct sim_engine methods = {engine_step, engine_next,
+                                              engine_deadline};
+    struct sim_conf c;
+
+    (void)state;
+    sim_conf_default(&c);
+    c.devices = ENGINES - 2;
+    c.gateways = 1;
+    sim_world_init(&world, &c);
+    sim_rng_seed(&dice, 5, 5);
+    for (size_t i = 0; i < ENGINES; i++) {
+        struct sim_node *n = &world.nodes[i];
+
+        n->methods = &methods;
+        n->engine = &engines[i];
+        n->up = true;
+        engines[i].due = MU_TIME_NEVER;
+        engines[i].at = 10;
+        sim_world_drain(&world, n);
+        list_arm(&engines[i]);
+    }
+    sim_world_run(&world, MU_SECONDS(100000), calls_over);
+    assert_int_equal(calls, CALLS);
+    /* Each has one that counts, and few that came before it. */
+    assert_true(queued <= 4 * ENGINES);
+    for (size_t i = 0; i < ENGINES; i++)
+        world.nodes[i].up = false;
+    sim_world_clear(&world);
+}
+
 static void test_buffers(void **state)
 {
     (void)state;
@@ -98,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_place),
+        cmocka_unit_test(test_timers),
         cmocka_unit_test(test_buffers),
         cmocka_unit_test(test_chance),
     };
