@@ -510,7 +510,9 @@ void sim_conf_settle(struct sim_conf *c)
         c->hash_len = 8;
     /* Devices with room for a large page, as far as this machine has it. */
     if (c->page_memory == 0)
-        c->page_memory = c->devices <= 2000 ? 393216 : 65536;
+        c->page_memory = c->devices <= 2000    ? 393216
+                         : c->devices <= 50000 ? 65536
+                                               : 57344;
     if (c->page_data == 0 && (radio || c->page_memory >= 393216)) {
         c->page_data = radio ? mu_cast_page_data_max(c->payload) : 255;
         c->page_parity = settle_parity(c);

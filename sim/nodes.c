@@ -247,7 +247,9 @@ static void node_ports(struct sim_world *w, struct sim_node *n)
     if (n->role == SIM_DEVICE)
         n->ports->slot = sim_slot_object(&n->slot);
     else
-        n->ports->depot = sim_depot_new(&n->ports->depot_port);
+        n->ports->depot = sim_depot_new(
+            &n->ports->depot_port,
+            n->role == SIM_GATEWAY ? w->nodes[0].ports->depot : NULL);
     n->ports->master.len = 32;
     sim_rng_fill(&w->secrets, n->ports->master.bytes, 32);
     if (mu_memory_open(&n->memory, &n->store) != 0)
