@@ -37,7 +37,7 @@ static const char HELP[] =
     "  --flow            a TCP flow goes through the same link\n"
     "  --delay MS        one way in an area (2)\n"
     "  --page-memory B   bytes each device has for a page (393216; 65536 for more\n"
-    "                    than 2000 devices)\n"
+    "                    than 2000 devices, 57344 for more than 50000)\n"
     "  --page K --parity M --hash BYTES   the shape, instead of a chosen one\n"
     "  --duplicate P --reorder P          of each packet at each receiver (0)\n"
     "  --revoke N        devices revoked half way (0)\n"
