@@ -117,14 +117,17 @@ static json_t *areas_json(struct api_request *r,
         const struct mu_wide_tally *t = &a.tally;
         json_array_append_new(
             areas,
-            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "gateway",
+            json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+                      "gateway",
                       a.gateway, "data", (json_int_t)t->data, "parity",
                       (json_int_t)t->parity, "repair", (json_int_t)t->repair,
                       "alone", (json_int_t)t->alone, "control",
                       (json_int_t)t->control, "bytes",
                       (json_int_t)t->bytes, "feedback",
                       (json_int_t)t->feedback, "rejected",
-                      (json_int_t)t->rejected, "page", (json_int_t)t->page));
+                      (json_int_t)t->rejected, "page", (json_int_t)t->page,
+                      "asleep", (json_int_t)t->asleep, "within_s",
+                      (json_int_t)t->within_s));
         after = a.number;
     }
     return areas;
@@ -145,8 +148,12 @@ static json_t *eta_json(const struct mu_campaign_view *v, const json_t *areas)
     if (v->phase != MU_CAMPAIGN_RUNNING || v->what == MU_CAMPAIGN_KEY ||
         mu_cast_cost(&v->shape, v->size, 1, 0, &cost) != 0)
         return json_null();
-    json_array_foreach(areas, i, area)
+    json_array_foreach(areas, i, area) {
+        uint64_t wait = (uint64_t)json_integer_value(
+            json_object_get(area, "within_s"));
+        p.wait_s = wait > p.wait_s ? wait : p.wait_s;
         p.sent += (uint64_t)json_integer_value(json_object_get(area, "data"));
+    }
     p.sent_all = cost.data * json_array_size(areas);
     int64_t eta = api_eta_s(&p);
     return eta < 0 ? json_null() : json_integer((json_int_t)eta);

@@ -9,10 +9,11 @@
 struct device_args {
     struct mu_device_run_conf conf;
     const char *log;
+    const char *listens;
     uint32_t seed;
 };
 
-#define DEVICE_OPTIONS 56
+#define DEVICE_OPTIONS 57
 
 static void device_table(struct device_args *a,
                          struct cli_option table[DEVICE_OPTIONS])
@@ -60,6 +61,9 @@ static void device_table(struct device_args *a,
           "what the exchange keys: oscore,hop,mbms; all of them, and with psk "
           "there is none without this", false },
         CLI_CERTIFICATE_OPTIONS(&c->exchange, "the device; %d is its number"),
+        { "listens", CLI_TEXT, &a->listens, 0, 0, "W/P",
+          "its radio is on W seconds of every P, and when it waits for an "
+          "answer; not with --mesh", false },
         { "mesh", CLI_TEXT, &c->mesh.listen, 0, 0, "HOST:PORT",
           "passes objects on to neighbours, and takes them from them", false },
         { "neighbours", CLI_TEXT, &c->mesh.neighbours, 0, 0, "HOST:PORT,...",
@@ -91,6 +95,16 @@ static void device_defaults(struct device_args *a)
         .body = mu_body_defaults,
         .mesh = { .neighbours = "", .rate = 250000, .payload = 1024 },
     };
+}
+
+/* Neighbours send when they like. */
+static bool device_sleeps_alone(const struct device_args *a)
+{
+    if (a->conf.listens.period_s == 0 || a->conf.mesh.listen == NULL)
+        return true;
+    fputs("muster device: --listens does not go with --mesh: neighbours send at "
+          "any time\n", stderr);
+    return false;
 }
 
 static struct cli_options device_options(struct cli_option *table)
@@ -133,6 +147,8 @@ int verb_device(int argc, char **argv)
              cli_run_wants("device", "gateway", a.conf.gateway) &&
              cli_run_wants("device", "state", a.conf.state_dir) &&
              cli_run_scheme("device", a.conf.scheme) &&
+             cli_run_listens("device", a.listens, &a.conf.listens) &&
+             device_sleeps_alone(&a) &&
              cli_run_prepare("device", a.log)) {
         a.conf.body.seed = a.seed;
         code = mu_device_run(&a.conf);

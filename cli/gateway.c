@@ -45,6 +45,9 @@ static void gateway_table(struct gateway_args *a,
           "of that rate, for campaigns and the answers to them", false },
         { "yield", CLI_FLAG, &c->yields, 0, 0, "",
           "that rate at most: other traffic goes first", false },
+        { "hold-s", CLI_NUMBER, &c->hold_s, 0, 86400, "S",
+          "a campaign waits so long for devices that sleep, so that what is "
+          "sent serves them too; 0: not", false },
         { "window-ms", CLI_NUMBER, &c->window_ms, 1, 60000, "MS",
           "for answers to a poll: more than a round trip", false },
         { "loss-permille", CLI_NUMBER, &c->loss_permille, 0, 900, "N",
@@ -78,7 +81,8 @@ static void gateway_defaults(struct gateway_args *a)
         .page_packets_max = MU_PAGE_PACKETS_MAX,
         .rate = 1250000, /* 10 Mb/s */
         .overhead = 42,  /* Ethernet 14, IPv4 20, UDP 8 */
-        .window_ms = 50, .loss_permille = 50, .body = mu_body_defaults,
+        .window_ms = 50, .loss_permille = 50, .hold_s = 300,
+        .body = mu_body_defaults,
         .alert_copies = 3, .alert_interval_ms = 1000,
     };
 }

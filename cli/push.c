@@ -93,23 +93,37 @@ static void bar(char *out, size_t width, long long part, long long whole)
     out[width] = 0;
 }
 
+static long long areas_sum(const json_t *v, const char *name)
+{
+    long long sum = 0;
+    size_t i;
+    json_t *area;
+    json_array_foreach(json_object_get(v, "areas"), i, area)
+        sum += cli_number(area, name);
+    return sum;
+}
+
 static void progress_show(const struct cli_client *c, const json_t *v,
                           char *last, size_t last_cap)
 {
-    char cells[31], line[256], eta[32] = "";
+    char cells[31], line[256], eta[32] = "", asleep[32] = "";
+    long long sleepers = areas_sum(v, "asleep");
     long long members = cli_number(v, "members") - cli_number(v, "revoked");
     const char *acks = json_is_true(json_object_get(v, "acks_ride"))
                            ? ", acknowledged with keep-alives" : "";
     if (json_is_integer(json_object_get(v, "eta_s")))
         snprintf(eta, sizeof eta, ", %lld s to go", cli_number(v, "eta_s"));
+    if (sleepers > 0)
+        snprintf(asleep, sizeof asleep, ", %lld asleep", sleepers);
     bar(cells, 30, cli_number(v, "running"), members);
     snprintf(line, sizeof line,
              "[%s] %lld/%lld running, %lld verified, %lld failed, page "
-             "%lld/%lld, %s%s%s",
+             "%lld/%lld, %s%s%s%s",
              cells, cli_number(v, "running"), members,
              cli_number(v, "verified"), cli_number(v, "failed"),
              cli_number(v, "page"), cli_number(v, "pages"),
-             cli_text(v, "phase"), eta, campaign_ended(v) ? "" : acks);
+             cli_text(v, "phase"), eta, asleep,
+             campaign_ended(v) ? "" : acks);
     if (strcmp(line, last) == 0)
         return;
     snprintf(last, last_cap, "%s", line);
@@ -278,6 +292,12 @@ static void report_text(const json_t *v, const json_t *targets,
                cli_number(area, "parity"), cli_number(area, "repair"),
                cli_number(area, "alone"),
                cli_number(area, "bytes"), cli_number(area, "rejected"));
+    json_array_foreach(json_object_get(v, "areas"), i, area)
+        if (cli_number(area, "asleep") > 0 && !campaign_ended(v))
+            printf("asleep     %-16s %lld that miss it; one listens within "
+                   "%lld s\n",
+                   cli_text(area, "gateway"), cli_number(area, "asleep"),
+                   cli_number(area, "within_s"));
     if (cli_number(v, "reports_refused") > 0)
         printf("refused    %lld acknowledgements that did not verify\n",
                cli_number(v, "reports_refused"));

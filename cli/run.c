@@ -78,6 +78,27 @@ bool cli_run_yields(const char *verb, bool yields, uint32_t rate)
     return false;
 }
 
+bool cli_run_listens(const char *verb, const char *text,
+                     struct mu_area_listens *out)
+{
+    unsigned window, period;
+    int end = 0;
+
+    *out = (struct mu_area_listens){ .period_s = 0 };
+    if (text == NULL)
+        return true;
+    if (sscanf(text, "%5u/%5u%n", &window, &period, &end) == 2 &&
+        text[end] == '\0' && window > 0 && window < period &&
+        period <= MU_LISTEN_PERIOD_MAX) {
+        *out = (struct mu_area_listens){ .period_s = period,
+                                         .window_s = window };
+        return true;
+    }
+    fprintf(stderr, "muster %s: --listens: W/P is wanted, W seconds of every P "
+            "up to %u, not \"%s\"\n", verb, MU_LISTEN_PERIOD_MAX, text);
+    return false;
+}
+
 bool cli_run_wants(const char *verb, const char *name, const char *value)
 {
     if (value != NULL && value[0] != '\0')

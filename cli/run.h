@@ -4,6 +4,7 @@
 #define CLI_RUN_H
 
 #include "cli/options.h"
+#include "muster/area_msg.h"
 #include "net/body.h"
 
 /* Lines of an option table, with a `struct mu_body_conf body` and a `const char
@@ -69,6 +70,9 @@ bool cli_run_prepare(const char *verb, const char *log);
 bool cli_run_scheme(const char *verb, const char *scheme);
 /* A rate that yields is bounded. False: said why. */
 bool cli_run_yields(const char *verb, bool yields, uint32_t rate);
+/* "W/P": W seconds of every P. What is not that is named: false. NULL: always. */
+bool cli_run_listens(const char *verb, const char *text,
+                     struct mu_area_listens *out);
 /* A wanted option that is missing is named: false. */
 bool cli_run_wants(const char *verb, const char *name, const char *value);
 

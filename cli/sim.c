@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "cli/run.h"
 #include "cli/sim_mesh.h"
 #include "muster/scheme.h"
 #include "sim/attack.h"
@@ -50,6 +51,11 @@ static const char HELP[] =
     "  --keepalive S     silence of a link after which its device pings (15; 0: never)\n"
     "  --acks ride|now   acknowledgements with keep-alives, or each by itself (ride)\n"
     "  --sleeping P      share of devices whose radio sleeps (0)\n"
+    "  --listens W/P     devices listen W seconds of every P (always)\n"
+    "  --listeners P     share of them that do, where --listens is (1)\n"
+    "  --hold S          the others wait so long for them, to share what is\n"
+    "                    sent (300)\n"
+    "  --drift N         millionths that a clock may be wrong (0)\n"
     "  --restarts N      devices and gateways, and the server, restarted half\n"
     "                    way (0)\n"
     "  --scheme NAME     how the group's key changes: unicast, cluster, ladder,\n"
@@ -74,6 +80,7 @@ enum {
     O_PAYLOAD, O_OVERHEAD, O_RATE, O_YIELD, O_COST, O_LINK, O_QUEUE, O_FLOW, O_DELAY,
     O_PAGE_MEMORY, O_PAGE, O_PARITY,
     O_HASH, O_DUPLICATE, O_REORDER, O_REVOKE, O_FORGE, O_REPLAY, O_SLEEPING,
+    O_LISTENS, O_LISTENERS, O_HOLD, O_DRIFT,
     O_FALSE_ACKS, O_FALSE_ACK, O_ATTACK, O_FLOOD, O_KEEPALIVE, O_ACKS,
     O_RESTARTS, O_SCHEME, O_REKEYS, O_LEAVERS, O_QUORUM, O_DEADLINE, O_SEED,
     O_TRACE, O_JSON, O_HELP,
@@ -112,6 +119,10 @@ static const struct option options[] = {
     {"keepalive", required_argument, NULL, O_KEEPALIVE},
     {"acks", required_argument, NULL, O_ACKS},
     {"sleeping", required_argument, NULL, O_SLEEPING},
+    {"listens", required_argument, NULL, O_LISTENS},
+    {"listeners", required_argument, NULL, O_LISTENERS},
+    {"hold", required_argument, NULL, O_HOLD},
+    {"drift", required_argument, NULL, O_DRIFT},
     {"restarts", required_argument, NULL, O_RESTARTS},
     {"scheme", required_argument, NULL, O_SCHEME},
     {"rekeys", required_argument, NULL, O_REKEYS},
@@ -268,6 +279,12 @@ static void arg_story(struct sim_args *a, int o, const char *n)
         break;
     case O_ACKS: arg_acks(a); break;
     case O_SLEEPING: c->sleeping = arg_share(a, n, 1); break;
+    case O_LISTENS:
+        a->bad = a->bad || !cli_run_listens("sim", optarg, &c->listens);
+        break;
+    case O_LISTENERS: c->listeners = arg_share(a, n, 1); break;
+    case O_HOLD: c->hold_s = (uint32_t)arg_number(a, n, 86400); break;
+    case O_DRIFT: c->drift = (uint32_t)arg_number(a, n, 1000); break;
     case O_RESTARTS: c->restarts = (uint32_t)arg_number(a, n, 1000); break;
     case O_SCHEME: arg_scheme(a); break;
     case O_REKEYS: c->rekeys = (uint32_t)arg_number(a, n, 100000); break;

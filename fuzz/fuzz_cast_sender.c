@@ -118,7 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     uint64_t size;
     const struct mu_object prepared = {&size, prepared_read, NULL, NULL};
     const struct mu_cast_peers peers = {&key, peers_member, peers_key,
-                                        peers_alone};
+                                        peers_alone, NULL};
     struct mu_cast_sender_conf conf = {
         .crypto = &crypto, .session = 1, .prepared = &prepared,
         .peers = &peers, .receivers = RECEIVERS, .window_ms = 20,

@@ -451,6 +451,15 @@ static void body_link_open(struct mu_body *b, uint32_t link)
     mu_coap_open(b->coap, link, &to);
 }
 
+/* What was on the air while the radio was off is lost: the sockets forget it. Of
+ * unicast to the link the network may keep some. */
+static void body_radio(struct mu_body *b, bool on)
+{
+    b->area.port.deaf = b->area.group.deaf = !on;
+    mu_coap_radio(b->coap, on);
+    mu_log(MU_LOG_DEBUG, "radio", "id=%s on=%d", b->identity, on);
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t len = strlen(text), end_len = strlen(end);
@@ -517,6 +526,12 @@ static void body_effect(void *ctx, const struct mu_effect *e)
     case MU_DO_LINK_CLOSE:
         mu_coap_shut(b->coap, e->link);
         side_copy_end(b->role == MU_ROLE_SERVER ? &b->wide : &b->area, e->link);
+        break;
+    case MU_DO_LINK_QUIET:
+        mu_coap_quiet(b->coap, e->link, e->a * 1000);
+        break;
+    case MU_DO_RADIO:
+        body_radio(b, e->on);
         break;
     case MU_DO_CHANNEL:
         side = body_side(b, e->channel);

@@ -248,6 +248,7 @@ static void peer_up(struct coap_peer *p)
         }
     }
     slot = coap_slot(c, p->link); /* the event may have made it grow */
+    slot->quiet_ms = 0;
     slot->peer = p;
     p->up = true;
     p->heard = coap_now(c);
@@ -336,10 +337,10 @@ static void peer_free(struct coap_peer *p)
     coap_exchange_clear(p, false);
     if (p->session != NULL) {
         coap_session_set_app_data(p->session, NULL);
-        if (p->client)
-            coap_session_release(p->session);
-        else
+        if (!p->client)
             coap_session_disconnected(p->session, COAP_NACK_NOT_DELIVERABLE);
+        if (p->client || p->held)
+            coap_session_release(p->session);
     }
     free(p);
 }
@@ -484,19 +485,31 @@ static void peer_tick(struct coap_peer *p, uint64_t now)
     }
     coap_exchange_tick(p, now);
     if (!p->client) {
-        if (now - p->heard > conf->idle_ms)
+        if (now - p->heard > conf->idle_ms + p->owner->slots[p->link].quiet_ms)
             peer_dead(p);
     } else if (p->pinged != 0) {
         if (p->heard >= p->pinged)
             p->pinged = 0;
         else if (now - p->pinged > conf->keepalive_ms)
             peer_dead(p);
-    } else if (now - p->heard > conf->keepalive_ms) {
+    } else if (!p->owner->off && now - p->heard > conf->keepalive_ms) {
         p->pinged = now;
         if (!peer_offered(p) && !p->dead &&
             coap_session_send_ping(p->session) == COAP_INVALID_MID)
             peer_dead(p);
     }
+}
+
+/* The radio goes off with the last ping's answer: without one the link is dead,
+ * and that is worth the wait. */
+static void coap_rest(struct mu_coap *c)
+{
+    bool waits = !c->off;
+
+    for (const struct coap_peer *p = c->peers; p != NULL; p = p->next)
+        waits = waits || !p->up || p->pinged != 0;
+    if (!waits)
+        uv_poll_stop(c->poll);
 }
 
 static void coap_on_timer(uv_timer_t *timer)
@@ -506,6 +519,7 @@ static void coap_on_timer(uv_timer_t *timer)
 
     for (struct coap_peer *p = c->peers; p != NULL; p = p->next)
         peer_tick(p, now);
+    coap_rest(c);
 }
 
 static void coap_on_readable(uv_poll_t *poll, int status, int events)
@@ -525,6 +539,15 @@ static void coap_on_log(coap_log_t level, const char *message)
 
     mu_log(level <= LOG_CRIT ? MU_LOG_DEBUG : MU_LOG_TRACE, "libcoap",
            "text=\"%.*s\"", (int)(len > 200 ? 200 : len), message);
+}
+
+void mu_coap_radio(struct mu_coap *c, bool on)
+{
+    c->off = !on;
+    if (on && uv_poll_start(c->poll, UV_READABLE, coap_on_readable) != 0)
+        mu_log(MU_LOG_ERROR, "radio", "id=%s why=\"not readable\"",
+               coap_self(c));
+    coap_rest(c);
 }
 
 static bool coap_watch(struct mu_coap *c)
@@ -662,6 +685,21 @@ void mu_coap_shut(struct mu_coap *c, uint32_t link)
     p->replaced = true;
     coap_exchange_clear(p, true);
     peer_dead(p);
+}
+
+void mu_coap_quiet(struct mu_coap *c, uint32_t link, uint64_t ms)
+{
+    struct coap_slot *slot = coap_slot(c, link);
+
+    struct coap_peer *p = coap_up(c, link);
+
+    if (slot == NULL || p == NULL)
+        return;
+    slot->quiet_ms = ms;
+    if (ms == 0 || p->held || p->session == NULL)
+        return;
+    p->held = true; /* or libcoap clears it away when it has been silent long */
+    coap_session_reference(p->session);
 }
 
 bool mu_coap_peer(const struct mu_coap *c, uint32_t link, struct mu_addr *out)

@@ -64,6 +64,11 @@ void mu_coap_shut(struct mu_coap *c, uint32_t link);
 /* NO_ANSWER follows for a request on a link that is not up. */
 void mu_coap_send(struct mu_coap *c, uint32_t link, bool response,
                   const struct mu_message *message);
+/* The other end of this link may be silent for so much longer than idle_ms. */
+void mu_coap_quiet(struct mu_coap *c, uint32_t link, uint64_t ms);
+/* A client's radio. Off: nothing is read and nobody pinged, from when the last
+ * ping has been answered. On at first. */
+void mu_coap_radio(struct mu_coap *c, bool on);
 /* Address of the other end of a link that is up. */
 bool mu_coap_peer(const struct mu_coap *c, uint32_t link, struct mu_addr *out);
 /* Events put off; true when there were any. */

@@ -70,6 +70,7 @@ struct coap_peer {
     coap_session_t *session; /* NULL: libcoap has freed it */
     uint32_t link;
     bool client, opening, up, dead, replaced;
+    bool held;    /* a server's, of which we keep a reference */
     bool offered; /* a keep-alive is due: the engine may say something */
     struct mu_addr to; /* client: the server */
     uint8_t identity[MU_ID_MAX];
@@ -93,11 +94,13 @@ struct coap_slot { /* by link number */
     struct coap_peer *peer;
     unsigned replaced;      /* times, since: */
     uint64_t replaced_from; /* ms */
+    uint64_t quiet_ms;      /* its other end may be silent so much longer */
 };
 
 struct mu_coap {
     struct mu_coap_conf conf;
     uv_loop_t *uv;
+    bool off; /* the radio: once no answer is waited for */
     uv_poll_t *poll;
     uv_timer_t *timer;
     coap_context_t *context;

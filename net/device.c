@@ -80,7 +80,7 @@ static json_t *device_status_json(const struct device_unit *u,
                                   const struct mu_device_status *s)
 {
     return json_pack("{s:b, s:b, s:s, s:b, s:o, s:o, s:i, s:I, s:I, s:I, s:b, s:I, "
-                     "s:i}",
+                     "s:i, s:b}",
                      "linked", (int)s->linked, "connected", (int)s->connected,
                      "key_exchange", s->exchanged
                          ? mu_exchange_method_name(u->exchange->method)
@@ -94,7 +94,8 @@ static json_t *device_status_json(const struct device_unit *u,
                      "running_version", (json_int_t)s->running_version,
                      "may_speak", (int)s->may_speak,
                      "directory", (json_int_t)s->directory,
-                     "streams", (int)s->streams);
+                     "streams", (int)s->streams,
+                     "asleep", (int)s->asleep);
 }
 
 static void device_turned(void *ctx)
@@ -115,7 +116,7 @@ static void device_turned(void *ctx)
         now.reason == seen.reason && now.page == seen.page &&
         now.running_version == seen.running_version &&
         now.may_speak == seen.may_speak && now.directory == seen.directory &&
-        now.streams == seen.streams &&
+        now.streams == seen.streams && now.asleep == seen.asleep &&
         memcmp(now.campaign, seen.campaign, sizeof(now.campaign)) == 0)
         return;
     u->shown = now;
@@ -199,6 +200,7 @@ static int unit_engine(struct device_unit *u, const struct device_fleet *f,
                                 f->conf->alert_interval_ms, 8),
         .listen = (uint8_t)f->conf->streams,
         .keepalive_ms = u->body.conf.keepalive_ms,
+        .listens = f->conf->listens,
         .tap = mu_mesh_tap(u->mesh),
         .exchange = u->exchange,
     };

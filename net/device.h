@@ -30,6 +30,7 @@ struct mu_device_run_conf {
                                   unless there are key_protocols */
     const char *key_protocols; /* list; NULL: all */
     struct mu_exchange_files exchange;
+    struct mu_area_listens listens; /* period_s 0: always; not with a mesh */
     struct mu_mesh_conf mesh; /* one device only */
     struct mu_body_conf body;
 };

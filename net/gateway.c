@@ -199,6 +199,7 @@ static int gateway_engine(struct gateway_run *g, const struct mu_secret *kmr)
         .wide_port = mu_addr_port(&g->wide),
         .area_rate = c->rate,
         .area_yields = c->yields,
+        .hold_s = c->hold_s,
         .area_cost = g->no_group ? UINT16_MAX
                                  : (uint16_t)c->ways.multicast_cost,
         .area_overhead = (uint16_t)c->overhead,

@@ -20,6 +20,7 @@ struct mu_gateway_run_conf {
     uint32_t devices_max, payload_max, page_packets_max;
     uint32_t rate;           /* bytes a second on the area network; 0: all */
     bool yields;             /* that is the most */
+    uint32_t hold_s;         /* a campaign waits for devices that sleep */
     uint32_t overhead, window_ms, loss_permille;
     const char *scheme;     /* that it speaks by itself to all of its area;
                                NULL: it is silent */

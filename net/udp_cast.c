@@ -60,6 +60,8 @@ static void udp_take(struct mu_udp *u, const uint8_t *data, size_t len,
 {
     struct mu_addr a = { 0 };
 
+    if (u->deaf)
+        return;
     u->counts.rx_packets++;
     u->counts.rx_bytes += len;
     if (len == 0 || len > MU_UDP_MAX || udp_lose(u))

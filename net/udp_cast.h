@@ -33,6 +33,7 @@ struct mu_udp {
     void *ctx;
     struct mu_udp_batch *batch;
     struct mu_udp_counts counts;
+    bool deaf; /* what comes in is read and forgotten: the radio is off */
     unsigned drop_percent;
     uint64_t drop_state;
 };

@@ -17,6 +17,7 @@
 #include "attack.h"
 #include "liar.h"
 #include "checker.h"
+#include "radio.h"
 
 enum { DO_SETTLED, DO_REKEYS, DO_TROUBLE, DO_RESTARTS, DO_LOOK };
 
@@ -156,6 +157,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
                       2u * w->conf.delay_us,
                       w->conf.payload + w->conf.overhead);
     sim_alive_begin(w);
+    sim_radio_count(w);
     sim_world_trace(w, server, "push", w->conf.size, w->conf.devices);
     sim_world_drain(w, server);
 }
@@ -437,6 +439,9 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->forged_accepted = sim_checker_forged(w);
     r->nonces_reused = sim_checker_nonces_reused(w);
     r->gateway_leaks = sim_checker_gateway_leaks(w);
+    r->spoke_asleep = w->spoke_asleep;
+    r->unheard_packets = w->unheard_packets;
+    r->radio_share = sim_radio_share(w, s->ended ? s->ended_at : w->now);
     r->installed_twice = sim_checker_twice(w);
     r->wan_bytes = w->wan_bytes;
     r->phase = s->phase;
@@ -481,6 +486,8 @@ void sim_conf_default(struct sim_conf *c)
     c->scheme = MU_SCHEME_UNICAST;
     c->flood = 100;
     c->leavers = 1;
+    c->listeners = 1;
+    c->hold_s = 300;
     c->keepalive_ms = 15000;
     c->heap_devices = 2000;
 }
@@ -543,6 +550,13 @@ static int conf_check(const struct sim_conf *c, const char **why)
         *why = "revoke, rekeys times leavers: fewer than there are devices";
     else if (c->link == 0 && (c->flow || c->queue != 0))
         *why = "flow, queue: of a link, which is not narrow";
+    else if (c->listens.period_s > MU_LISTEN_PERIOD_MAX ||
+             (c->listens.period_s != 0 &&
+              (c->listens.window_s == 0 ||
+               c->listens.window_s >= c->listens.period_s)))
+        *why = "listens: SECONDS/SECONDS, a window in a longer period";
+    else if (c->drift > 1000)
+        *why = "drift: up to 1000 millionths";
     else if (c->liars >= c->devices)
         *why = "false-acks: fewer than there are devices";
     return *why == NULL ? 0 : MU_ERR_USAGE;
@@ -587,6 +601,7 @@ static int fleet_run(const struct sim_conf *conf, struct sim_result *out,
         w.scenario = fleet_scenario;
         w.story = &story;
         sim_fleet_provision(&w);
+        sim_radio_choose(&w);
         sim_liars_choose(&w);
         for (uint32_t i = 1; i < w.nodes_len; i++)
             sim_queue_put(&w.queue,
@@ -637,7 +652,7 @@ bool sim_result_lawful(const struct sim_result *r)
     return r->revoked_opened == 0 && r->forged_accepted == 0 &&
            r->nonces_reused == 0 && r->gateway_leaks == 0 &&
            r->installed_twice == 0 && r->rekey.late_keys == 0 &&
-           r->liars_believed == 0;
+           r->liars_believed == 0 && r->spoke_asleep == 0;
 }
 
 bool sim_result_good(const struct sim_result *r)

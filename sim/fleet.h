@@ -39,6 +39,9 @@ struct sim_result {
     uint64_t peak_rss_kb, events, trace_hash;
     uint64_t nonces_reused;
     uint32_t gateway_leaks, installed_twice;
+    double radio_share; /* of the time, the radios of those that sleep */
+    uint64_t unheard_packets; /* put into areas where no radio was on */
+    uint64_t spoke_asleep;    /* what was sent with the radio off */
     uint32_t liars, liars_believed; /* by the server, to run the object */
     uint32_t proved;                /* running, as the server knows it */
     uint64_t lies, reports, report_bytes, reports_refused;

@@ -447,12 +447,14 @@ static void area_fetch(struct sim_world *w, const struct sim_node *gateway,
 static void deliver_area(struct sim_world *w, struct sim_item *item)
 {
     const struct sim_node *gateway = &w->nodes[item->node];
+    bool heard = false;
     if (sim_attack_jams(w))
         return;
     for (uint32_t i = 1; i < gateway->below_len; i++) {
         if (gateway->below[i] == 0)
             continue;
         struct sim_node *n = &w->nodes[gateway->below[i]];
+        heard = heard || n->radio;
         if (n->in_room)
             area_fetch(w, gateway, i);
         if (network_lost(w, n, w->conf.loss))
@@ -475,6 +477,7 @@ static void deliver_area(struct sim_world *w, struct sim_item *item)
         if (!late)
             deliver_packet(w, n, MU_CHANNEL_AREA, item->buffer);
     }
+    w->unheard_packets += w->counting && !heard && !item->buffer->forged;
 }
 
 static void deliver_message(struct sim_world *w, struct sim_item *item)

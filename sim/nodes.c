@@ -10,6 +10,7 @@
 #include "store/store.h"
 
 #include "depot.h"
+#include "radio.h"
 #include "room.h"
 #include "world.h"
 
@@ -165,6 +166,7 @@ static void boot_device(struct sim_world *w, struct sim_node *n)
         .speak = node_speaks(w),
         .listen = w->conf.speech != MU_SPEECH_NONE ? 4 : 0,
         .keepalive_ms = w->conf.keepalive_ms,
+        .listens = n->listens,
         .seed = (uint32_t)sim_rng_next(&w->chance),
     };
     n->work_len = mu_device_work(&conf);
@@ -190,6 +192,7 @@ static void boot_gateway(struct sim_world *w, struct sim_node *n)
         .area_rate = w->conf.area_rate,
         .area_yields = w->conf.yields,
         .area_cost = w->conf.cost,
+        .hold_s = w->conf.hold_s,
         .area_overhead = w->conf.overhead,
         .area_window_ms = (uint16_t)(w->conf.delay_us / 250 + 20),
         .area_loss_permille = (uint16_t)(w->conf.loss * 1000),
@@ -264,6 +267,7 @@ void sim_node_boot(struct sim_world *w, struct sim_node *n)
     n->timer_at = MU_TIME_NEVER;
     n->up = true;
     n->linked = false;
+    sim_radio_switch(w, n, true);
     if (n->role == SIM_DEVICE)
         boot_device(w, n);
     else if (n->role == SIM_GATEWAY)

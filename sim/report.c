@@ -93,10 +93,13 @@ void sim_result_json(const struct sim_result *r, FILE *out)
     fprintf(out,
             "\"nonces_reused\":%" PRIu64
             ",\"gateway_leaks\":%u,\"installed_twice\":%u,"
+            "\"radio_share\":%.4f,\"unheard_packets\":%" PRIu64
+            ",\"spoke_asleep\":%" PRIu64 ","
             "\"virtual_seconds\":%.3f,\"wall_seconds\":%.3f,"
             "\"peak_rss_kb\":%" PRIu64 ",\"events\":%" PRIu64
             ",\"trace_hash\":\"%016" PRIx64 "\"}\n",
             r->nonces_reused, r->gateway_leaks, r->installed_twice,
+            r->radio_share, r->unheard_packets, r->spoke_asleep,
             r->virtual_seconds, r->wall_seconds, r->peak_rss_kb, r->events,
             r->trace_hash);
 }
@@ -148,6 +151,10 @@ void sim_result_text(const struct sim_result *r, FILE *out)
                 r->rekey.holding, r->rekey.lacking, r->rekey.late_keys,
                 r->rekey.area_bytes, r->rekey.wan_bytes,
                 r->rekey.seconds_most);
+    if (r->radio_share > 0)
+        fprintf(out, "radio      on %.1f %% of the time at those that sleep; "
+                     "%" PRIu64 " packets while none was on\n",
+                100 * r->radio_share, r->unheard_packets);
     if (r->link_share > 0)
         fprintf(out, "link       %.1f %% used by us, %.1f %% by the flow, %" PRIu64
                      " bytes of ours dropped\n",

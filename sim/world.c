@@ -11,6 +11,7 @@
 #include "alive.h"
 #include "attack.h"
 #include "checker.h"
+#include "radio.h"
 #include "room.h"
 
 static void trace_hash(struct sim_world *w, const char *line)
@@ -67,7 +68,7 @@ static void world_arm(struct sim_world *w, struct sim_node *n)
         n->timer_at = MU_TIME_NEVER;
         return;
     }
-    due += n->boot_at;
+    due = sim_radio_when(n, due);
     if (due < w->now)
         due = w->now;
     if (due == n->timer_at)
@@ -114,6 +115,11 @@ static void world_hook(struct sim_world *w, struct sim_node *n,
 static void world_effect(struct sim_world *w, struct sim_node *n,
                          const struct mu_effect *e)
 {
+    if (n->off && (e->kind == MU_DO_SEND || e->kind == MU_DO_PACKET ||
+                   e->kind == MU_DO_LINK_OPEN)) {
+        sim_world_trace(w, n, "spoke-asleep", e->kind, 0);
+        w->spoke_asleep++;
+    }
     switch (e->kind) {
     case MU_DO_SEND:
         sim_network_message(w, n, e);
@@ -126,6 +132,11 @@ static void world_effect(struct sim_world *w, struct sim_node *n,
         break;
     case MU_DO_LINK_CLOSE:
         sim_network_link_close(w, n, e->link);
+        break;
+    case MU_DO_RADIO:
+        sim_radio_switch(w, n, e->on);
+        break;
+    case MU_DO_LINK_QUIET: /* no link dies of silence here */
         break;
     case MU_DO_CHANNEL:
         n->joined[e->channel] = true;
@@ -181,7 +192,7 @@ void sim_world_drain(struct sim_world *w, struct sim_node *n)
             abort();
         t.dirty = false;
         struct mu_event ev = {.kind = MU_EV_STORED,
-                              .now = w->now - n->boot_at,
+                              .now = sim_radio_clock(n, w->now),
                               .ticket = t.ring[t.first]};
         t.first = (t.first + 1) % TICKETS_MAX;
         t.len--;
@@ -196,7 +207,7 @@ void sim_world_event(struct sim_world *w, struct sim_node *n,
 {
     if (!n->up)
         return;
-    ev->now = w->now - n->boot_at;
+    ev->now = sim_radio_clock(n, w->now);
     (void)n->methods->step(n->engine, ev);
     sim_world_drain(w, n);
 }
@@ -233,7 +244,7 @@ static void world_item(struct sim_world *w, struct sim_item *item)
         sim_node_boot(w, n);
         break;
     case SIM_WAKE:
-        n->radio = item->number != 0;
+        sim_radio_nap(w, n, item->number == 0);
         break;
     case SIM_ALIVE:
         sim_alive_due(w, item);

@@ -10,6 +10,7 @@
 
 #include <stdio.h>
 
+#include "muster/area_msg.h"
 #include "muster/crypto.h"
 #include "muster/node.h"
 #include "muster/store.h"
@@ -80,6 +81,10 @@ struct sim_conf {
                               0: no keep-alives */
     bool acks_now;        /* none waits for a keep-alive */
     double sleeping;      /* share of devices whose radio sleeps now and then */
+    struct mu_area_listens listens; /* windows of the share `listeners` */
+    double listeners;
+    uint32_t hold_s;      /* that a campaign waits for them, beside others */
+    uint32_t drift;       /* millionths that a clock may be wrong */
     uint32_t restarts;    /* nodes of each role that restart on the way */
     uint8_t scheme;       /* of the group, enum mu_scheme_kind */
     uint32_t rekeys;      /* of the group, before the push */
@@ -135,7 +140,12 @@ struct sim_node {
     bool in_room;         /* work and engine lie in the world's */
     bool was_up;          /* and were there before a restart */
     bool up;              /* running */
-    bool radio;           /* hears and is heard */
+    bool radio;           /* hears and is heard: neither of these two */
+    bool nap, off;        /* by the scenario's chance; by its own windows */
+    mu_time radio_at;     /* since it last changed */
+    mu_time radio_us;     /* that it was on before, from the push on */
+    struct mu_area_listens listens; /* a device's windows */
+    int32_t drift;        /* millionths that its clock is fast */
     bool burst_bad;       /* Gilbert-Elliott: in a burst of losses */
     bool linked;
     bool revoked;         /* by the scenario; it keeps listening */
@@ -200,6 +210,9 @@ struct sim_world {
     uint64_t keepalive_bytes;       /* of them, with what rides on them */
     uint64_t rest_bytes;            /* of the same fleet at rest */
     uint64_t rides;                 /* acknowledgements that did */
+    mu_time radio_from;             /* radio.h: times count from then */
+    uint64_t spoke_asleep;          /* what a node sent with its radio off */
+    uint64_t unheard_packets;       /* into areas where no radio was on */
     uint64_t lies;                  /* acknowledgements that were changed */
     uint64_t reports, report_bytes; /* of gateways, payloads */
     uint64_t trace_hash;           /* FNV-1a of the trace */

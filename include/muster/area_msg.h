@@ -15,11 +15,18 @@
 #define MU_OBJECT_ID_LEN 4 /* bytes: H(announce object)[:4], s.5.4 */
 #define MU_KB_WRAPPED_LEN 40 /* AES-KW of 32 bytes */
 
+/* When a radio is on: window_s of every period_s. period_s 0: always. */
+struct mu_area_listens {
+    uint32_t period_s; /* 2..MU_LISTEN_PERIOD_MAX */
+    uint32_t window_s; /* 1..period_s - 1 */
+};
+
 /* POST /hello */
 struct mu_area_hello {
     struct mu_bytes software;
     struct mu_capability capability;
     uint16_t port; /* where it takes copies of the cast; 0: nowhere */
+    struct mu_area_listens listens;
 };
 
 MU_MUST int mu_area_hello_create(const struct mu_area_hello *m,
@@ -43,6 +50,8 @@ struct mu_area_welcome {
     struct mu_area_session sessions[MU_SESSIONS_MAX];
     uint8_t sessions_len;
     struct mu_tick tick; /* under that Kg */
+    struct mu_area_listens listens; /* as it asked for */
+    uint32_t opens_in_ms; /* a window: from when this was written */
 };
 
 MU_MUST int mu_area_welcome_create(const struct mu_area_welcome *m,

@@ -184,6 +184,9 @@ struct mu_cast_peers {
     int (*feedback_key)(void *ctx, uint16_t receiver, struct mu_secret *kfb);
     /* Can a packet be sent to it alone? NULL: to none. */
     bool (*alone)(void *ctx, uint16_t receiver);
+    /* Does it hear now? NULL: all do. No answer is waited for from who does
+     * not. */
+    bool (*listens)(void *ctx, uint16_t receiver);
 };
 
 #define MU_CAST_ALL 0xffffu /* not to one receiver */
@@ -232,6 +235,8 @@ void mu_cast_sender_ready(struct mu_cast_sender *s, uint32_t ready);
 void mu_cast_sender_control(struct mu_cast_sender *s,
                             const struct mu_secret *kctl, uint8_t kg);
 void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused);
+/* Somebody has come who may miss something: if all is sent, it is asked. */
+void mu_cast_sender_ask(struct mu_cast_sender *s, mu_time now);
 /* A NEED packet came in. Errors are counted and may be ignored. */
 MU_MUST int mu_cast_sender_feedback(struct mu_cast_sender *s, mu_time now,
                                     struct mu_bytes packet);
@@ -243,6 +248,8 @@ uint16_t mu_cast_sender_to(const struct mu_cast_sender *s);
 mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s);
 /* True when all pages were sent and polled silent (late NEEDs wake it up). */
 bool mu_cast_sender_idle(const struct mu_cast_sender *s);
+/* Every page has been begun. */
+bool mu_cast_sender_through(const struct mu_cast_sender *s);
 uint32_t mu_cast_sender_page(const struct mu_cast_sender *s);
 /* Starts over at a page: after a restart, or for a late joiner. */
 void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now);
@@ -295,6 +302,8 @@ MU_MUST int mu_cast_receiver_init(struct mu_cast_receiver *r,
                                   const struct mu_cast_receiver_conf *conf,
                                   struct mu_bytes roots, void *work,
                                   size_t work_len, mu_time now);
+/* Nothing could be heard until now: it does not ask at once for that. */
+void mu_cast_receiver_woken(struct mu_cast_receiver *r, mu_time now);
 void mu_cast_receiver_control(struct mu_cast_receiver *r,
                               const struct mu_secret *kctl, uint8_t kg);
 /* The control key before the present one is void. */

@@ -8,6 +8,7 @@
 #ifndef MUSTER_DEVICE_H
 #define MUSTER_DEVICE_H
 
+#include "muster/area_msg.h"
 #include "muster/cast.h"
 #include "muster/crypto.h"
 #include "muster/node.h"
@@ -51,6 +52,9 @@ struct mu_device_conf {
                                             the connection as it is */
     uint32_t keepalive_ms;          /* silence of the link after which the body
                                        says MU_EV_IDLE; 0: it never does */
+    struct mu_area_listens listens; /* when its radio is on, by the gateway's
+                                       clock; period_s 0: always. Not with a
+                                       tap */
     const struct mu_device_tap *tap; /* or NULL; with it a campaign is received
                                         without a gateway too */
 };
@@ -67,6 +71,7 @@ struct mu_device_status { /* for the body's status line and the checkers */
     bool may_speak;
     uint64_t directory; /* version of that of the area's speakers */
     uint8_t streams;    /* of them, with a chain that it can prove */
+    bool asleep;        /* its radio is off until the next window */
 };
 
 /* Page memory that a shape takes in a device: what the server compares with

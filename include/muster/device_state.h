@@ -202,6 +202,16 @@ struct mu_device_area {
     struct mu_ticked ticked;
 };
 
+/* Its windows, as the gateway has given them: muster/area_msg.h. */
+struct mu_device_radio {
+    bool off;
+    bool granted;
+    struct mu_area_listens listens;
+    mu_time asked_at;    /* the last hello left */
+    mu_time early, late; /* one opening: not before, not after */
+    mu_time synced_at;
+};
+
 struct mu_device {
     struct mu_device_conf conf;
     struct mu_secret kmr, kack;
@@ -230,6 +240,7 @@ struct mu_device {
     char address[MU_ADDR_TEXT_MAX];
     uint16_t port, up_port;
     bool channel_due;
+    struct mu_device_radio radio;
     /* Not before, when an unknown Kg or a far tick was heard. */
     mu_time rehello_at;
     uint8_t rehellos; /* in a row that brought nothing new */

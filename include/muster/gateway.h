@@ -38,6 +38,8 @@ struct mu_gateway_conf {
     uint16_t wide_port;          /* where it hears unicast copies of the cast */
     uint32_t area_rate;          /* bytes a second, 0 unpaced */
     uint16_t area_cost;          /* of a packet to all, in copies; 0: all to all */
+    uint32_t hold_s;             /* a campaign waits so long for devices that
+                                    sleep, to serve all at once; 0: not */
     bool area_yields;            /* that is the most: other traffic goes first */
     uint16_t area_overhead;      /* link, IP, UDP bytes of a packet */
     uint16_t area_window_ms;     /* answer window of a poll */

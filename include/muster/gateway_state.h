@@ -40,6 +40,8 @@ struct mu_gateway_device {
     bool kg_due, poke_due, dir_due, hop_due;
     bool copy_due;     /* tell the body where it takes copies: copy_port */
     uint16_t copy_port;
+    struct mu_area_listens listens; /* kept over restarts */
+    bool quiet_due;    /* tell the body that its link may be silent */
     uint8_t hand_due;  /* bit per session slot */
     uint8_t hand_done; /* bit per session slot: it has what it needs */
     uint8_t push;      /* in flight, enum mu_gateway_push */
@@ -82,6 +84,7 @@ struct mu_gateway_member {
     uint8_t state, reason;
     uint8_t reported; /* state that the server has taken */
     bool apart;       /* was refused once: spoils nobody else's any more */
+    bool told;        /* one that sleeps: it listened to an announcement */
     uint8_t ack[MU_ACK_LEN];
 };
 
@@ -155,6 +158,20 @@ struct mu_gateway_report {
     mu_time at; /* of the next; MU_TIME_NEVER: nothing new */
 };
 
+/* Which of the members that miss something listen. */
+struct mu_gateway_window {
+    bool stale;        /* to be looked at again at once, ... */
+    mu_time at;        /* ... or then */
+    mu_time looked_at; /* 0: never */
+    bool rests;        /* nothing is sent: none of them does, or ... */
+    bool holds;        /* ... more will soon: */
+    uint32_t hold_s;   /* who sleeps so long is waited for, ... */
+    mu_time hold_until; /* ... up to then; 0: not begun */
+    uint16_t sleepers; /* so many do not, ... */
+    uint32_t period_s; /* ... of whom one will within this time */
+    mu_time closes_at; /* the first window of those that do */
+};
+
 struct mu_gateway_session {
     struct mu_gateway *gateway; /* for the ports' contexts */
     uint8_t slot;
@@ -223,6 +240,7 @@ struct mu_gateway_session {
     bool announced;        /* they are out */
     mu_time announce_at;
     mu_time keys_until;    /* wait for /kb or /v so long */
+    struct mu_gateway_window window;
 
     /* census */
     bool counting;          /* a sweep is under way */
@@ -241,6 +259,7 @@ struct mu_gateway_session {
     uint64_t heard_bytes;      /* feedback with its headers */
     struct mu_ask tally;
     uint64_t tally_bytes; /* in the last one sent */
+    uint16_t tally_asleep;
     mu_time tally_at;     /* not before */
 };
 
@@ -354,6 +373,7 @@ struct mu_gateway {
     /* the area */
     struct mu_gateway_device *devices;
     uint16_t devices_len; /* used */
+    uint16_t sleepers;    /* of them, with windows */
     uint64_t area_version;
     bool area_known; /* the list of that version is here */
     uint64_t scan_version;

@@ -26,6 +26,7 @@
 #define MU_ANNOUNCE_MAX 1792
 #define MU_FRAGMENTS_MAX 56  /* MU_ANNOUNCE_MAX at the smallest payload */
 #define MU_AREA_DEVICES_MAX 4096 /* devices behind one gateway: bounds its tables */
+#define MU_LISTEN_PERIOD_MAX 86400u /* s from a listening window to the next */
 #define MU_SESSIONS_MAX 4    /* campaigns in progress in one area at once */
 #define MU_TAG_LEN 8         /* bytes: tags of cast control and feedback packets */
 #define MU_DELUGE_PEERS_MAX 16 /* neighbours of one multihop node that it keeps apart */

@@ -93,6 +93,10 @@ enum mu_effect_kind {
     MU_DO_STORE,      /* table, key, value, ticket, before_send */
     MU_DO_LINK_OPEN,  /* link: connect (device, gateway: to the node above) */
     MU_DO_LINK_CLOSE, /* link: end the session, its key is void */
+    MU_DO_LINK_QUIET, /* link: may be silent for `a` seconds more than others,
+                         because its other end sleeps. Gateways only */
+    MU_DO_RADIO,      /* on: hear again; else hear nothing, and ping nobody,
+                         until told. Devices only; on at first */
     MU_DO_CHANNEL,    /* channel, address, port, up_port: (re)join or (re)open */
     MU_DO_HOOK,       /* hook, name, version; COMMAND: value */
     MU_DO_TRACE,      /* event name and two numbers, for logs and golden traces */
@@ -106,6 +110,7 @@ struct mu_effect {
     struct mu_message message;
     enum mu_channel channel;
     bool up;                /* PACKET: towards the sender (feedback, unicast) */
+    bool on;                /* RADIO */
     struct mu_bytes packet;
     uint8_t table;
     struct mu_bytes key;
@@ -123,7 +128,7 @@ struct mu_effect {
     uint64_t version;       /* HOOK */
     uint64_t size;          /* HOOK: bytes of the object in the slot */
     const char *trace;      /* TRACE: static text, "page-done" */
-    uint64_t a, b;          /* TRACE */
+    uint64_t a, b;          /* TRACE; LINK_QUIET: a */
 };
 
 /* Tables of the stores of devices and gateways and server. */

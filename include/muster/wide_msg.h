@@ -165,6 +165,8 @@ struct mu_wide_tally {
     uint64_t rejected; /* forged or otherwise refused */
     uint32_t page;     /* the area has reached */
     uint64_t alone;    /* repairs that went to one receiver */
+    uint16_t asleep;   /* members that miss something and do not listen now */
+    uint32_t within_s; /* the first of them does so within this time */
 };
 
 MU_MUST int mu_wide_tally_create(const struct mu_wide_tally *m,

@@ -81,6 +81,12 @@ static void receiver_alive(struct mu_cast_receiver *r, mu_time now)
     r->ask_at = now + MU_MS(r->backoff_ms) + (r->random & 0xffff);
 }
 
+void mu_cast_receiver_woken(struct mu_cast_receiver *r, mu_time now)
+{
+    r->answer = false; /* of another time */
+    receiver_alive(r, now);
+}
+
 int mu_cast_receiver_init(struct mu_cast_receiver *r,
                           const struct mu_cast_receiver_conf *conf,
                           struct mu_bytes roots, void *work, size_t work_len,

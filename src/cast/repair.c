@@ -13,6 +13,7 @@
 
 #include "cast/loss.h"
 #include "cast/page.h"
+#include "cast/peers.h"
 #include "cast/rate.h"
 #include "cast/share.h"
 
@@ -67,7 +68,7 @@ static unsigned repair_wants(const struct mu_cast_sender *s, uint16_t receiver)
 
     if ((p->flags & PEER_KNOWN) == 0 || p->round != s->round ||
         p->page != s->job.page || need == 0 ||
-        !s->conf.peers->member(s->conf.peers->ctx, receiver))
+        !mu_peers_awaited(s->conf.peers, receiver))
         return 0;
     return mu_repair_more(s, need);
 }

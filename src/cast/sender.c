@@ -2,8 +2,7 @@
 /*
  * The sender. A page is sent as a set of queued symbols; when the set is empty
  * a poll closes the round, answers queue more, and silence ends the page.
- * Pages never sent yet are the front; a page of the past is served in between
- * for whoever is behind.
+ * Pages never sent yet are the front; between them those of the past are served.
  *
  * What one receiver can cost is bounded: answers count once a round, only while
  * they are fresh, and as far as share.c grants it.
@@ -13,6 +12,7 @@
 #include "cast/loss.h"
 #include "cast/page.h"
 #include "cast/parity.h"
+#include "cast/peers.h"
 #include "cast/rate.h"
 #include "cast/repair.h"
 #include "cast/share.h"
@@ -45,13 +45,6 @@ size_t mu_cast_sender_work(const struct mu_cast_sender_conf *conf)
     /* The peers come first: the caller's memory is aligned for them. */
     return (size_t)conf->receivers * sizeof(struct mu_sender_peer) +
            mu_cast_block_size(&conf->shape);
-}
-
-static bool sender_member(const struct mu_cast_sender *s, uint16_t receiver)
-{
-    const struct mu_cast_peers *peers = s->conf.peers;
-
-    return peers->member(peers->ctx, receiver);
 }
 
 /* On a slow medium an answer is heard late, and so is the repair that makes others
@@ -145,6 +138,12 @@ void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused)
     s->paused = paused;
 }
 
+void mu_cast_sender_ask(struct mu_cast_sender *s, mu_time now)
+{
+    if (s->state == MU_SENDER_IDLE)
+        s->rest_poll_at = now;
+}
+
 /* ---- pages ---- */
 
 /* Reads the block of a page. */
@@ -171,7 +170,7 @@ static void sender_census(struct mu_cast_sender *s)
         struct mu_sender_peer *p = &s->peers[i];
         if ((uint8_t)(s->round - p->round) >= ROUNDS_OLD)
             p->flags = (uint8_t)(p->flags & ~PEER_KNOWN);
-        if (sender_member(s, i))
+        if (mu_peers_awaited(s->conf.peers, i))
             s->members++;
     }
 }
@@ -358,7 +357,8 @@ static void sender_note_absent(struct mu_cast_sender *s)
         return;
     for (uint16_t i = 0; i < s->conf.receivers; i++) {
         struct mu_sender_peer *p = &s->peers[i];
-        if ((p->flags & PEER_HEARD) == 0)
+        if ((p->flags & PEER_HEARD) == 0 &&
+            mu_peers_awaited(s->conf.peers, i))
             p->flags |= (p->flags & PEER_MISSED) != 0 ? PEER_ABSENT
                                                       : PEER_MISSED;
         p->flags = (uint8_t)(p->flags & ~PEER_HEARD);
@@ -441,7 +441,8 @@ static void sender_call(struct mu_cast_sender *s)
         return;
     s->flags |= all ? MU_POLL_ALL : MU_POLL_ASKED;
     for (uint16_t i = 0; i < s->conf.receivers; i++) {
-        if ((s->peers[i].flags & PEER_ABSENT) == 0 && sender_member(s, i) &&
+        if ((s->peers[i].flags & PEER_ABSENT) == 0 &&
+            mu_peers_awaited(s->conf.peers, i) &&
             (all || sender_asked(s, &s->peers[i])))
             s->unanswered++;
     }
@@ -749,6 +750,11 @@ bool mu_cast_sender_idle(const struct mu_cast_sender *s)
     return s->state == MU_SENDER_IDLE && !s->behind_valid;
 }
 
+bool mu_cast_sender_through(const struct mu_cast_sender *s)
+{
+    return s->front == s->pages;
+}
+
 uint32_t mu_cast_sender_page(const struct mu_cast_sender *s)
 {
     return s->job.page;
@@ -759,8 +765,7 @@ int mu_cast_sender_error(const struct mu_cast_sender *s)
     return s->error;
 }
 
-const struct mu_cast_counts *
-mu_cast_sender_counts(const struct mu_cast_sender *s)
+const struct mu_cast_counts *mu_cast_sender_counts(const struct mu_cast_sender *s)
 {
     return &s->counts;
 }
@@ -966,7 +971,7 @@ static int sender_consume(struct mu_cast_sender *s, struct mu_bytes packet,
         return rc;
     if (kind != MU_CAST_NEED || session != s->conf.session)
         return MU_ERR_UNEXPECTED;
-    if (receiver >= s->conf.receivers || !sender_member(s, receiver))
+    if (receiver >= s->conf.receivers || !mu_peers_member(peers, receiver))
         return MU_ERR_UNKNOWN_PEER;
     rc = peers->feedback_key(peers->ctx, receiver, &kfb);
     if (rc == 0)

@@ -5,9 +5,35 @@
 #include "muster/cast.h"
 #include "node/msg.h"
 
+/* The period and the window, and what a welcome has beside them. */
+static void area_listens_write(const struct mu_area_listens *l,
+                               const uint32_t *opens_in_ms,
+                               struct mu_writer *w)
+{
+    mu_cbor_put_array(w, opens_in_ms != NULL ? 3 : 2);
+    mu_cbor_put_uint(w, l->period_s);
+    mu_cbor_put_uint(w, l->window_s);
+    if (opens_in_ms != NULL)
+        mu_cbor_put_uint(w, *opens_in_ms);
+}
+
+static void area_listens_read(struct mu_reader *r, struct mu_area_listens *l,
+                              uint32_t *opens_in_ms)
+{
+    const uint64_t most = MU_LISTEN_PERIOD_MAX;
+
+    mu_cbor_expect_array(r, opens_in_ms != NULL ? 3 : 2);
+    l->period_s = (uint32_t)mu_cbor_get_uint_max(r, most);
+    l->window_s = (uint32_t)mu_cbor_get_uint_max(r, most);
+    if (opens_in_ms != NULL)
+        *opens_in_ms = (uint32_t)mu_cbor_get_uint_max(r, most * 1000);
+    if (l->window_s == 0 || l->window_s >= l->period_s)
+        mu_reader_fail(r);
+}
+
 int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
 {
-    mu_cbor_put_map(w, m->port != 0 ? 3 : 2);
+    mu_cbor_put_map(w, 2u + (m->port != 0) + (m->listens.period_s != 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->software);
     mu_cbor_put_uint(w, 2);
@@ -15,6 +41,10 @@ int mu_area_hello_create(const struct mu_area_hello *m, struct mu_writer *w)
     if (m->port != 0) {
         mu_cbor_put_uint(w, 3);
         mu_cbor_put_uint(w, m->port);
+    }
+    if (m->listens.period_s != 0) {
+        mu_cbor_put_uint(w, 4);
+        area_listens_write(&m->listens, NULL, w);
     }
     return mu_writer_end(w);
 }
@@ -36,6 +66,9 @@ int mu_area_hello_consume(struct mu_bytes in, struct mu_area_hello *m)
             break;
         case 3:
             m->port = (uint16_t)mu_cbor_get_uint_max(&r, UINT16_MAX);
+            break;
+        case 4:
+            area_listens_read(&r, &m->listens, NULL);
             break;
         default:
             mu_cbor_skip(&r);
@@ -75,7 +108,7 @@ static void area_sessions_read(struct mu_reader *r, struct mu_area_welcome *m)
 int mu_area_welcome_create(const struct mu_area_welcome *m,
                            struct mu_writer *w)
 {
-    mu_cbor_put_map(w, 9);
+    mu_cbor_put_map(w, 9u + (m->listens.period_s != 0));
     mu_cbor_put_uint(w, 1);
     mu_cbor_put_tstr(w, m->gateway);
     mu_cbor_put_uint(w, 2);
@@ -93,6 +126,10 @@ int mu_area_welcome_create(const struct mu_area_welcome *m,
     area_sessions_write(m, w);
     mu_cbor_put_uint(w, 9);
     mu_msg_put_tick(w, &m->tick);
+    if (m->listens.period_s != 0) {
+        mu_cbor_put_uint(w, 10);
+        area_listens_write(&m->listens, &m->opens_in_ms, w);
+    }
     return mu_writer_end(w);
 }
 
@@ -126,6 +163,9 @@ static void area_welcome_read(struct mu_reader *r, int64_t key,
         break;
     case 9:
         mu_msg_get_tick(r, &m->tick);
+        break;
+    case 10:
+        area_listens_read(r, &m->listens, &m->opens_in_ms);
         break;
     default:
         mu_cbor_skip(r);

@@ -27,7 +27,8 @@ int mu_device_init(struct mu_device *d, const struct mu_device_conf *conf,
 
     if (conf->identity.len == 0 || conf->identity.len > MU_ID_MAX ||
         conf->software.len > MU_ID_MAX || conf->kmr->len != MU_SECRET_MAX ||
-        conf->member_mem > MU_MEMBER_STATE_MAX)
+        conf->member_mem > MU_MEMBER_STATE_MAX ||
+        (conf->listens.period_s != 0 && conf->tap != NULL))
         return MU_ERR_USAGE;
     if (work_len < mu_device_work(conf))
         return MU_ERR_NO_SPACE;
@@ -138,8 +139,9 @@ static int device_event(struct mu_device *d, const struct mu_event *ev)
         mu_device_no_answer(d, ev->message.exchange);
         return 0;
     case MU_EV_PACKET:
-        return ev->channel == MU_CHANNEL_AREA ? device_packet(d, ev->packet)
-                                              : MU_ERR_UNEXPECTED;
+        return ev->channel == MU_CHANNEL_AREA && !d->radio.off
+                   ? device_packet(d, ev->packet)
+                   : MU_ERR_UNEXPECTED;
     case MU_EV_STORED:
         device_stored(d, ev);
         return 0;
@@ -202,7 +204,7 @@ static bool device_next_trace(struct mu_device *d, struct mu_effect *out)
 static bool device_next_link(struct mu_device *d, struct mu_effect *out)
 {
     if (!d->open_due || d->link != MU_DEVICE_LINK_DOWN ||
-        d->link_wait.at > d->now)
+        d->link_wait.at > d->now || d->radio.off)
         return false;
     d->open_due = false;
     d->link = MU_DEVICE_LINK_OPENING;
@@ -243,16 +245,17 @@ bool mu_device_next(struct mu_device *d, struct mu_effect *out)
     device_out_wipe(d);
     *out = (struct mu_effect){.kind = MU_DO_COUNT};
     if (device_next_trace(d, out) || mu_device_next_store(d, out) ||
-        device_next_channel(d, out) || device_next_link(d, out) ||
+        mu_device_next_radio_on(d, out) || device_next_channel(d, out) ||
+        device_next_link(d, out) ||
         mu_device_next_hook(d, out) || mu_device_next_command(d, out) ||
         mu_device_next_alert(d, out))
         return true;
-    if (mu_device_barrier(d))
+    if (mu_device_barrier(d) || d->radio.off)
         return false;
     return device_next_reply(d, out) || mu_device_next_intro(d, out) ||
            mu_device_next_ask(d, out) || mu_device_next_ride(d, out) ||
            mu_device_next_status(d, out) || mu_device_next_unheard(d, out) ||
-           mu_device_next_need(d, out);
+           mu_device_next_need(d, out) || mu_device_next_radio_off(d, out);
 }
 
 mu_time mu_device_deadline(const struct mu_device *d)
@@ -260,7 +263,8 @@ mu_time mu_device_deadline(const struct mu_device *d)
     mu_time at = mu_device_campaign_deadline(d);
 
     at = mu_time_min(at, mu_device_announce_deadline(d));
-    if (d->open_due && d->link == MU_DEVICE_LINK_DOWN)
+    at = mu_time_min(at, mu_device_radio_deadline(d));
+    if (d->open_due && !d->radio.off && d->link == MU_DEVICE_LINK_DOWN)
         at = mu_time_min(at, d->link_wait.at);
     for (size_t i = 0; i < MU_DEVICE_REC_COUNT; i++) {
         if (mu_record_durable(&d->records[i]))
@@ -268,7 +272,7 @@ mu_time mu_device_deadline(const struct mu_device *d)
         at = mu_time_min(at, mu_record_deadline(&d->records[i]));
         break; /* those after it wait for it */
     }
-    if (mu_device_barrier(d))
+    if (mu_device_barrier(d) || d->radio.off)
         return at;
     if (d->link == MU_DEVICE_LINK_UP) {
         for (size_t i = 0; i < MU_DEVICE_ASK_COUNT; i++)
@@ -287,6 +291,7 @@ void mu_device_status(const struct mu_device *d, struct mu_device_status *out)
         .linked = d->link == MU_DEVICE_LINK_UP && d->welcome,
         .connected = d->connected,
         .receiving = d->campaign.phase == MU_DEVICE_RECEIVING,
+        .asleep = d->radio.off,
         .exchanged = d->connected && d->conf.exchange != NULL &&
                      !d->conf.exchange->wanted,
         .running_version = d->running_version,

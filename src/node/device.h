@@ -46,6 +46,14 @@ MU_MUST int mu_device_ticked(struct mu_device *d, enum mu_cast_kind kind,
 const struct mu_device_area *mu_device_area_find(const struct mu_device *d,
                                                  uint16_t kg);
 
+/* device_radio.c: windows of a device that sleeps */
+void mu_device_radio_granted(struct mu_device *d,
+                             const struct mu_area_welcome *m);
+bool mu_device_next_radio_on(struct mu_device *d, struct mu_effect *out);
+/* After everything else: there is nothing to be sent. */
+bool mu_device_next_radio_off(struct mu_device *d, struct mu_effect *out);
+mu_time mu_device_radio_deadline(const struct mu_device *d);
+
 /* device_keys.c: connect and key fetch */
 int mu_device_connect_write(struct mu_device *d, struct mu_writer *w);
 int mu_device_connect_answer(struct mu_device *d, const struct mu_message *m);
@@ -199,6 +207,8 @@ int mu_device_report_state(struct mu_device *d, struct mu_device_report *r,
                            uint8_t state, int reason,
                            const uint8_t digest[32]);
 void mu_device_report_soon(struct mu_device *d, struct mu_device_report *r);
+/* What has become due while the radio was off is told within so long. */
+void mu_device_reports_woken(struct mu_device *d, mu_time most);
 int mu_device_census(struct mu_device *d, struct mu_bytes packet);
 bool mu_device_next_status(struct mu_device *d, struct mu_effect *out);
 bool mu_device_next_ride(struct mu_device *d, struct mu_effect *out);

@@ -44,6 +44,7 @@ static void link_forget_area(struct mu_device *d)
         d->area[i].kid = (struct mu_kid){0, 0, 0};
     }
     d->welcome = false;
+    d->radio.granted = false;
     d->vouched_len = d->vouched_at = 0;
     mu_device_disconnect(d);
 }
@@ -107,8 +108,10 @@ static int link_hello_write(struct mu_device *d, struct mu_writer *w)
 {
     struct mu_area_hello m = {
         .software = d->conf.software, .port = d->conf.copy_port,
+        .listens = d->conf.listens,
     };
 
+    d->radio.asked_at = d->now;
     link_capability(d, &m.capability);
     return mu_area_hello_create(&m, w);
 }
@@ -187,6 +190,7 @@ static int link_welcome(struct mu_device *d, const struct mu_area_welcome *m)
     if (rc != 0)
         return rc;
     d->welcome = true;
+    mu_device_radio_granted(d, m);
     d->index = m->index;
     if (first || m->port != d->port || m->up_port != d->up_port ||
         !mu_ct_eq(address, d->address, sizeof address)) {

@@ -224,7 +224,7 @@ bool mu_device_next_need(struct mu_device *d, struct mu_effect *out)
 
 mu_time mu_device_receive_deadline(const struct mu_device *d)
 {
-    if (!receive_asks(d) || mu_device_barrier(d))
+    if (!receive_asks(d) || mu_device_barrier(d) || d->radio.off)
         return MU_TIME_NEVER;
     return mu_cast_receiver_deadline(&d->receiver);
 }

@@ -106,6 +106,19 @@ void mu_device_report_soon(struct mu_device *d, struct mu_device_report *r)
     r->due_at = mu_time_min(r->due_at, at);
 }
 
+void mu_device_reports_woken(struct mu_device *d, mu_time most)
+{
+    for (size_t i = 0; i < MU_DEVICE_REPORTS_MAX; i++) {
+        struct mu_device_report *r = &d->reports[i];
+
+        if (!r->used || r->due_at > d->now)
+            continue;
+        /* A keep-alive comes with the window. */
+        r->due_at = d->now + (status_rides(d, r)
+                                  ? most : mu_jitter(&d->jitter, most));
+    }
+}
+
 /* ---- census ------------------------------------------------------------- */
 
 /* The newest campaign that used this session number. */

@@ -397,7 +397,7 @@ bool mu_gateway_next(struct mu_gateway *g, struct mu_effect *out)
     gateway_out_wipe(g);
     *out = (struct mu_effect){.kind = MU_DO_COUNT};
     if (gateway_next_trace(g, out) || mu_gateway_next_store(g, out) ||
-        mu_gateway_next_close(g, out) || gateway_next_channel(g, out) ||
+        mu_gateway_next_link(g, out) || gateway_next_channel(g, out) ||
         gateway_next_link(g, out))
         return true;
     if (mu_gateway_barrier(g))

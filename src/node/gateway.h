@@ -79,8 +79,9 @@ void mu_gateway_refuse(struct mu_gateway *g, uint16_t index, uint32_t exchange,
                        uint8_t code);
 bool mu_gateway_next_device(struct mu_gateway *g, struct mu_effect *out);
 bool mu_gateway_next_push(struct mu_gateway *g, struct mu_effect *out);
-/* Closes links that must not stand, barrier or not. */
-bool mu_gateway_next_close(struct mu_gateway *g, struct mu_effect *out);
+/* Closes links that must not stand, barrier or not; says which may be
+ * silent. */
+bool mu_gateway_next_link(struct mu_gateway *g, struct mu_effect *out);
 void mu_gateway_push_again(struct mu_gateway *g);
 int mu_gateway_poke(struct mu_gateway *g, struct mu_bytes bitmap);
 
@@ -150,6 +151,9 @@ void mu_gateway_session_control(struct mu_gateway *g,
                                 struct mu_gateway_session *s);
 int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s);
 void mu_gateway_session_announce(struct mu_gateway_session *s, uint8_t rounds);
+/* Announcements ahead of the first poll of who is new. */
+uint8_t mu_gateway_session_leads(const struct mu_gateway *g,
+                                 const struct mu_gateway_session *s);
 bool mu_gateway_session_active(const struct mu_gateway_session *s);
 int mu_gateway_packet(struct mu_gateway *g, const struct mu_event *ev);
 bool mu_gateway_next_wide_packet(struct mu_gateway *g, struct mu_effect *out);
@@ -161,6 +165,20 @@ static inline uint32_t mu_gateway_area_rate(const struct mu_gateway *g)
 {
     return mu_rate_yields(&g->yield) ? g->yield.rate : g->conf.area_rate;
 }
+
+/* Stopped by the operator, or because nobody would hear it. */
+void mu_gateway_session_pause(struct mu_gateway_session *s);
+
+/* gateway_window.c: devices that sleep */
+bool mu_gateway_listens(const struct mu_gateway *g, uint16_t index);
+/* Until the next window opens, of a device that has windows: 1 us to its
+ * period. */
+mu_time mu_gateway_opens_in(const struct mu_gateway *g, uint16_t index);
+void mu_gateway_listens_set(struct mu_gateway *g, uint16_t index,
+                            const struct mu_area_listens *l);
+/* Who misses something, or who is there, may have changed. */
+void mu_gateway_windows_stale(struct mu_gateway *g);
+void mu_gateway_window_run(struct mu_gateway *g, struct mu_gateway_session *s);
 
 /* gateway_relay.c: option 1 */
 int mu_gateway_relay_run(struct mu_gateway *g, struct mu_gateway_session *s);
@@ -187,6 +205,12 @@ bool mu_gateway_inline_brings(const struct mu_gateway *g,
 void mu_gateway_inline_hello(struct mu_gateway *g, uint16_t index);
 
 /* gateway_census.c: who has come how far */
+static inline bool mu_gateway_member_final(const struct mu_gateway_member *m)
+{
+    return (m->state & (MU_STATE_RUNNING | MU_STATE_FAILED)) != 0;
+}
+
+
 int mu_gateway_status_packet(struct mu_gateway *g, struct mu_bytes packet);
 /* A request that is an acknowledgement in the place of a keep-alive. */
 int mu_gateway_ride(struct mu_gateway *g, uint16_t index,

@@ -49,6 +49,7 @@ static void area_remove(struct mu_gateway *g, uint16_t index)
     bool linked = d->linked;
 
     mu_gateway_device_down(g, index);
+    mu_gateway_listens_set(g, index, &(struct mu_area_listens){.period_s = 0});
     mu_wipe(d, sizeof *d);
     d->close_due = linked;
     g->devices_len--;

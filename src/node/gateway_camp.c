@@ -219,16 +219,13 @@ bool mu_gateway_session_member(const struct mu_gateway_session *s,
            mu_bit_get(MU_BYTES(s->members), index);
 }
 
-static bool session_final(const struct mu_gateway_member *m)
-{
-    return (m->state & (MU_STATE_RUNNING | MU_STATE_FAILED)) != 0;
-}
-
 void mu_gateway_session_count(struct mu_gateway_session *s)
 {
     s->missing = 0;
+    s->window.stale = true;
     for (uint16_t i = 0; i < s->gateway->conf.devices_max; i++) {
-        if (mu_gateway_session_member(s, i) && !session_final(&s->states[i]))
+        if (mu_gateway_session_member(s, i) &&
+            !mu_gateway_member_final(&s->states[i]))
             s->missing++;
     }
 }
@@ -280,8 +277,7 @@ static void camp_command(struct mu_gateway_session *s, uint8_t command)
         return;
     s->command = command;
     s->record.dirty = s->phase != MU_GATEWAY_ASKING;
-    if (s->sending)
-        mu_cast_sender_pause(&s->tx, command != MU_WIDE_RUN);
+    mu_gateway_session_pause(s);
     mu_gateway_census_soon(s->gateway, s);
     /* The cancel object comes with the details. */
     if (command == MU_WIDE_CANCEL && s->phase != MU_GATEWAY_CANCELLED)

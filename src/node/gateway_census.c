@@ -14,15 +14,10 @@
 #define ENDS_ONLY MU_SECONDS(5) /* after the last page: no states on the way */
 #define RIDE_SLACK MU_SECONDS(5) /* for a keep-alive that is lost to come again */
 
-static bool census_final(const struct mu_gateway_member *m)
-{
-    return (m->state & (MU_STATE_RUNNING | MU_STATE_FAILED)) != 0;
-}
-
 static bool census_missing(const struct mu_gateway_session *s, uint16_t index)
 {
     return mu_gateway_session_member(s, index) &&
-           !census_final(&s->states[index]);
+           !mu_gateway_member_final(&s->states[index]);
 }
 
 /* ---- rounds ------------------------------------------------------------- */
@@ -38,7 +33,8 @@ mu_time mu_gateway_census_wait(const struct mu_gateway_session *s)
 void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     s->interval_s = 1;
-    s->census_at = g->now + mu_gateway_census_wait(s);
+    s->census_at = mu_time_min(s->census_at,
+                               g->now + mu_gateway_census_wait(s));
     s->ends_until = s->census_at + ENDS_ONLY;
 }
 
@@ -136,7 +132,8 @@ static size_t census_packet(struct mu_gateway *g, struct mu_gateway_session *s,
     uint16_t missing = 0, last = 0;
 
     for (uint16_t i = 0; i < range && s->base + i < g->conf.devices_max; i++) {
-        bool wanted = census_missing(s, (uint16_t)(s->base + i));
+        uint16_t index = (uint16_t)(s->base + i);
+        bool wanted = census_missing(s, index) && mu_gateway_listens(g, index);
 
         mu_bit_put(known, i, !wanted);
         if (wanted) {
@@ -195,7 +192,7 @@ static void census_take(struct mu_gateway *g, struct mu_gateway_session *s,
                         const struct mu_status *in)
 {
     struct mu_gateway_member *m = &s->states[in->receiver];
-    bool was = census_final(m);
+    bool was = mu_gateway_member_final(m);
 
     s->own.feedback++;
     if (!census_newer(m, in))
@@ -204,8 +201,10 @@ static void census_take(struct mu_gateway *g, struct mu_gateway_session *s,
     m->reason = in->reason;
     mu_copy(m->ack, in->ack, MU_ACK_LEN);
     s->news = true;
-    if (!was && census_final(m) && s->missing > 0)
+    if (!was && mu_gateway_member_final(m) && s->missing > 0) {
         s->missing--;
+        s->window.stale = true;
+    }
     /* The last report may end the campaign: what it cost goes before. */
     if (s->missing == 0)
         s->tally_at = g->now;

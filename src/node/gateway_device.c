@@ -85,6 +85,7 @@ void mu_gateway_device_down(struct mu_gateway *g, uint16_t index)
     d->kg_due = false; /* the answer to its hello brings it */
     mu_gateway_forward_drop(g, index);
     mu_gateway_speech_down(g, index);
+    mu_gateway_windows_stale(g);
 }
 
 /* ---- requests ----------------------------------------------------------- */
@@ -111,6 +112,11 @@ static int device_hello(struct mu_gateway *g, uint16_t index,
         mu_gateway_refuse(g, index, m->exchange, (uint8_t)mu_err_coap(rc));
         return rc;
     }
+    if (d->listens.period_s != in.listens.period_s ||
+        d->listens.window_s != in.listens.window_s)
+        mu_gateway_device_dirty(g, index);
+    d->quiet_due = d->listens.period_s != 0 || in.listens.period_s != 0;
+    mu_gateway_listens_set(g, index, &in.listens);
     d->hello_due = true; /* answered as soon as there is a Kg */
     d->hello_exchange = m->exchange;
     d->kg_due = false;
@@ -214,9 +220,12 @@ static bool device_welcome(struct mu_gateway *g, uint16_t index,
         .address = mu_bytes_str(g->conf.area_address),
         .port = g->conf.area_port,
         .up_port = g->conf.area_up_port,
+        .listens = d->listens,
     };
     int rc;
 
+    if (d->listens.period_s != 0)
+        m.opens_in_ms = (uint32_t)(mu_gateway_opens_in(g, index) / MU_MS(1));
     m.tick = g->ticker.now;
     device_sessions(g, index, &m);
     rc = mu_area_welcome_create(&m, &w);
@@ -286,17 +295,25 @@ bool mu_gateway_next_device(struct mu_gateway *g, struct mu_effect *out)
     return false;
 }
 
-bool mu_gateway_next_close(struct mu_gateway *g, struct mu_effect *out)
+bool mu_gateway_next_link(struct mu_gateway *g, struct mu_effect *out)
 {
     uint16_t i = 0;
 
     if (!g->attention_any)
         return false;
     while ((i = device_set_next(g->attention, i)) < g->conf.devices_max) {
-        if (g->devices[i].close_due) {
-            g->devices[i].close_due = false;
+        struct mu_gateway_device *d = &g->devices[i];
+
+        out->link = LINK_DEVICES + i;
+        if (d->close_due) {
+            d->close_due = false;
             out->kind = MU_DO_LINK_CLOSE;
-            out->link = LINK_DEVICES + i;
+            return true;
+        }
+        if (d->quiet_due) {
+            d->quiet_due = false;
+            out->kind = MU_DO_LINK_QUIET;
+            out->a = d->listens.period_s;
             return true;
         }
         i++;
@@ -514,7 +531,10 @@ bool mu_gateway_next_push(struct mu_gateway *g, struct mu_effect *out)
         return false;
     while ((i = device_set_next(g->pushing, i)) < g->conf.devices_max) {
         mu_bit_put(g->pushing, i, false);
-        if (push_one(g, i, out))
+        if (!mu_gateway_listens(g, i)) /* at its next window */
+            g->push_again_at = mu_time_min(g->push_again_at,
+                                           g->now + mu_gateway_opens_in(g, i));
+        else if (push_one(g, i, out))
             return true;
         i++;
     }

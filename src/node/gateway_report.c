@@ -230,7 +230,8 @@ static bool tally_wanted(const struct mu_gateway *g,
                          const struct mu_gateway_session *s)
 {
     return (s->sending || s->parts != 0) && !s->tally.flying &&
-           tally_bytes(g, s) != s->tally_bytes;
+           (tally_bytes(g, s) != s->tally_bytes ||
+            s->window.sleepers != s->tally_asleep);
 }
 
 bool mu_gateway_next_tally(struct mu_gateway *g, struct mu_effect *out)
@@ -255,9 +256,12 @@ bool mu_gateway_next_tally(struct mu_gateway *g, struct mu_effect *out)
             .rejected = c->rejected + s->own.rejected,
             .page = s->tx_page,
             .alone = c->alone + s->own.alone,
+            .asleep = s->window.sleepers,
+            .within_s = s->window.period_s,
         };
         mu_copy(m.campaign, s->campaign, MU_CAMPAIGN_ID);
         s->tally_bytes = m.bytes;
+        s->tally_asleep = m.asleep;
         s->tally_at = g->now + TALLY_EVERY;
         if (mu_wide_tally_create(&m, &w) != 0)
             continue;

@@ -43,12 +43,20 @@ static bool session_member(void *ctx, uint16_t receiver)
     return mu_gateway_session_member(ctx, receiver);
 }
 
+static bool session_listens(void *ctx, uint16_t receiver)
+{
+    const struct mu_gateway_session *s = ctx;
+
+    return mu_gateway_listens(s->gateway, receiver);
+}
+
 static bool session_alone(void *ctx, uint16_t receiver)
 {
     const struct mu_gateway_session *s = ctx;
     const struct mu_gateway_device *d = &s->gateway->devices[receiver];
 
-    return d->linked && d->copy_port != 0;
+    return d->linked && d->copy_port != 0 &&
+           mu_gateway_listens(s->gateway, receiver);
 }
 
 static int session_feedback_key(void *ctx, uint16_t receiver,
@@ -143,8 +151,8 @@ static void session_area_conf(const struct mu_gateway *g,
 
 /* Another one goes ahead of the first poll as long as it costs less than the
  * answers of those who, by then, have not heard all of it. */
-static uint8_t session_leads(const struct mu_gateway *g,
-                             const struct mu_gateway_session *s)
+uint8_t mu_gateway_session_leads(const struct mu_gateway *g,
+                                 const struct mu_gateway_session *s)
 {
     struct mu_bytes object = mu_gateway_session_object(s);
     uint64_t parts = mu_announce_fragments(object.len,
@@ -162,6 +170,13 @@ static uint8_t session_leads(const struct mu_gateway *g,
     return rounds;
 }
 
+void mu_gateway_session_pause(struct mu_gateway_session *s)
+{
+    if (s->sending)
+        mu_cast_sender_pause(&s->tx, s->command != MU_WIDE_RUN ||
+                                         s->window.rests);
+}
+
 int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     struct mu_cast_sender_conf conf;
@@ -172,6 +187,7 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
         .member = session_member,
         .feedback_key = session_feedback_key,
         .alone = session_alone,
+        .listens = session_listens,
     };
     session_area_conf(g, s, &conf);
     rc = mu_cast_sender_init(&s->tx, &conf, s->tx_work, g->tx_room, g->now);
@@ -183,13 +199,15 @@ int mu_gateway_session_send(struct mu_gateway *g, struct mu_gateway_session *s)
                                                               : s->pages_seen);
     if (s->tx_page > 0)
         mu_cast_sender_seek(&s->tx, s->tx_page, g->now);
-    mu_cast_sender_pause(&s->tx, s->command != MU_WIDE_RUN);
     mu_gateway_session_control(g, s);
     /* The sender's first polls tell who has not heard it: he says so. */
     mu_gateway_session_announce(s, 1);
-    s->announce_lead = s->tx_page > 0 ? 1 : session_leads(g, s);
+    s->announce_lead = s->tx_page > 0 ? 1 : mu_gateway_session_leads(g, s);
     s->tx_idle = false;
     s->census_at = g->now + CENSUS_SLOW + mu_gateway_census_wait(s);
+    s->window = (struct mu_gateway_window){.stale = true};
+    mu_gateway_window_run(g, s);
+    mu_gateway_session_pause(s);
     return 0;
 }
 
@@ -220,7 +238,7 @@ static bool session_handed(const struct mu_gateway *g,
         const struct mu_gateway_device *d = &g->devices[i];
 
         if (d->linked && (d->hand_done >> s->slot & 1) == 0 &&
-            mu_gateway_session_member(s, i))
+            mu_gateway_session_member(s, i) && mu_gateway_listens(g, i))
             return false;
     }
     return true;
@@ -265,7 +283,8 @@ void mu_gateway_session_control(struct mu_gateway *g,
 bool mu_gateway_session_active(const struct mu_gateway_session *s)
 {
     return (s->sending || s->parts != 0) && s->phase == MU_GATEWAY_LIVE &&
-           s->command == MU_WIDE_RUN && s->gateway->now < s->deadline &&
+           s->command == MU_WIDE_RUN && !s->window.rests &&
+           s->gateway->now < s->deadline &&
            s->gateway->kg[0].kid.kind != 0;
 }
 
@@ -308,6 +327,7 @@ int mu_gateway_session_run(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     int rc = 0;
 
+    mu_gateway_window_run(g, s);
     if (s->parts != 0)
         return mu_gateway_inline_run(g, s);
     if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
@@ -645,6 +665,8 @@ mu_time mu_gateway_session_deadline(const struct mu_gateway *g)
         area = mu_time_min(area, session_area_deadline(g, s));
         if (s->phase != MU_GATEWAY_LIVE && s->phase != MU_GATEWAY_RELAYING)
             continue;
+        if (g->sleepers > 0 && s->phase == MU_GATEWAY_LIVE)
+            at = mu_time_min(at, s->window.at);
         if (s->parts != 0) {
             at = mu_time_min(at, mu_gateway_inline_deadline(s));
             continue;

@@ -10,6 +10,7 @@
 
 #define RECORD_VERSION 1
 #define KG_VERSION 2 /* with the ticks */
+#define DEVICE_VERSION 2 /* with the windows */
 
 /* Tickets say what they are for: kind, then index or slot. */
 #define TICKET_SINGLE 0u
@@ -146,10 +147,12 @@ static bool store_next_device(struct mu_gateway *g, struct mu_effect *out)
     mu_bit_put(g->dirty, i, false);
     g->dirty_flying++;
     d = &g->devices[i];
-    mu_write_u8(&w, RECORD_VERSION);
+    mu_write_u8(&w, DEVICE_VERSION);
     mu_write_u8(&w, d->id_len);
     mu_write_bytes(&w, mu_bytes(d->id, d->id_len));
     mu_write_bytes(&w, mu_secret_view(&d->khop));
+    mu_write_u32(&w, d->listens.period_s);
+    mu_write_u32(&w, d->listens.window_s);
     store_effect(g, TICKET_DEVICE | i, MU_TABLE_AREA, store_key_index(g, i),
                  d->used ? &w : NULL, out);
     return true;
@@ -420,16 +423,22 @@ static bool load_device(struct mu_gateway *g, struct mu_bytes key,
     uint16_t index = mu_read_u16(&k);
     uint8_t version = mu_read_u8(&r), len = mu_read_u8(&r);
     struct mu_bytes id = mu_read_bytes(&r, len);
+    struct mu_area_listens listens;
     struct mu_secret khop;
     bool good;
 
     if (mu_secret_set(&khop, mu_read_bytes(&r, MU_SECRET_MAX)) != 0)
         return false;
+    listens.period_s = mu_read_u32(&r);
+    listens.window_s = mu_read_u32(&r);
     good = mu_reader_end(&k) == 0 && mu_reader_end(&r) == 0 &&
-           version == RECORD_VERSION && index < g->conf.devices_max &&
+           version == DEVICE_VERSION && index < g->conf.devices_max &&
            len > 0 && len <= MU_ID_MAX &&
+           listens.period_s <= MU_LISTEN_PERIOD_MAX &&
            mu_gateway_device_set(g, index, id, &khop) == 0;
     mu_secret_clear(&khop);
+    if (good)
+        mu_gateway_listens_set(g, index, &listens);
     return good;
 }
 

@@ -116,7 +116,7 @@ static int cast_start(struct mu_server_campaign *c)
     int rc;
 
     c->peers = (struct mu_cast_peers){c, cast_member, cast_feedback_key,
-                                      cast_alone};
+                                      cast_alone, NULL};
     rc = mu_cast_sender_init(&c->sender, &conf, c->work, s->campaign_work,
                              s->now);
     if (rc != 0)

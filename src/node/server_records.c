@@ -430,6 +430,8 @@ void mu_tally_record_write(struct mu_writer *w, const struct mu_wide_tally *t)
     mu_write_u64(w, t->rejected);
     mu_write_u32(w, t->page);
     mu_write_u64(w, t->alone);
+    mu_write_u16(w, t->asleep);
+    mu_write_u32(w, t->within_s);
 }
 
 int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t)
@@ -445,6 +447,8 @@ int mu_tally_record_read(struct mu_bytes in, struct mu_wide_tally *t)
     t->rejected = mu_read_u64(&r);
     t->page = mu_read_u32(&r);
     t->alone = mu_read_u64(&r);
+    t->asleep = mu_read_u16(&r);
+    t->within_s = mu_read_u32(&r);
     return record_end(&r);
 }
 

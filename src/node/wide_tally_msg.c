@@ -7,7 +7,7 @@ int mu_wide_tally_create(const struct mu_wide_tally *m, struct mu_writer *w)
 {
     const uint64_t numbers[] = {m->data,  m->parity,   m->repair,   m->control,
                                 m->bytes, m->feedback, m->rejected, m->page,
-                                m->alone};
+                                m->alone, m->asleep,   m->within_s};
     const size_t count = sizeof numbers / sizeof numbers[0];
 
     mu_cbor_put_map(w, 2);
@@ -22,7 +22,7 @@ int mu_wide_tally_create(const struct mu_wide_tally *m, struct mu_writer *w)
 
 static void tally_numbers(struct mu_reader *r, struct mu_wide_tally *m)
 {
-    mu_cbor_expect_array(r, 9);
+    mu_cbor_expect_array(r, 11);
     m->data = mu_cbor_get_uint(r);
     m->parity = mu_cbor_get_uint(r);
     m->repair = mu_cbor_get_uint(r);
@@ -32,6 +32,8 @@ static void tally_numbers(struct mu_reader *r, struct mu_wide_tally *m)
     m->rejected = mu_cbor_get_uint(r);
     m->page = (uint32_t)mu_cbor_get_uint_max(r, MU_PAGES_MAX);
     m->alone = mu_cbor_get_uint(r);
+    m->asleep = (uint16_t)mu_cbor_get_uint_max(r, MU_AREA_DEVICES_MAX);
+    m->within_s = (uint32_t)mu_cbor_get_uint_max(r, MU_LISTEN_PERIOD_MAX);
 }
 
 int mu_wide_tally_consume(struct mu_bytes in, struct mu_wide_tally *m)

@@ -301,7 +301,7 @@ void field_init(struct field *f, const struct field_conf *conf)
     f->prepared_object = (struct mu_object){f, prepared_read, prepared_write,
                                             object_sync};
     f->peers = (struct mu_cast_peers){f, peers_member, peers_key,
-                                        peers_alone};
+                                        peers_alone, NULL};
     f->all = calloc(conf->receivers, sizeof(*f->all));
     must(f->all != NULL, "memory");
     field_keys(f);

@@ -90,7 +90,8 @@ static void put_packets(FILE *out, const struct mu_object *prepared,
                         uint64_t size)
 {
     static _Alignas(8) uint8_t work[4096];
-    const struct mu_cast_peers peers = {NULL, member, feedback_key, NULL};
+    const struct mu_cast_peers peers = {NULL, member, feedback_key, NULL,
+                                        NULL};
     const struct mu_cast_sender_conf conf = {
         .crypto = c,
         .shape = shape,

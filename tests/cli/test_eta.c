@@ -50,7 +50,7 @@ static void test_cannot_tell(void **state)
     p = (struct api_progress){.elapsed_s = 10, .sent = 5};
     assert_int_equal(api_eta_s(&p), -1);
     /* More than all, as after a page of the past: not below zero. */
-    p = (struct api_progress){10, 120, 100, 9, 5, 0};
+    p = (struct api_progress){10, 120, 100, 9, 5, 0, 0};
     assert_int_equal(api_eta_s(&p), 0);
 }
 

@@ -672,7 +672,8 @@ static void push_sender(struct script *s, struct script_campaign *k)
     };
     size_t len = mu_cast_sender_work(&conf);
 
-    s->peers = (struct mu_cast_peers){s, peer_member, peer_key, NULL};
+    s->peers = (struct mu_cast_peers){s, peer_member, peer_key, NULL,
+                                      NULL};
     s->prepared_port = (struct mu_object){k, prepared_read, NULL, NULL};
     free(k->tx_work);
     k->tx_work = malloc(len);

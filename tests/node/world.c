@@ -719,6 +719,9 @@ static void do_effect(struct world *w, struct world_node *n,
     case MU_DO_HOOK:
         do_hook(w, n, e);
         break;
+    case MU_DO_LINK_QUIET:
+    case MU_DO_RADIO:
+        break;
     case MU_DO_TRACE:
         if (w->tracing)
             trace(w, n, e);
