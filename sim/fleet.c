@@ -288,7 +288,7 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
     case DO_SETTLED:
         if ((fleet_settled(w) && sim_rekey_settled(w)) ||
             w->now > MU_SECONDS(900))
-            sim_world_at(w, w->now, DO_REKEYS);
+            sim_world_at(w, w->now + sim_radio_wait(w), DO_REKEYS);
         else
             sim_world_at(w, w->now + MU_SECONDS(1), DO_SETTLED);
         break;

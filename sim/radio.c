@@ -21,6 +21,16 @@ void sim_radio_choose(struct sim_world *w)
     }
 }
 
+mu_time sim_radio_wait(const struct sim_world *w)
+{
+    struct sim_rng rng;
+
+    if (w->conf.listens.period_s == 0)
+        return 0;
+    sim_rng_seed(&rng, w->conf.seed, STREAM - 1);
+    return sim_rng_below(&rng, MU_SECONDS(w->conf.listens.period_s));
+}
+
 static void radio_set(struct sim_world *w, struct sim_node *n)
 {
     bool on = !n->nap && !n->off;

@@ -7,6 +7,8 @@
 
 /* Draws which devices sleep by windows, and how fast each clock runs. */
 void sim_radio_choose(struct sim_world *w);
+/* A push does not come when a window opens: how long after all are settled. */
+mu_time sim_radio_wait(const struct sim_world *w);
 /* The device's own wish; naps of the scenario go before. */
 void sim_radio_switch(struct sim_world *w, struct sim_node *n, bool on);
 void sim_radio_nap(struct sim_world *w, struct sim_node *n, bool nap);

@@ -56,7 +56,52 @@ static void test_area_hello(void **state)
     assert_int_equal(mu_area_hello_consume(mu_written(&w), &out), 0);
     assert_true(mu_bytes_eq(out.software, m.software));
     assert_int_equal(out.capability.object_max, 70000);
+    assert_int_equal(out.listens.period_s, 0);
     REFUSE_LENGTHS(mu_area_hello_consume(in, &out));
+}
+
+static bool windows_taken(uint32_t period_s, uint32_t window_s)
+{
+    struct mu_area_hello m = {.software = mu_bytes_str("1"),
+                              .capability = {.algs = {MU_ALG_ES256},
+                                             .algs_len = 1},
+                              .listens = {period_s, window_s}}, out;
+
+    assert_int_equal(mu_area_hello_create(&m, fresh()), 0);
+    return mu_area_hello_consume(mu_written(&w), &out) == 0 &&
+           out.listens.period_s == period_s && out.listens.window_s == window_s;
+}
+
+static void test_area_windows(void **state)
+{
+    struct mu_area_welcome m = {.gateway = mu_bytes_str("gw"), .kid = kg,
+                                .kg = key, .address = mu_bytes_str("ff15::1"),
+                                .listens = {3600, 9}, .opens_in_ms = 3599001},
+                           out;
+    struct mu_area_hello hello = {.software = mu_bytes_str("1"),
+                                  .capability = {.algs = {MU_ALG_ES256},
+                                                 .algs_len = 1},
+                                  .listens = {60, 5}}, said;
+
+    (void)state;
+    assert_true(windows_taken(2, 1));
+    assert_true(windows_taken(MU_LISTEN_PERIOD_MAX, MU_LISTEN_PERIOD_MAX - 1));
+    assert_false(windows_taken(MU_LISTEN_PERIOD_MAX + 1, 1));
+    assert_false(windows_taken(60, 0));
+    assert_false(windows_taken(60, 60));
+    assert_false(windows_taken(60, 61));
+    assert_int_equal(mu_area_hello_create(&hello, fresh()), 0);
+    REFUSE_LENGTHS(mu_area_hello_consume(in, &said));
+
+    assert_int_equal(mu_area_welcome_create(&m, fresh()), 0);
+    assert_int_equal(mu_area_welcome_consume(mu_written(&w), &out), 0);
+    assert_int_equal(out.listens.period_s, 3600);
+    assert_int_equal(out.listens.window_s, 9);
+    assert_int_equal(out.opens_in_ms, 3599001);
+    REFUSE_LENGTHS(mu_area_welcome_consume(in, &out));
+    m.opens_in_ms = MU_LISTEN_PERIOD_MAX * 1000 + 1;
+    assert_int_equal(mu_area_welcome_create(&m, fresh()), 0);
+    assert_int_not_equal(mu_area_welcome_consume(mu_written(&w), &out), 0);
 }
 
 static void test_area_welcome(void **state)
@@ -397,6 +442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_area_hello),
+        cmocka_unit_test(test_area_windows),
         cmocka_unit_test(test_area_welcome),
         cmocka_unit_test(test_area_vouch),
         cmocka_unit_test(test_area_keys),

@@ -328,6 +328,7 @@ static void gateway_conf(struct world_node *n, struct mu_gateway_conf *conf)
         .area_overhead = 42,
         .area_window_ms = 40,
         .area_loss_permille = 20,
+        .hold_s = n->world->hold_s,
         .ticks = n->world->ticks != 0 ? n->world->ticks : 2048,
         .software = mu_bytes_str("test"),
         .seed = 77,
@@ -347,6 +348,7 @@ static void device_conf(struct world_node *n, struct mu_device_conf *conf)
                                                   : WORK_PAGE,
         .member_mem = n->world->member_mem,
         .keepalive_ms = n->world->keepalive_ms,
+        .listens = n->world->listens[n->number],
         .software = mu_bytes_str("test"),
         .seed = 1000 + (uint32_t)n->number,
     };
@@ -387,7 +389,7 @@ void world_start(struct world *w, struct world_node *n)
     assert(!n->up);
     n->up = true;
     n->life++;
-    n->joined = false;
+    n->joined = n->off = false;
     n->held.len = 0;
     node_new(n);
     world_step(w, n, &ev);
@@ -578,6 +580,7 @@ static void do_send(struct world *w, struct world_node *n,
     ev->event.message.exchange = e->message.exchange;
     if (peer == NULL || !peer->up)
         return;
+    w->asked_off += peer->off;
     ev = event_new(w, peer, MU_EV_REQUEST, MESSAGE_US);
     ev->event.link = link;
     event_message(ev, &e->message);
@@ -590,7 +593,7 @@ static void packet_to(struct world *w, struct world_node *to,
     mu_time delay = PACKET_US;
     int copies = 1;
 
-    if (!to->up || (to->kind == WORLD_DEVICE && !to->joined))
+    if (!to->up || (to->kind == WORLD_DEVICE && (!to->joined || to->off)))
         return;
     if (e->channel == MU_CHANNEL_AREA) {
         if (chance(w, w->loss_permille))
@@ -608,6 +611,8 @@ static void packet_to(struct world *w, struct world_node *to,
 static void do_packet(struct world *w, struct world_node *n,
                       const struct mu_effect *e)
 {
+    size_t off = 0;
+
     if (e->channel == MU_CHANNEL_WIDE) {
         packet_to(w, n->kind == WORLD_SERVER ? &w->gateway : &w->server, e);
         return;
@@ -622,8 +627,11 @@ static void do_packet(struct world *w, struct world_node *n,
         packet_to(w, &w->gateway, e);
         return;
     }
-    for (size_t i = 0; i < w->devices_len; i++)
+    for (size_t i = 0; i < w->devices_len; i++) {
+        off += !w->devices[i].up || w->devices[i].off;
         packet_to(w, &w->devices[i], e);
+    }
+    w->unheard += off == w->devices_len;
 }
 
 /* A handshake: both ends have to come to the same key. */
@@ -696,6 +704,8 @@ static void do_hook(struct world *w, struct world_node *n,
 static void do_effect(struct world *w, struct world_node *n,
                       const struct mu_effect *e)
 {
+    assert(!n->off || (e->kind != MU_DO_SEND && e->kind != MU_DO_PACKET &&
+                       e->kind != MU_DO_LINK_OPEN));
     switch (e->kind) {
     case MU_DO_SEND:
         do_send(w, n, e);
@@ -720,7 +730,11 @@ static void do_effect(struct world *w, struct world_node *n,
         do_hook(w, n, e);
         break;
     case MU_DO_LINK_QUIET:
+        w->quiet[e->link] = e->a;
+        break;
     case MU_DO_RADIO:
+        assert(n->kind == WORLD_DEVICE && n->off == e->on);
+        n->off = !e->on;
         break;
     case MU_DO_TRACE:
         if (w->tracing)

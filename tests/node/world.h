@@ -65,6 +65,7 @@ struct world_node {
     struct world_object slot;
     struct mu_object slot_port;
     bool joined;
+    bool off; /* its radio is */
     int install_result, confirm_result;
     uint32_t installs;
     uint8_t *installed; /* what the install hook saw last */
@@ -96,6 +97,11 @@ struct world {
     uint32_t page_memory; /* of devices; 0: enough */
     uint32_t member_mem;  /* of devices, for states of schemes */
     uint32_t keepalive_ms; /* of devices; the test says when it is due */
+    struct mu_area_listens listens[WORLD_DEVICES_MAX];
+    uint32_t hold_s; /* of the gateway */
+    uint32_t unheard; /* packets into the area while no radio was on */
+    uint32_t asked_off; /* requests to devices whose radio was off */
+    uint64_t quiet[1 + WORLD_DEVICES_MAX]; /* what the gateway said of links */
     uint32_t area_rate;   /* bytes a second; 0: 200,000 */
     uint16_t ticks;       /* of an area key; 0: 2,048 */
     const struct mu_crypto *crypto; /* of devices */

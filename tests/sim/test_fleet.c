@@ -356,12 +356,56 @@ static void test_repairs_alone(void **state)
                 10 * all.packets);
 }
 
+/* Devices that listen in windows: nothing is sent that nobody hears, one sending
+ * serves them all, and their radios are seldom on; with clocks that are apart. */
+static void test_windows(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 100; seed < 102; seed++) {
+        struct sim_conf c = small(seed);
+        c.devices = 60;
+        c.listens = (struct mu_area_listens){300, 3};
+        c.drift = 100;
+        struct sim_result r = sim_run(&c);
+        assert_true(sim_result_good(&r));
+        assert_true(r.packet_ratio < 1.35);
+        assert_int_equal(r.unheard_packets, 0);
+        assert_true(r.radio_share < 0.03);
+        assert_true(r.virtual_seconds < 1000);
+    }
+}
+
+/* Where the others do not wait for them, all is sent once more, and no more than
+ * that; where they do, once. */
+static void test_windows_mixed(void **state)
+{
+    (void)state;
+    struct sim_conf c;
+    sim_conf_default(&c);
+    c.devices = 300;
+    c.gateways = 1;
+    c.size = 100000;
+    c.listens = (struct mu_area_listens){60, 3};
+    c.listeners = 0.7;
+    c.hold_s = 0;
+    struct sim_result twice = sim_run(&c);
+    c.hold_s = 300;
+    struct sim_result once = sim_run(&c);
+    assert_true(sim_result_good(&twice) && sim_result_good(&once));
+    assert_true(once.packet_ratio < 1.25);
+    assert_true(twice.packet_ratio > 1.5); /* the push came between windows */
+    assert_true(twice.packet_ratio < 2.5);
+}
+
 static void test_wrong_conf(void **state)
 {
     (void)state;
     struct sim_result r;
     const char *why;
     struct sim_conf c = small(1);
+    c.listens = (struct mu_area_listens){60, 60};
+    assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
+    c = small(1);
     c.gateways = 0;
     assert_int_equal(sim_fleet_run(&c, &r, &why), MU_ERR_USAGE);
     assert_non_null(why);
@@ -399,6 +443,8 @@ int main(void)
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_yields),
         cmocka_unit_test(test_repairs_alone),
+        cmocka_unit_test(test_windows),
+        cmocka_unit_test(test_windows_mixed),
         cmocka_unit_test(test_wrong_conf),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
