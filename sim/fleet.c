@@ -15,6 +15,7 @@
 #include "air.h"
 #include "alive.h"
 #include "attack.h"
+#include "floor.h"
 #include "liar.h"
 #include "checker.h"
 #include "radio.h"
@@ -150,6 +151,8 @@ static void fleet_push(struct sim_world *w, struct story *s)
     must(plain.write(plain.ctx, 0, w->truth, w->conf.size));
     must(mu_server_push(world_server(w), s->campaign, &push));
     w->counting = true;
+    sim_floor_del(w->floor); /* of an earlier campaign */
+    w->floor = sim_floor_new(w);
     s->pushed = true;
     s->pushed_at = w->now;
     for (uint32_t i = 1; i < w->first_device && w->conf.flow; i++)
@@ -376,6 +379,8 @@ static void result_bound(const struct sim_conf *c, struct sim_result *r)
     r->bound_packets = packets / (1.0 - c->loss) * c->gateways;
     r->bound_bytes = r->bound_packets * (c->payload + c->overhead);
     r->packet_ratio = (double)r->packets / r->bound_packets;
+    r->floor_ratio = (double)r->floor_packets / r->bound_packets;
+    r->block_ratio = (double)r->block_packets / r->bound_packets;
     /* What the fleet at rest would have sent all the same is no cost. */
     r->ratio = ((double)r->area_bytes - (double)r->rest_bytes) /
                r->bound_bytes;
@@ -419,6 +424,10 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->area_bytes += w->keepalive_bytes;
     r->packets = w->data_packets;
     r->alone_packets = w->alone_packets;
+    if (w->floor != NULL) {
+        r->floor_packets = sim_floor_pages(w->floor);
+        r->block_packets = sim_floor_block(w->floor);
+    }
     r->control = w->control_packets;
     r->feedback = w->feedback_packets;
     r->message_bytes = w->message_bytes;
@@ -492,13 +501,16 @@ void sim_conf_default(struct sim_conf *c)
     c->heap_devices = 2000;
 }
 
-/* Bursts make the luck of the unluckiest worse. */
+/* Bursts make the luck of the unluckiest worse: enough for 99 pages of 100. */
 static uint16_t settle_parity(const struct sim_conf *c)
 {
-    double loss = 1000 * c->loss * (c->burst > 1 ? sqrt(c->burst) : 1);
-    uint32_t area = (c->devices + c->gateways - 1) / c->gateways;
+    uint32_t area = (c->devices + c->gateways - 1) / c->gateways, m;
 
-    return mu_cast_parity(c->page_data, area, (uint32_t)loss);
+    if (c->burst <= 1)
+        return mu_cast_parity(c->page_data, area, (uint32_t)(1000 * c->loss));
+    m = sim_floor_packets(c->page_data, area, c->loss, c->burst, 0.99) -
+        c->page_data;
+    return (uint16_t)(m < MU_PAGE_PARITY_MAX ? m : MU_PAGE_PARITY_MAX);
 }
 
 /* Ethernet 18, IPv4 20, UDP 8; or 802.15.4 with 6LoWPAN: MAC 9, FCS 2, IPHC 3,

@@ -24,6 +24,8 @@ struct sim_result {
     uint64_t packets;  /* data, parity and repair put on area networks */
     uint64_t control, feedback; /* polls, announces, censuses; answers */
     double bound_packets, packet_ratio;
+    uint64_t floor_packets, block_packets; /* floor.h */
+    double floor_ratio, block_ratio;
     uint64_t area_bytes, message_bytes;
     uint64_t kind_bytes[SIM_KINDS];
     uint64_t keepalive_bytes, rest_bytes; /* alive.h; the first in area_bytes */

@@ -15,6 +15,7 @@
 #include "air.h"
 #include "alive.h"
 #include "attack.h"
+#include "floor.h"
 #include "liar.h"
 #include "world.h"
 
@@ -447,6 +448,7 @@ static void area_fetch(struct sim_world *w, const struct sim_node *gateway,
 static void deliver_area(struct sim_world *w, struct sim_item *item)
 {
     const struct sim_node *gateway = &w->nodes[item->node];
+    struct sim_floor_page *page = sim_floor_sent(w, item->node, item->buffer);
     bool heard = false;
     if (sim_attack_jams(w))
         return;
@@ -459,6 +461,8 @@ static void deliver_area(struct sim_world *w, struct sim_item *item)
             area_fetch(w, gateway, i);
         if (network_lost(w, n, w->conf.loss))
             continue;
+        if (page != NULL && n->up && n->radio)
+            sim_floor_heard(page, n);
         bool twice = w->conf.duplicate > 0 &&
                      sim_rng_chance(&w->chance, w->conf.duplicate);
         bool late = w->conf.reorder > 0 &&

@@ -55,14 +55,17 @@ void sim_result_json(const struct sim_result *r, FILE *out)
             r->forged_accepted, r->replayed);
     fprintf(out,
             "\"packets\":%" PRIu64 ",\"bound_packets\":%.2f,"
-            "\"alone_packets\":%" PRIu64 ",\"packet_ratio\":%.4f,\"control_packets\":%" PRIu64
+            "\"alone_packets\":%" PRIu64 ",\"packet_ratio\":%.4f,"
+            "\"floor_ratio\":%.4f,\"block_ratio\":%.4f,"
+            "\"control_packets\":%" PRIu64
             ",\"feedback_packets\":%" PRIu64 ",\"area_bytes\":%" PRIu64
             ",\"message_bytes\":%" PRIu64
             ",\"bound_bytes\":%.0f,\"ratio\":%.4f,"
             "\"wan_bytes\":%" PRIu64 ",",
-            r->packets, r->bound_packets, r->alone_packets, r->packet_ratio, r->control,
-            r->feedback, r->area_bytes, r->message_bytes, r->bound_bytes,
-            r->ratio, r->wan_bytes);
+            r->packets, r->bound_packets, r->alone_packets, r->packet_ratio,
+            r->floor_ratio, r->block_ratio, r->control, r->feedback,
+            r->area_bytes, r->message_bytes, r->bound_bytes, r->ratio,
+            r->wan_bytes);
     json_bytes(r, out);
     fprintf(out,
             "\"scheme\":\"%s\",\"rekeys\":%u,\"rekey_left\":%u,"
@@ -107,8 +110,8 @@ void sim_result_json(const struct sim_result *r, FILE *out)
 static void text_bytes(const struct sim_result *r, FILE *out)
 {
     fprintf(out, "packets    %" PRIu64 " on the air, %.3f times a perfect "
-                 "code\n",
-            r->packets, r->packet_ratio);
+                 "code at the mean loss; %.3f for those who lost most\n",
+            r->packets, r->packet_ratio, r->floor_ratio);
     fprintf(out, "bytes      %" PRIu64 " in the areas, %.3f times the bound; "
                  "%" PRIu64 " wide\n",
             r->area_bytes, r->ratio, r->wan_bytes);

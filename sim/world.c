@@ -11,6 +11,7 @@
 #include "alive.h"
 #include "attack.h"
 #include "checker.h"
+#include "floor.h"
 #include "radio.h"
 #include "room.h"
 
@@ -306,6 +307,7 @@ void sim_world_clear(struct sim_world *w)
         sim_node_del(&w->nodes[i]);
     sim_queue_clear(&w->queue);
     sim_air_del(w->air);
+    sim_floor_del(w->floor);
     sim_attack_clear(w);
     sim_checker_clear(w);
     sim_room_del(w->nodes, w->nodes_len * sizeof *w->nodes);

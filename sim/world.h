@@ -217,6 +217,7 @@ struct sim_world {
     uint64_t reports, report_bytes; /* of gateways, payloads */
     uint64_t trace_hash;           /* FNV-1a of the trace */
     struct sim_air *air;           /* attackers listen here */
+    struct sim_floor *floor;       /* of the push; NULL before */
     void (*scenario)(struct sim_world *w, uint64_t number);
     /* Speech: what a device hears, and what is on the air of an area. */
     void (*alerted)(struct sim_world *w, struct sim_node *n,
