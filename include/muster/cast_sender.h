@@ -34,6 +34,14 @@ struct mu_sender_peer {
     mu_time vain_at;
 };
 
+#define MU_SENDER_SPARES 8
+
+/* Parity of a page that was sent, from the first symbol and from the last one. */
+struct mu_sender_spare {
+    uint32_t page; /* plus one; 0: none */
+    uint16_t first, last;
+};
+
 /* The page at work; kept while another page is served in between. */
 struct mu_sender_job {
     uint32_t page;
@@ -73,8 +81,7 @@ struct mu_cast_sender {
     bool behind_urgent;   /* and is served before the present page goes on */
     uint8_t behind_turns; /* pages of the past begun since a front page was */
     uint32_t behind_page; /* the lowest asked for */
-    uint32_t past_page;   /* the last one begun, and the parity of it */
-    uint16_t past_from;   /* that is next, from the last one down */
+    struct mu_sender_spare spares[MU_SENDER_SPARES]; /* of the last pages */
     uint16_t behind_need;
     bool behind_exact; /* only who misses what is to be asked */
 

@@ -16,10 +16,11 @@
 #include "cast/rate.h"
 #include "cast/repair.h"
 #include "cast/share.h"
+#include "cast/spare.h"
 
 enum {
     ROUNDS_MAX = 100,   /* polls of a page: half of what a round number tells */
-    ROUNDS_FRESH = 8,   /* answers to polls this far back still say something */
+    ROUNDS_FRESH = 32,  /* answers to polls this far back still say something */
     ROUNDS_OLD = 128,   /* older ones would look new when the number wraps */
     GAP_NEAR = 4,       /* pages behind that are made good at once */
     CALL_COPIES_MAX = 5, /* of a poll that all answer */
@@ -110,6 +111,7 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
     s->held_valid = false;
     s->behind_valid = false;
     s->behind_urgent = false;
+    mu_zero(s->spares, sizeof(s->spares));
     s->send_at = now;
     s->rest_at = now;
     s->rest_page = s->pages; /* none */
@@ -185,24 +187,6 @@ static unsigned sender_packets(const struct mu_cast_sender *s)
     return mu_page_packets(&s->page);
 }
 
-/* Queues up to n parity symbols that were not sent yet, from the last one
- * down when who asks may have heard the first. How many there were. */
-static unsigned sender_queue_parity(struct mu_cast_sender *s, unsigned n,
-                                    bool down)
-{
-    unsigned queued = 0, m = s->page.parity;
-
-    for (unsigned i = 0; i < m && queued < n; i++) {
-        unsigned at = s->page.data +
-                      (down ? m - 1 - (i + s->past_from) % m : i);
-        if (mu_set_has(s->job.tried, at) || mu_set_has(s->job.queue, at))
-            continue;
-        mu_set_add(s->job.queue, at);
-        queued++;
-    }
-    return queued;
-}
-
 static void sender_queue_data(struct mu_cast_sender *s)
 {
     for (unsigned i = 0; i < s->page.data; i++)
@@ -225,15 +209,8 @@ static void sender_begin_front(struct mu_cast_sender *s)
     s->preempts = 0;
     s->behind_turns = 0;
     sender_queue_data(s);
-    (void)sender_queue_parity(s, mu_repair_plan(s), false);
+    mu_spare_queue(s, mu_repair_plan(s), false);
     s->state = s->calling ? MU_SENDER_POLL : MU_SENDER_SEND;
-}
-
-/* The next poll asks for data symbols by name. */
-static void sender_spend_parity(struct mu_cast_sender *s)
-{
-    for (unsigned i = s->page.data; i < sender_packets(s); i++)
-        mu_set_add(s->job.tried, i);
 }
 
 /* Begins to serve a page of the past, of which somebody needs so much. */
@@ -247,20 +224,17 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
         return;
     sender_census(s);
     s->job = (struct mu_sender_job){.page = page, .serving = true};
+    again = mu_spare_begin(s);
     /* Without parity the poll asks who misses what. */
     if (s->behind_valid && s->behind_exact && need == 0)
-        sender_spend_parity(s);
+        mu_spare_spend(s);
     s->behind_valid = false;
     s->behind_urgent = false;
     s->behind_exact = false;
     s->state = MU_SENDER_SEND;
     if (need == 0)
         return; /* a poll is all */
-    /* Again for the same page: he may have the parity of the last time. */
-    again = page == s->past_page && s->past_from != 0;
-    if (!again)
-        s->past_from = 0;
-    s->past_page = page;
+    s->job.doubtful = again;
     if (s->behind_turns < UINT8_MAX)
         s->behind_turns++;
     if (need >= s->page.data || need > s->page.parity) {
@@ -269,12 +243,7 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
     } else {
         more = need + mu_loss_parity(need, s->page.parity, 1, s->loss);
     }
-    more = sender_queue_parity(s, more, true);
-    s->past_from = (uint16_t)((s->past_from + more) %
-                             (s->page.parity > 0 ? s->page.parity : 1u));
-    if (again)
-        sender_spend_parity(s);
-    s->job.doubtful = again;
+    mu_spare_queue(s, more, true);
 }
 
 /* Takes up the page that was put aside; what was queued still is. */
@@ -335,18 +304,8 @@ static void sender_repair(struct mu_cast_sender *s)
     s->job.doubtful = s->loss > MU_LOSS_ONE / 10;
     /* With a bitmap poll the answers have filled the queue already. */
     if ((s->flags & MU_POLL_BITMAP) == 0 && !mu_repair_alone(s))
-        (void)sender_queue_parity(s, mu_repair_more(s, s->want),
-                                  s->job.serving);
+        mu_spare_queue(s, mu_repair_more(s, s->want), s->job.serving);
     s->state = MU_SENDER_SEND;
-}
-
-static bool sender_parity_left(const struct mu_cast_sender *s)
-{
-    for (unsigned i = s->page.data; i < sender_packets(s); i++) {
-        if (!mu_set_has(s->job.tried, i))
-            return true;
-    }
-    return false;
 }
 
 /* Members that have not answered for two pages count as absent: nobody waits
@@ -464,7 +423,7 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
         s->calls++;
         if (s->flags == 0)
             s->flags = MU_POLL_BEHIND;
-    } else if (!sender_parity_left(s)) {
+    } else if (!mu_spare_left(s)) {
         s->flags |= MU_POLL_BITMAP;
     }
     s->job.rounds++;
@@ -587,6 +546,7 @@ static size_t sender_put_next(struct mu_cast_sender *s, uint8_t *to)
         s->state = MU_SENDER_POLL;
         return 0;
     }
+    mu_spare_sent(s, (unsigned)index);
     if (s->job.alone) {
         s->counts.alone++;
         return sender_put_symbol(s, (unsigned)index, to);

@@ -179,6 +179,7 @@ static void test_no_queue(void **state)
 static void test_one_bad_radio(void **state)
 {
     struct field_conf conf = usual;
+    uint64_t could = 0;
     struct field f;
 
     (void)state;
@@ -186,8 +187,15 @@ static void test_one_bad_radio(void **state)
     conf.rate = LINK;
     field_init(&f, &conf);
     f.all[MEMBER].loss_permille = 400;
-    run(&f, MU_SECONDS(60));
-    assert_true(f.rate.rate >= LINK * 9 / 10);
+    run(&f, MU_SECONDS(3));
+    while (!field_finished(&f) && f.now < MU_SECONDS(60)) {
+        mu_time at = f.now;
+        uint32_t rate = f.rate.rate;
+        assert_true(field_step(&f));
+        could += (f.now - at) * rate;
+    }
+    /* On the average: one answer that comes late slows a page down. */
+    assert_true(could >= (f.now - MU_SECONDS(3)) * LINK * 9 / 10);
     assert_true(field_done(&f) >= MEMBER);
     field_free(&f);
 }
