@@ -127,7 +127,7 @@ int mu_device_announce_told(struct mu_device *d, struct mu_bytes object)
 
 /* ---- sessions that nobody announced to us -------------------------------- */
 
-#define UNHEARD_TRIES 6
+#define UNHEARD_TRIES 12
 #define UNHEARD_REST MU_SECONDS(30)
 #define ANNOUNCED_FOR MU_SECONDS(5)
 
