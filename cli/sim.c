@@ -71,6 +71,7 @@ static const char HELP[] =
     "\n"
     "attacks: bogus-data bogus-parity replay re-request drop modify jam\n"
     "  forged-acks polluted-acks manifest-flood evil-gateway evil-device\n"
+    "  false-loss\n"
     "\n"
     "exit code: 0 every device that should runs the object and no rule was\n"
     "broken; 2 some do not run it; 1 a rule was broken, or wrong usage\n";

@@ -35,6 +35,7 @@ static const char *const names[] = {
     [SIM_ATTACK_MANIFEST_FLOOD] = "manifest-flood",
     [SIM_ATTACK_EVIL_GATEWAY] = "evil-gateway",
     [SIM_ATTACK_EVIL_DEVICE] = "evil-device",
+    [SIM_ATTACK_FALSE_LOSS] = "false-loss",
 };
 
 const char *sim_attack_name(enum sim_attack attack)
@@ -118,34 +119,90 @@ static const struct mu_device *attack_insider(const struct sim_world *w,
     return NULL;
 }
 
-static uint16_t heard_page(const struct sim_buffer *b)
+/* ---- who asks for more ---------------------------------------------------- */
+
+static void asker_page(const struct sim_world *w, struct sim_asker *a,
+                       uint32_t index)
 {
-    return (uint16_t)(is_data(b) ? mu_cast_data_page(b->data)
-                                 : (unsigned)b->data[2] << 8 | b->data[3]);
+    const struct sim_conf *c = &w->conf;
+    struct mu_cast_shape shape = {c->payload, c->page_data, c->page_parity,
+                                  c->hash_len};
+    struct mu_cast_page page;
+
+    if (mu_cast_page_at(&shape, c->size, index, &page) != 0 &&
+        mu_cast_page_at(&shape, c->size, 0, &page) != 0)
+        abort();
+    a->page = (uint16_t)page.index;
+    a->need = page.data;
+}
+
+/* Rounds and pages, so that what it asks for is of the moment. Who claims losses
+ * begins with the first page, needs less by every second symbol of its page,
+ * and has lost its state when it has had the last one. */
+static void attack_listen(struct sim_world *w, uint32_t node,
+                          const struct sim_buffer *b)
+{
+    struct sim_asker *a = &w->nodes[node].asker;
+    bool claims = w->conf.attack == SIM_ATTACK_FALSE_LOSS, poll;
+
+    poll = b->len > 4 && b->data[0] == MU_CAST_POLL;
+    if (!poll && !is_data(b))
+        return;
+    if (!a->heard)
+        asker_page(w, a, 0);
+    a->heard = true;
+    a->session = b->data[1];
+    if (poll)
+        a->round = b->data[4];
+    if (!claims) {
+        asker_page(w, a, poll ? (unsigned)b->data[2] << 8 | b->data[3]
+                              : mu_cast_data_page(b->data));
+        a->need = w->conf.page_data; /* more would be refused */
+    } else if (!poll && mu_cast_data_page(b->data) ==
+                            a->page % MU_CAST_PAGES_NEAR &&
+               sim_rng_below(&w->attacker, 2) == 0 && --a->need == 0) {
+        asker_page(w, a, a->page + 1u);
+    }
 }
 
 /* Its own right tag under a wish that never ends. */
 static void attack_request(struct sim_world *w, uint32_t node,
-                           const struct mu_device *d,
-                           const struct sim_buffer *heard)
+                           const struct mu_device *d)
 {
-    static const uint8_t all[32] = {
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
-        255, 255, 255, 255, 255, 255};
-    uint8_t bytes[MU_PACKET_MAX];
+    const struct sim_asker *a = &w->nodes[node].asker;
+    struct mu_cast_shape shape = {w->conf.payload, w->conf.page_data,
+                                  w->conf.page_parity, w->conf.hash_len};
+    uint8_t bytes[MU_PACKET_MAX], all[MU_PAGE_DATA_MAX / 8];
     struct mu_writer out = mu_writer(bytes, sizeof bytes);
+    struct mu_cast_page page;
     struct mu_need m = {
-        .session = heard->data[1],
+        .session = a->session,
         .receiver = d->index,
-        .page = heard_page(heard),
-        .round = w->attack_round,
-        .need = (uint8_t)w->conf.page_data, /* more would be refused */
-        .bitmap = mu_bytes(all, (w->conf.page_data + 7u) / 8),
+        .page = a->page,
+        .round = a->round,
+        .need = a->need,
     };
 
+    if (!a->heard ||
+        mu_cast_page_at(&shape, w->conf.size, a->page, &page) != 0)
+        return;
+    memset(all, 255, sizeof all);
+    m.bitmap = mu_bytes(all, (page.data + 7u) / 8);
     if (mu_need_create(&w->crypto, &d->kfb, &m, &out) == 0)
         attack_shout(w, node, sim_buffer_new(bytes, out.len), true);
+}
+
+void sim_attack_idle(struct sim_world *w)
+{
+    if (w->conf.attack != SIM_ATTACK_RE_REQUEST &&
+        w->conf.attack != SIM_ATTACK_EVIL_DEVICE &&
+        w->conf.attack != SIM_ATTACK_FALSE_LOSS)
+        return;
+    for (uint32_t i = 1; i < w->first_device; i++) {
+        const struct mu_device *d = attack_insider(w, i);
+        if (d != NULL)
+            attack_request(w, i, d);
+    }
 }
 
 /* Who missed the genuine packet may take its tick from us, on whatever we say;
@@ -213,7 +270,7 @@ static void attack_with_keys(struct sim_world *w, uint32_t node,
         attack_symbol(w, node, heard, false);
         break;
     case 1:
-        attack_request(w, node, d, heard);
+        attack_request(w, node, d);
         break;
     case 2:
         attack_manifest(w, node, d);
@@ -280,8 +337,7 @@ void sim_attack_heard(struct sim_world *w, uint32_t node,
         attack_replay(w, node, b);
         return;
     }
-    if (b->len > 4 && b->data[0] == MU_CAST_POLL)
-        w->attack_round = b->data[4];
+    attack_listen(w, node, b);
     d = attack_insider(w, node);
     if (d != NULL && ticked) {
         struct mu_bytes packet = mu_bytes(b->data, b->len);
@@ -301,7 +357,8 @@ void sim_attack_heard(struct sim_world *w, uint32_t node,
             attack_symbol(w, node, b, true);
             break;
         case SIM_ATTACK_RE_REQUEST:
-            attack_request(w, node, d, b);
+        case SIM_ATTACK_FALSE_LOSS:
+            attack_request(w, node, d);
             break;
         case SIM_ATTACK_MANIFEST_FLOOD:
             attack_manifest(w, node, d);

@@ -2,7 +2,8 @@
 /*
  * Attacks on a fleet, by name: what strangers, members and a gateway gone bad
  * do with all the keys they hold. Each strikes when a genuine packet is on the
- * air, that is when it hurts; docs/simulator.md says what each does.
+ * air, that is when it hurts, and who asks for more goes on when nothing is;
+ * docs/simulator.md says what each does.
  */
 #ifndef MUSTER_SIM_ATTACK_H
 #define MUSTER_SIM_ATTACK_H
@@ -18,6 +19,8 @@ void sim_attack_settle(struct sim_conf *conf);
 /* A packet that its gateway put on the air of its area. */
 void sim_attack_heard(struct sim_world *w, uint32_t gateway_node,
                       const struct sim_buffer *b);
+/* Now and then, when nothing is on the air. */
+void sim_attack_idle(struct sim_world *w);
 /* What a gateway gone bad sends in place of it: the same buffer, a new one (the
  * old one is dropped), or NULL. */
 struct sim_buffer *sim_attack_sends(struct sim_world *w, struct sim_node *n,

@@ -315,6 +315,7 @@ static void fleet_scenario(struct sim_world *w, uint64_t number)
         break;
     default:
         fleet_look(w, s);
+        sim_attack_idle(w);
         if (s->ended && w->conf.attack == SIM_ATTACK_REPLAY && !s->rehearsed) {
             fleet_again(w, s);
             sim_world_at(w, w->now + MU_SECONDS(5), DO_REKEYS);

@@ -47,6 +47,7 @@ enum sim_attack {
     SIM_ATTACK_MANIFEST_FLOOD, /* a member: objects that nobody signed */
     SIM_ATTACK_EVIL_GATEWAY, /* changes symbols and reports */
     SIM_ATTACK_EVIL_DEVICE,  /* all that a member's keys are good for */
+    SIM_ATTACK_FALSE_LOSS,   /* a member claims to have lost all, as one would */
     SIM_ATTACKS
 };
 
@@ -111,6 +112,13 @@ enum sim_kind {
     SIM_KINDS
 };
 
+/* What the bad member of an area has heard, and what it claims to miss. */
+struct sim_asker {
+    bool heard;
+    uint8_t session, round;
+    uint16_t page, need;
+};
+
 /* One engine behind three function pointers. */
 struct sim_engine {
     int (*step)(void *self, const struct mu_event *ev);
@@ -164,6 +172,7 @@ struct sim_node {
     struct sim_slot slot;
     uint64_t area_bytes;  /* gateway: put on its area's air */
     struct sim_link *link; /* gateway: into its area; NULL: not narrow */
+    struct sim_asker asker; /* gateway: in its area */
     uint64_t forged_taken; /* packets of an attacker an engine accepted */
     uint32_t installs;
     bool liar;
@@ -201,8 +210,7 @@ struct sim_world {
     uint64_t kind_bytes[SIM_KINDS]; /* of those, with headers */
     uint64_t alone_packets; /* symbols that went to one device */
     struct sim_rng attacker;        /* what the attacker draws */
-    uint8_t attack_round;           /* of the last poll it heard */
-    struct mu_tick attack_tick;     /* and of the last packet that had one */
+    struct mu_tick attack_tick;     /* of the last packet that had one */
     struct sim_past *past;          /* what it recorded */
     uint64_t attack_packets, attack_bytes; /* of the attacker, with headers */
     bool alive;                     /* keep-alives are being sent */

@@ -29,8 +29,17 @@ struct mu_sender_peer {
     uint8_t unheard; /* how often it said that it has no manifest */
     /* When vain.c looked at it last, what it said, and what had been sent. */
     uint8_t vain, vain_heard, vain_round;
+    /* When all has been sent once: the last loan, what it said of what page
+     * then, and how it has done so far (share.c). */
+    uint8_t questions; /* polls that it set off in vain */
+    uint16_t lent, lent_page, lent_need;
+    uint16_t loan;     /* symbols that the next one may have; 0: the first */
+    uint16_t in_vain;  /* symbols in a row that did it no good */
+    uint16_t asked;    /* the page that it waits for */
     uint16_t vain_page, vain_need;
     uint32_t vain_sent;
+    uint32_t lent_all, wasted; /* symbols; and those that did it no good */
+    mu_time lend_at, question_at; /* no other before */
     mu_time vain_at;
 };
 
@@ -105,10 +114,7 @@ struct mu_cast_sender {
     mu_time wait_until;  /* when the round is closed */
     uint8_t late;        /* times that this was put off, because we were late */
     mu_time send_at;     /* when the medium is free */
-    mu_time rest_at;     /* credit has been earned up to here */
-    mu_time rest_poll_at; /* somebody will have earned a page */
-    uint32_t rest_page;  /* served in full at rest, and for whom */
-    uint16_t rest_for;
+    mu_time rest_poll_at; /* somebody may have another loan */
 
     uint32_t loss;       /* learnt: 65536 is everything */
     uint16_t worst;      /* who asked for most in the last page with needs */

@@ -113,8 +113,6 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
     s->behind_urgent = false;
     mu_zero(s->spares, sizeof(s->spares));
     s->send_at = now;
-    s->rest_at = now;
-    s->rest_page = s->pages; /* none */
     s->rest_poll_at = MU_TIME_NEVER;
     sender_stall(s);
 }
@@ -396,7 +394,9 @@ static void sender_call(struct mu_cast_sender *s)
 {
     bool all = s->job.rounds == 0 || s->calling;
 
-    if (!sender_answer_all(s))
+    /* At rest nearly all have it all, and those who do not say so. */
+    if (!sender_answer_all(s) ||
+        (s->conf.fair && s->job.serving && s->front == s->pages))
         return;
     s->flags |= all ? MU_POLL_ALL : MU_POLL_ASKED;
     for (uint16_t i = 0; i < s->conf.receivers; i++) {
@@ -618,14 +618,14 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
         *due = false;
         return 0;
     case MU_SENDER_IDLE:
-        if (now >= s->rest_poll_at && !s->behind_valid)
-            sender_begin_past(s, s->pages - 1, 0);
-        else if (s->behind_valid)
-            sender_go_on(s);
-        else
-            *due = false;
+        if (now >= s->rest_poll_at && !s->behind_valid) {
+            s->behind_valid = mu_share_due(s, now, &s->behind_page);
+            s->behind_exact = s->behind_valid;
+            s->behind_need = 0;
+        }
+        *due = s->behind_valid;
         if (*due) {
-            s->rest_poll_at = MU_TIME_NEVER;
+            sender_go_on(s);
             sender_rested(s, now);
         }
         return 0;
@@ -872,7 +872,8 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
     if (age > ROUNDS_FRESH || !peer_news(p, n, sender_is_past(s, n->page))) {
         /* From who has heard no poll lately, or from a recorder: a poll tells
          * which, and one is due if we rest. */
-        if (s->state == MU_SENDER_IDLE && n->need > 0)
+        if (s->state == MU_SENDER_IDLE && n->need > 0 &&
+            mu_share_question(s, now, p, n->page))
             sender_begin_past(s, s->pages - 1, 0);
         return 0;
     }
@@ -884,6 +885,8 @@ static int sender_take(struct mu_cast_sender *s, mu_time now,
         mu_rate_turn_answer(s, now, n);
     if (n->need > 0 && !s->calling)
         rc = sender_ask(s, now, polled, p, n);
+    if (n->need == 0)
+        p->flags = (uint8_t)(p->flags & ~PEER_WAITS);
     p->round = n->round;
     p->need = n->need;
     p->flags |= PEER_KNOWN;

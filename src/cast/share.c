@@ -4,13 +4,33 @@
  *
  * Of every page it may cost repair_max, and it may go back to lower pages a few
  * times only. That bounds the whole, and leaves a member who lies several
- * objects' worth. So a sender that is fair (conf.fair) lends each receiver a
- * credit besides. Each page of the front adds to it what bad luck explains at
- * the loss that is learnt, twice; and while nothing is left to send for the
- * first time, each receiver earns an eighth of the medium. Who asks for more
- * gets as much as his credit is good for, and the rest when the others are
- * done, a page at a time, on credit that has to be earned before the next: one
- * that loses most of what it hears gets everything, but later.
+ * objects' worth. A sender that is fair (conf.fair) lends to each receiver, in
+ * two ways.
+ *
+ * While pages are sent for the first time each of them adds to a credit what bad
+ * luck explains at the loss that is learnt, twice. Who misses more than his
+ * credit is good for, and than another one misses too, gets nothing: a part would
+ * not give him the page. He is served when the others are done.
+ *
+ * Then, at rest, there are loans. The first one is small. An honest receiver
+ * needs less by what it got of it, so the next one is twice as large, and so on up
+ * to a page. Who needs as much as before was deaf or lies: the next one is half
+ * as large, and comes after four times the wait. A loan of n symbols is followed by
+ * a wait of REST_SHARE times as long as n symbols and a question take on the
+ * medium, and that doubles with each half of an object's worth that did him no good,
+ * as he says himself: who begins anew has had no good of anything. With T the time
+ * that the object takes and t the time of rest, one receiver is lent
+ *
+ *   - who never needs less: twice the first loan, and a symbol whenever t has
+ *     grown fourfold;
+ *   - who says whatever he likes: 1 + log2(1 + 2 t / (REST_SHARE T)) / 2 objects and
+ *     a page. He gets one object at most that does him good, by his own word, and j
+ *     halves of one that do not take j (1 + 2 + 4 + ...) REST_SHARE T / 2. This
+ *     is what one costs that slept, or loses half of what he hears, and nobody can
+ *     tell them apart.
+ *
+ * Who was deaf for a while waits at most three times as long again. Polls that one
+ * receiver sets off at rest come after waits that double as well.
  */
 #include "cast/share.h"
 
@@ -19,38 +39,38 @@
 enum {
     REGRESS_MAX = 3,  /* restarts of a receiver that lost its state */
     REST_SHARE = 8,   /* of the medium at rest: one of so many symbols */
-    REST_PART = 4,    /* of a page that can be saved up then */
     CREDIT_PAGES = 2, /* that can be saved up */
+    FIRST_LOAN = 32,  /* the first one: a page divided by this, */
+    LOAN_MIN = 2,     /* but so many symbols at least */
+    QUESTION = 2,     /* symbols that a poll is worth, with its answers */
+    SHIFT_MAX = 30,   /* doublings of a wait */
+    IN_VAIN = 2,      /* symbols in a row that did no good, for each doubling */
+    IN_VAIN_MAX = IN_VAIN * SHIFT_MAX,
+    QUESTION_MS = 250, /* after the first that was in vain */
+    QUESTIONS_MAX = 8,
+    QUESTIONS_AGAIN = 8, /* to who does not answer when he may have a loan */
     WINDOW_PACKETS = 20, /* in a window, where no rate tells */
     GENEROUS_AFTER = 4,  /* rounds, from when on repair is rounded up */
     WORST_RUNS_MAX = 3, /* pages in a row of one receiver's bad luck */
 };
 
-static void share_add(struct mu_cast_sender *s, uint64_t more, int32_t most)
-{
-    for (uint16_t i = 0; i < s->conf.receivers; i++) {
-        int16_t *credit = &s->peers[i].credit;
-        if (*credit < most)
-            *credit = (int16_t)(more < (uint64_t)(most - *credit)
-                                    ? *credit + (int32_t)more : most);
-    }
-}
-
-static int32_t share_rest_most(const struct mu_cast_sender *s)
-{
-    return s->conf.shape.page_data / REST_PART + 1;
-}
-
 void mu_share_page(struct mu_cast_sender *s)
 {
     uint32_t data = s->page.data, members = s->members > 0 ? s->members : 1;
     uint32_t plan = mu_loss_parity(data, s->page.parity, members, s->loss);
-
     /* The fewer there are, the less harm one does to how many others. */
-    if (s->conf.fair)
-        share_add(s, 2 * plan + 2 + CREDIT_PAGES * data / members,
-                  CREDIT_PAGES * s->conf.shape.page_data);
+    uint32_t more = 2 * plan + 2 + CREDIT_PAGES * data / members;
+    int32_t most = CREDIT_PAGES * s->conf.shape.page_data;
+
+    for (uint16_t i = 0; i < s->conf.receivers && s->conf.fair; i++) {
+        int16_t *credit = &s->peers[i].credit;
+        if (*credit < most)
+            *credit = (int16_t)(more < (uint32_t)(most - *credit)
+                                    ? *credit + (int32_t)more : most);
+    }
 }
+
+/* ---- at rest ------------------------------------------------------------ */
 
 /* In what time a symbol is earned at rest. */
 static mu_time share_rest_one(const struct mu_cast_sender *s)
@@ -65,23 +85,130 @@ static mu_time share_rest_one(const struct mu_cast_sender *s)
                                   : s->members > 3 ? s->members / 2 : 1);
 }
 
-/* What was earned since the last time. */
-static void share_rest(struct mu_cast_sender *s, mu_time now)
+static void share_wait(struct mu_cast_sender *s, struct mu_sender_peer *p,
+                       mu_time until)
 {
-    mu_time one = share_rest_one(s);
-    uint64_t more;
-
-    if (s->front < s->pages || now < s->rest_at) {
-        s->rest_at = now;
-        return;
-    }
-    more = (now - s->rest_at) / one;
-    if (more == 0)
-        return;
-    s->rest_at += more * one;
-    share_add(s, more, share_rest_most(s));
+    p->flags |= PEER_WAITS;
+    if (until < s->rest_poll_at)
+        s->rest_poll_at = until;
 }
 
+static mu_time share_until(const struct mu_sender_peer *p)
+{
+    return p->lend_at > p->question_at ? p->lend_at : p->question_at;
+}
+
+bool mu_share_question(struct mu_cast_sender *s, mu_time now,
+                       struct mu_sender_peer *p, uint16_t page)
+{
+    if (!s->conf.fair)
+        return true;
+    p->asked = page;
+    if (now < share_until(p)) {
+        share_wait(s, p, share_until(p));
+        return false;
+    }
+    p->question_at = now + (MU_MS(QUESTION_MS) << p->questions);
+    if (p->questions < QUESTIONS_MAX)
+        p->questions++;
+    return true;
+}
+
+/* The highest page of those who may: who is below answers too. */
+bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page)
+{
+    bool due = false;
+
+    *page = 0;
+    s->rest_poll_at = MU_TIME_NEVER;
+    for (uint16_t i = 0; i < s->conf.receivers; i++) {
+        struct mu_sender_peer *p = &s->peers[i];
+        if ((p->flags & PEER_WAITS) == 0)
+            continue;
+        if (share_until(p) > now) {
+            share_wait(s, p, share_until(p));
+            continue;
+        }
+        p->flags = (uint8_t)((p->flags & ~PEER_WAITS) | PEER_CALLED);
+        if (p->questions < QUESTIONS_AGAIN) { /* that may be lost */
+            p->question_at = now + (MU_MS(QUESTION_MS) << p->questions++);
+            share_wait(s, p, p->question_at);
+        }
+        *page = p->asked > *page ? p->asked : *page;
+        due = true;
+    }
+    return due;
+}
+
+/* What it says now of its last loan: a quarter of that does it good, at worst it
+ * has lost all it had, and what it was lent is lost with it. */
+static void share_judge(const struct mu_cast_sender *s,
+                        struct mu_sender_peer *p, const struct mu_need *n)
+{
+    uint16_t most = s->conf.shape.page_data, fell = 0;
+    bool same = n->page == p->lent_page;
+
+    if (p->loan == 0)
+        p->loan = most / FIRST_LOAN > LOAN_MIN ? most / FIRST_LOAN : LOAN_MIN;
+    if (p->lent == 0)
+        return;
+    if (n->page > p->lent_page)
+        fell = p->lent;
+    else if (same && n->need < p->lent_need)
+        fell = (uint16_t)(p->lent_need - n->need);
+    if (fell < p->lent)
+        p->wasted += (uint32_t)p->lent - fell;
+    if (n->page < p->lent_page || (same && n->need > p->lent_need))
+        p->wasted = p->lent_all;
+    if (fell == 0) {
+        p->loan = p->loan > 1 ? p->loan / 2 : 1;
+        p->in_vain = (uint16_t)(p->in_vain < IN_VAIN_MAX
+                                    ? p->in_vain + p->lent : IN_VAIN_MAX);
+    } else {
+        p->in_vain = 0;
+        p->questions = 0;
+        p->question_at = 0;
+    }
+    if (fell > 0 && 4u * fell >= p->lent)
+        p->loan = p->loan < most / 2 ? (uint16_t)(2 * p->loan) : most;
+    p->lent = 0;
+}
+
+/* How long it waits for the next, in doublings. */
+static unsigned share_price(const struct mu_cast_sender *s,
+                            const struct mu_sender_peer *p)
+{
+    uint64_t half = s->conf.size / s->conf.shape.payload / 2 + 1;
+    uint64_t shift = p->in_vain / IN_VAIN + p->wasted / half;
+
+    return shift < SHIFT_MAX ? (unsigned)shift : SHIFT_MAX;
+}
+
+static uint16_t share_lend(struct mu_cast_sender *s, mu_time now,
+                           struct mu_sender_peer *p, const struct mu_need *n,
+                           uint32_t cost)
+{
+    uint16_t lent;
+
+    if (now < p->lend_at) {
+        share_wait(s, p, p->lend_at);
+        return 0;
+    }
+    share_judge(s, p, n);
+    lent = cost < p->loan ? (uint16_t)cost : p->loan;
+    p->lent = lent;
+    p->lent_page = n->page;
+    p->lent_need = n->need;
+    p->lend_at = now + ((lent + QUESTION) * share_rest_one(s)
+                        << share_price(s, p));
+    p->lent_all += lent;
+    /* It needs more for sure, or as likely as not. */
+    if (lent < n->need || 4 * p->wasted > p->lent_all)
+        share_wait(s, p, p->lend_at);
+    return lent;
+}
+
+/* ---- what an answer adds ------------------------------------------------ */
 /* Symbols that an answer adds to what is to be done anyway. */
 static uint32_t share_extra(const struct mu_cast_sender *s, bool past,
                             const struct mu_need *n)
@@ -98,10 +225,10 @@ static uint32_t share_extra(const struct mu_cast_sender *s, bool past,
 }
 
 /* Missing symbols of an answer that are queued for others already. */
-static int32_t share_overlap(const struct mu_cast_sender *s,
+static uint32_t share_overlap(const struct mu_cast_sender *s,
                               const struct mu_need *n)
 {
-    int32_t both = 0;
+    uint32_t both = 0;
 
     for (size_t i = 0; i < n->bitmap.len && i < MU_SYMBOL_SET; i++) {
         unsigned bits = n->bitmap.data[i] & s->job.queue[i];
@@ -111,64 +238,106 @@ static int32_t share_overlap(const struct mu_cast_sender *s,
     return both;
 }
 
-/* The page at work: as many symbols as the credit is good for. */
+/* A page of the past, at rest: a small need at once, else a question who misses
+ * what; the answer to that has the loan. */
+static void share_rest_past(struct mu_cast_sender *s, mu_time now,
+                            struct mu_sender_peer *p, const struct mu_need *n,
+                            uint32_t cost, bool called, struct mu_share *out)
+{
+    if (now >= share_until(p) || (called && now >= p->lend_at)) {
+        share_judge(s, p, n);
+        /* Later it may have that parity. */
+        if (p->lent_all == 0 && cost <= p->loan &&
+            n->need <= s->conf.shape.page_parity) {
+            (void)share_lend(s, now, p, n, cost);
+            return;
+        }
+    }
+    out->cut = true;
+    out->need = 1;
+    if (called && now >= p->lend_at)
+        share_wait(s, p, share_until(p)); /* if that is lost */
+    else if (!mu_share_question(s, now, p, n->page))
+        out->need = 0;
+}
+
+/* The page at work, or past, at rest. */
+static void share_rest(struct mu_cast_sender *s, mu_time now,
+                       struct mu_sender_peer *p, bool past,
+                       const struct mu_need *n, uint32_t cost,
+                       struct mu_share *out)
+{
+    uint32_t others = n->need - cost;
+    bool called = (p->flags & PEER_CALLED) != 0;
+
+    p->flags = (uint8_t)(p->flags & ~(PEER_WAITS | PEER_CALLED));
+    p->asked = n->page;
+    if (cost == 0)
+        return;
+    if (past) {
+        share_rest_past(s, now, p, n, cost, called, out);
+        return;
+    }
+    out->need = (uint16_t)(others + share_lend(s, now, p, n, cost));
+    out->cut = out->need < n->need;
+}
+
+/* The page at work: all that the credit is good for, or what another one misses
+ * too; a part of the rest would not give it the page. */
 static void share_present(const struct mu_cast_sender *s,
                           struct mu_sender_peer *p, const struct mu_need *n,
-                          struct mu_share *out)
+                          uint32_t others, struct mu_share *out)
 {
-    int32_t others, cost, late = 0, left = p->credit;
+    int32_t cost, late = 0;
 
-    /* Whose page this is at rest gets all of it, and waits for the next. */
-    if (s->job.serving && s->rest_page == s->job.page &&
-        s->rest_for == n->receiver)
-        left += CREDIT_PAGES * s->conf.shape.page_data;
-    left = left > 0 ? left : 0;
-    /* A bitmap costs what nobody else misses, a number what is above others'. */
-    others = (s->flags & MU_POLL_BITMAP) != 0 ? share_overlap(s, n) : s->want;
-    cost = out->need > others ? out->need - others : 0;
+    if (p->round != n->round && s->want_most > others)
+        others = s->want_most;
+    cost = n->need > others ? (int32_t)(n->need - others) : 0;
     if (cost > 0 && s->job.rounds > GENEROUS_AFTER)
         late = s->job.rounds - GENEROUS_AFTER;
-    if (cost > 0 && cost + late > left) {
+    if (cost > 0 && cost + late > p->credit) {
         out->cut = true;
-        cost = left > late ? left - late : 0;
-        out->need = (uint16_t)(others + cost);
-    }
-    if (cost > 0)
+        out->need = (uint16_t)others;
+    } else if (cost > 0) {
         p->credit = (int16_t)(p->credit - cost - late);
+    }
 }
 
 /* A page of the past: all that it takes, or a question who misses what. */
-static void share_past(struct mu_cast_sender *s, struct mu_sender_peer *p,
-                       const struct mu_need *n, int32_t extra,
+static void share_past(const struct mu_cast_sender *s,
+                       struct mu_sender_peer *p, int32_t extra,
                        struct mu_share *out)
 {
     int32_t cost = extra;
-    bool rest = s->front == s->pages && p->credit >= share_rest_most(s);
 
-    if (rest) {
-        p->spent = 0; /* it has waited for this */
-        s->rest_for = n->receiver;
-        s->rest_page = n->page;
-    }
     if (cost == 0)
         return;
     if (out->need > s->conf.shape.page_parity)
         cost = s->conf.shape.page_data;
-    if (cost > p->credit && !rest) {
+    if (cost > p->credit) {
         out->cut = true;
-        /* At rest it is asked again when it has earned a page: one symbol after
-         * the other would cost a poll each. */
-        out->need = s->front < s->pages && p->credit > 0;
+        out->need = extra <= p->credit;
         cost = out->need;
     }
-    if (out->need == 0 && s->front == s->pages) {
-        mu_time at = s->rest_at + share_rest_one(s) *
-                     (mu_time)(share_rest_most(s) - p->credit);
-
-        if (at < s->rest_poll_at)
-            s->rest_poll_at = at;
-    }
     p->credit = (int16_t)(p->credit - cost);
+}
+
+static void share_fair(struct mu_cast_sender *s, mu_time now,
+                       struct mu_sender_peer *p, bool past,
+                       const struct mu_need *n, uint32_t extra,
+                       struct mu_share *out)
+{
+    /* A bitmap costs what nobody else misses, a number what is above others'. */
+    uint32_t others = (s->flags & MU_POLL_BITMAP) != 0 ? share_overlap(s, n)
+                                                       : s->want;
+
+    if (s->front == s->pages && (past || s->job.serving))
+        share_rest(s, now, p, past, n,
+                   past ? extra : n->need > others ? n->need - others : 0, out);
+    else if (past)
+        share_past(s, p, (int32_t)extra, out);
+    else
+        share_present(s, p, n, others, out);
 }
 
 int mu_share_grant(struct mu_cast_sender *s, mu_time now,
@@ -186,19 +355,17 @@ int mu_share_grant(struct mu_cast_sender *s, mu_time now,
     if ((p->flags & PEER_KNOWN) == 0 || n->page > p->page) {
         p->spent = 0;
     } else if (n->page < p->page) {
-        if (p->regress >= REGRESS_MAX)
+        if (p->regress >= REGRESS_MAX && !s->conf.fair)
             return MU_ERR_FORBIDDEN;
-        p->regress++;
+        p->regress = (uint8_t)(p->regress + (p->regress < REGRESS_MAX));
         p->spent = 0;
     }
     if (s->conf.fair) {
-        share_rest(s, now);
-        if (past)
-            share_past(s, p, n, (int32_t)extra, out);
-        else
-            share_present(s, p, n, out);
+        share_fair(s, now, p, past, n, extra, out);
         if (out->need == 0)
             return MU_ERR_FORBIDDEN;
+        if (s->front == s->pages && (past || s->job.serving))
+            return 0; /* loans are bound by themselves */
         extra = extra < out->need ? extra : out->need;
     }
     if (p->spent + extra > most)

@@ -11,6 +11,8 @@ enum mu_peer_flag {
     PEER_HEARD = 0x04,  /* answered during the present page */
     PEER_MISSED = 0x08, /* did not answer during the last one */
     PEER_PAST = 0x10,   /* its page was past already when it asked */
+    PEER_WAITS = 0x20,  /* for its next loan */
+    PEER_CALLED = 0x40, /* a poll has gone out for its sake */
 };
 
 /* What becomes of an answer. */
@@ -27,6 +29,13 @@ void mu_share_page(struct mu_cast_sender *s);
 MU_MUST int mu_share_grant(struct mu_cast_sender *s, mu_time now,
                            struct mu_sender_peer *p, bool past,
                            const struct mu_need *n, struct mu_share *out);
+
+/* May its word set off a poll, now that nothing is left to send? If not, one
+ * comes by itself. */
+bool mu_share_question(struct mu_cast_sender *s, mu_time now,
+                       struct mu_sender_peer *p, uint16_t page);
+/* May somebody who waited for a loan have it now? The page to ask about. */
+bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page);
 
 /* Keeps the two greatest wishes of a round; each receiver has one. */
 void mu_share_compare(struct mu_cast_sender *s, uint16_t need, bool cut);

@@ -208,7 +208,7 @@ static void test_memory(void **state)
     (void)state;
     assert_true(sizeof(struct mu_cast_receiver) <= 1200);
     assert_true(sizeof(struct mu_cast_receiver) + hashes <= 2048);
-    assert_int_equal(sizeof(struct mu_sender_peer), 32);
+    assert_true(sizeof(struct mu_sender_peer) <= 72);
     /* Beside the block: slots, hashes, and the decoder's scratch. */
     assert_true(mu_cast_receiver_work(&s) - mu_cast_block_size(&s) <= 740);
 }
