@@ -395,8 +395,7 @@ static void sender_call(struct mu_cast_sender *s)
     bool all = s->job.rounds == 0 || s->calling;
 
     /* At rest nearly all have it all, and those who do not say so. */
-    if (!sender_answer_all(s) ||
-        (s->conf.fair && s->job.serving && s->front == s->pages))
+    if (!sender_answer_all(s) || (s->conf.fair && mu_share_rests(s)))
         return;
     s->flags |= all ? MU_POLL_ALL : MU_POLL_ASKED;
     for (uint16_t i = 0; i < s->conf.receivers; i++) {
@@ -544,6 +543,8 @@ static size_t sender_put_next(struct mu_cast_sender *s, uint8_t *to)
 
     if (index < 0) {
         s->state = MU_SENDER_POLL;
+        if (mu_share_lent(s))
+            sender_go_on(s);
         return 0;
     }
     mu_spare_sent(s, (unsigned)index);

@@ -45,6 +45,7 @@ enum {
     QUESTION = 2,     /* symbols that a poll is worth, with its answers */
     SHIFT_MAX = 30,   /* doublings of a wait */
     IN_VAIN = 2,      /* symbols in a row that did no good, for each doubling */
+    IN_VAIN_ONCE = 2 * IN_VAIN, /* of one loan: it may have been asleep */
     IN_VAIN_MAX = IN_VAIN * SHIFT_MAX,
     QUESTION_MS = 250, /* after the first that was in vain */
     QUESTIONS_MAX = 8,
@@ -71,6 +72,13 @@ void mu_share_page(struct mu_cast_sender *s)
 }
 
 /* ---- at rest ------------------------------------------------------------ */
+
+/* Each page has been sent and polled, the last one too. */
+bool mu_share_rests(const struct mu_cast_sender *s)
+{
+    return s->front == s->pages && !s->held_valid &&
+           (s->job.serving || s->state == MU_SENDER_IDLE);
+}
 
 /* In what time a symbol is earned at rest. */
 static mu_time share_rest_one(const struct mu_cast_sender *s)
@@ -111,6 +119,8 @@ bool mu_share_question(struct mu_cast_sender *s, mu_time now,
     p->question_at = now + (MU_MS(QUESTION_MS) << p->questions);
     if (p->questions < QUESTIONS_MAX)
         p->questions++;
+    if (p->questions < QUESTIONS_AGAIN)
+        share_wait(s, p, p->question_at); /* that one may be lost */
     return true;
 }
 
@@ -130,7 +140,9 @@ bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page)
             continue;
         }
         p->flags = (uint8_t)((p->flags & ~PEER_WAITS) | PEER_CALLED);
-        if (p->questions < QUESTIONS_AGAIN) { /* that may be lost */
+        /* It may be lost, and it needs more for sure, or as likely as not. */
+        if (p->questions < QUESTIONS_AGAIN &&
+            (p->lent == 0 || p->lent < p->lent_need || 4 * p->wasted > p->lent_all)) {
             p->question_at = now + (MU_MS(QUESTION_MS) << p->questions++);
             share_wait(s, p, p->question_at);
         }
@@ -162,8 +174,9 @@ static void share_judge(const struct mu_cast_sender *s,
         p->wasted = p->lent_all;
     if (fell == 0) {
         p->loan = p->loan > 1 ? p->loan / 2 : 1;
-        p->in_vain = (uint16_t)(p->in_vain < IN_VAIN_MAX
-                                    ? p->in_vain + p->lent : IN_VAIN_MAX);
+        p->in_vain = (uint16_t)(p->in_vain + (p->lent < IN_VAIN_ONCE
+                                                  ? p->lent : IN_VAIN_ONCE));
+        p->in_vain = p->in_vain < IN_VAIN_MAX ? p->in_vain : IN_VAIN_MAX;
     } else {
         p->in_vain = 0;
         p->questions = 0;
@@ -202,10 +215,14 @@ static uint16_t share_lend(struct mu_cast_sender *s, mu_time now,
     p->lend_at = now + ((lent + QUESTION) * share_rest_one(s)
                         << share_price(s, p));
     p->lent_all += lent;
-    /* It needs more for sure, or as likely as not. */
-    if (lent < n->need || 4 * p->wasted > p->lent_all)
-        share_wait(s, p, p->lend_at);
+    share_wait(s, p, p->lend_at);
     return lent;
+}
+
+/* Loans are out: nobody gets another before its time. */
+bool mu_share_lent(const struct mu_cast_sender *s)
+{
+    return s->conf.fair && mu_share_rests(s) && s->job.sent > 0 && s->rest_poll_at != MU_TIME_NEVER;
 }
 
 /* ---- what an answer adds ------------------------------------------------ */
@@ -282,8 +299,8 @@ static void share_rest(struct mu_cast_sender *s, mu_time now,
     out->cut = out->need < n->need;
 }
 
-/* The page at work: all that the credit is good for, or what another one misses
- * too; a part of the rest would not give it the page. */
+/* The page at work: as much as the credit is good for, or as another one misses
+ * too. Who says that he lost most of the page is not helped by a part of it. */
 static void share_present(const struct mu_cast_sender *s,
                           struct mu_sender_peer *p, const struct mu_need *n,
                           uint32_t others, struct mu_share *out)
@@ -296,11 +313,13 @@ static void share_present(const struct mu_cast_sender *s,
     if (cost > 0 && s->job.rounds > GENEROUS_AFTER)
         late = s->job.rounds - GENEROUS_AFTER;
     if (cost > 0 && cost + late > p->credit) {
+        cost = p->credit > late && 2u * n->need <= s->page.data
+                   ? p->credit - late : 0;
         out->cut = true;
-        out->need = (uint16_t)others;
-    } else if (cost > 0) {
-        p->credit = (int16_t)(p->credit - cost - late);
+        out->need = (uint16_t)(others + (uint32_t)cost);
     }
+    if (cost > 0)
+        p->credit = (int16_t)(p->credit - cost - late);
 }
 
 /* A page of the past: all that it takes, or a question who misses what. */
@@ -331,7 +350,7 @@ static void share_fair(struct mu_cast_sender *s, mu_time now,
     uint32_t others = (s->flags & MU_POLL_BITMAP) != 0 ? share_overlap(s, n)
                                                        : s->want;
 
-    if (s->front == s->pages && (past || s->job.serving))
+    if (mu_share_rests(s))
         share_rest(s, now, p, past, n,
                    past ? extra : n->need > others ? n->need - others : 0, out);
     else if (past)
@@ -364,7 +383,7 @@ int mu_share_grant(struct mu_cast_sender *s, mu_time now,
         share_fair(s, now, p, past, n, extra, out);
         if (out->need == 0)
             return MU_ERR_FORBIDDEN;
-        if (s->front == s->pages && (past || s->job.serving))
+        if (mu_share_rests(s))
             return 0; /* loans are bound by themselves */
         extra = extra < out->need ? extra : out->need;
     }

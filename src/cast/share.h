@@ -30,12 +30,17 @@ MU_MUST int mu_share_grant(struct mu_cast_sender *s, mu_time now,
                            struct mu_sender_peer *p, bool past,
                            const struct mu_need *n, struct mu_share *out);
 
+/* Each page has been sent and polled; what now goes out is for who asks. */
+bool mu_share_rests(const struct mu_cast_sender *s);
 /* May its word set off a poll, now that nothing is left to send? If not, one
  * comes by itself. */
 bool mu_share_question(struct mu_cast_sender *s, mu_time now,
                        struct mu_sender_peer *p, uint16_t page);
 /* May somebody who waited for a loan have it now? The page to ask about. */
 bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page);
+/* The page at work need not be polled now: one is due when the loans that went out
+ * have been earned. */
+bool mu_share_lent(const struct mu_cast_sender *s);
 
 /* Keeps the two greatest wishes of a round; each receiver has one. */
 void mu_share_compare(struct mu_cast_sender *s, uint16_t need, bool cut);
