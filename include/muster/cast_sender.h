@@ -114,7 +114,9 @@ struct mu_cast_sender {
     mu_time wait_until;  /* when the round is closed */
     uint8_t late;        /* times that this was put off, because we were late */
     mu_time send_at;     /* when the medium is free */
-    mu_time rest_poll_at; /* somebody may have another loan */
+    mu_time rest_poll_at; /* somebody may have another loan, or: */
+    mu_time last_call_at; /* a poll more, and so many after it */
+    uint8_t last_calls;
 
     uint32_t loss;       /* learnt: 65536 is everything */
     uint16_t worst;      /* who asked for most in the last page with needs */

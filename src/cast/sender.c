@@ -113,7 +113,7 @@ void mu_cast_sender_seek(struct mu_cast_sender *s, uint32_t page, mu_time now)
     s->behind_urgent = false;
     mu_zero(s->spares, sizeof(s->spares));
     s->send_at = now;
-    s->rest_poll_at = MU_TIME_NEVER;
+    s->rest_poll_at = s->last_call_at = MU_TIME_NEVER;
     sender_stall(s);
 }
 
@@ -619,6 +619,7 @@ static size_t sender_step(struct mu_cast_sender *s, mu_time now, uint8_t *to,
         *due = false;
         return 0;
     case MU_SENDER_IDLE:
+        mu_share_idle(s, now);
         if (now >= s->rest_poll_at && !s->behind_valid) {
             s->behind_valid = mu_share_due(s, now, &s->behind_page);
             s->behind_exact = s->behind_valid;
@@ -666,11 +667,6 @@ size_t mu_cast_sender_next(struct mu_cast_sender *s, mu_time now, uint8_t *to)
     return len;
 }
 
-uint16_t mu_cast_sender_to(const struct mu_cast_sender *s)
-{
-    return s->to;
-}
-
 mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
 {
     mu_time at = s->send_at;
@@ -696,39 +692,6 @@ mu_time mu_cast_sender_deadline(const struct mu_cast_sender *s)
         break;
     }
     return at;
-}
-
-bool mu_cast_sender_unheard(struct mu_cast_sender *s)
-{
-    bool unheard = s->unheard;
-
-    s->unheard = false;
-    return unheard;
-}
-
-bool mu_cast_sender_idle(const struct mu_cast_sender *s)
-{
-    return s->state == MU_SENDER_IDLE && !s->behind_valid;
-}
-
-bool mu_cast_sender_through(const struct mu_cast_sender *s)
-{
-    return s->front == s->pages;
-}
-
-uint32_t mu_cast_sender_page(const struct mu_cast_sender *s)
-{
-    return s->job.page;
-}
-
-int mu_cast_sender_error(const struct mu_cast_sender *s)
-{
-    return s->error;
-}
-
-const struct mu_cast_counts *mu_cast_sender_counts(const struct mu_cast_sender *s)
-{
-    return &s->counts;
 }
 
 /* ---- feedback ---- */

@@ -8,29 +8,29 @@
  * two ways.
  *
  * While pages are sent for the first time each of them adds to a credit what bad
- * luck explains at the loss that is learnt, twice. Who misses more than his
- * credit is good for, and than another one misses too, gets nothing: a part would
- * not give him the page. He is served when the others are done.
+ * luck explains at the loss that is learnt, twice. Beyond that counts what another
+ * one misses too. Who says that he lost most of the page, and has no credit for
+ * it, gets nothing of it: a part would not give him the page.
  *
- * Then, at rest, there are loans. The first one is small. An honest receiver
- * needs less by what it got of it, so the next one is twice as large, and so on up
- * to a page. Who needs as much as before was deaf or lies: the next one is half
- * as large, and comes after four times the wait. A loan of n symbols is followed by
- * a wait of REST_SHARE times as long as n symbols and a question take on the
- * medium, and that doubles with each half of an object's worth that did him no good,
- * as he says himself: who begins anew has had no good of anything. With T the time
- * that the object takes and t the time of rest, one receiver is lent
+ * When the last page is done, at rest, there are loans. The first one is small. An
+ * honest receiver needs less by what it got of it, so the next one is twice as large,
+ * and so on up to a page. Who needs as much as before was deaf, slept, or lies: the
+ * next one is half as large. A loan of n symbols is followed by a wait of REST_SHARE
+ * times as long as n symbols and a question take on the medium (fewer times where
+ * few are). That doubles with every IN_VAIN symbols in a row that did him no good,
+ * and with each half of an object's worth that did him none so far, by his own word;
+ * who begins anew has had no good of anything. With T the time that the object takes
+ * and t the time of rest, one receiver is lent
  *
- *   - who never needs less: twice the first loan, and a symbol whenever t has
- *     grown fourfold;
+ *   - who never needs less: twice the first loan, and IN_VAIN symbols whenever t
+ *     has doubled;
  *   - who says whatever he likes: 1 + log2(1 + 2 t / (REST_SHARE T)) / 2 objects and
- *     a page. He gets one object at most that does him good, by his own word, and j
- *     halves of one that do not take j (1 + 2 + 4 + ...) REST_SHARE T / 2. This
- *     is what one costs that slept, or loses half of what he hears, and nobody can
- *     tell them apart.
+ *     a page. One object at most does him good; of what does not, j halves of an
+ *     object take (1 + 2 + 4 + ...) REST_SHARE T / 2 with j summands. One that slept,
+ *     or loses half of what he hears, costs as much, and nobody can tell them apart.
  *
- * Who was deaf for a while waits at most three times as long again. Polls that one
- * receiver sets off at rest come after waits that double as well.
+ * Who was deaf for a while waits at most half as long again. Polls that one receiver
+ * sets off at rest come after waits that double, up to a minute.
  */
 #include "cast/share.h"
 
@@ -47,6 +47,7 @@ enum {
     IN_VAIN = 2,      /* symbols in a row that did no good, for each doubling */
     IN_VAIN_ONCE = 2 * IN_VAIN, /* of one loan: it may have been asleep */
     IN_VAIN_MAX = IN_VAIN * SHIFT_MAX,
+    LAST_CALLS = 4, /* of somebody who was called and not heard, after QUESTION_MS */
     QUESTION_MS = 250, /* after the first that was in vain */
     QUESTIONS_MAX = 8,
     QUESTIONS_AGAIN = 8, /* to who does not answer when he may have a loan */
@@ -124,13 +125,37 @@ bool mu_share_question(struct mu_cast_sender *s, mu_time now,
     return true;
 }
 
+/* Somebody who needed more was called, and was not heard again: a burst may have
+ * swallowed all that was said. */
+void mu_share_idle(struct mu_cast_sender *s, mu_time now)
+{
+    if (!s->conf.fair || s->unanswered == 0)
+        return;
+    s->unanswered = 0;
+    s->last_calls = LAST_CALLS;
+    s->last_call_at = now + MU_MS(QUESTION_MS);
+    if (s->last_call_at < s->rest_poll_at)
+        s->rest_poll_at = s->last_call_at;
+}
+
+static bool share_last_call(struct mu_cast_sender *s, mu_time now)
+{
+    if (now < s->last_call_at)
+        return false;
+    s->last_call_at = s->last_calls == 0 ? MU_TIME_NEVER
+                                         : now + (MU_MS(QUESTION_MS)
+                                                  << (LAST_CALLS - s->last_calls));
+    s->last_calls = (uint8_t)(s->last_calls - (s->last_calls > 0));
+    return true;
+}
+
 /* The highest page of those who may: who is below answers too. */
 bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page)
 {
-    bool due = false;
+    bool due = share_last_call(s, now);
 
-    *page = 0;
-    s->rest_poll_at = MU_TIME_NEVER;
+    *page = due ? s->pages - 1 : 0;
+    s->rest_poll_at = s->last_call_at;
     for (uint16_t i = 0; i < s->conf.receivers; i++) {
         struct mu_sender_peer *p = &s->peers[i];
         if ((p->flags & PEER_WAITS) == 0)

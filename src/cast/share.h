@@ -36,6 +36,8 @@ bool mu_share_rests(const struct mu_cast_sender *s);
  * comes by itself. */
 bool mu_share_question(struct mu_cast_sender *s, mu_time now,
                        struct mu_sender_peer *p, uint16_t page);
+/* Nothing is due: a few polls more, if somebody who was called was not heard. */
+void mu_share_idle(struct mu_cast_sender *s, mu_time now);
 /* May somebody who waited for a loan have it now? The page to ask about. */
 bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page);
 /* The page at work need not be polled now: one is due when the loans that went out

@@ -32,9 +32,11 @@ mu_time mu_gateway_census_wait(const struct mu_gateway_session *s)
 
 void mu_gateway_census_soon(struct mu_gateway *g, struct mu_gateway_session *s)
 {
+    mu_time at = g->now + mu_gateway_census_wait(s);
+
+    /* Who keeps the sender busy at rest does not put it off. */
+    s->census_at = s->ends_until == 0 ? at : mu_time_min(s->census_at, at);
     s->interval_s = 1;
-    s->census_at = mu_time_min(s->census_at,
-                               g->now + mu_gateway_census_wait(s));
     s->ends_until = s->census_at + ENDS_ONLY;
 }
 

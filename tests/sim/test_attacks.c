@@ -18,10 +18,23 @@
 
 #define DEVICES 24u
 
+static void run_conf(struct sim_conf *c, struct sim_result *r)
+{
+    const char *why;
+
+    assert_int_equal(sim_fleet_run(c, r, &why), 0);
+    print_message("%s: %u running, %u proved, %llu packets of the attacker, "
+                  "%llu bytes for %llu\n", sim_attack_name(c->attack),
+                  r->running, r->proved,
+                  (unsigned long long)r->attack_packets,
+                  (unsigned long long)r->area_bytes,
+                  (unsigned long long)r->clean_bytes);
+    assert_true(sim_result_lawful(r));
+}
+
 static void run(enum sim_attack attack, uint32_t flood, struct sim_result *r)
 {
     struct sim_conf c;
-    const char *why;
 
     sim_conf_default(&c);
     c.devices = DEVICES;
@@ -31,14 +44,7 @@ static void run(enum sim_attack attack, uint32_t flood, struct sim_result *r)
     c.page_parity = 8;
     c.attack = attack;
     c.flood = flood;
-    assert_int_equal(sim_fleet_run(&c, r, &why), 0);
-    print_message("%s: %u running, %u proved, %llu packets of the attacker, "
-                  "%llu bytes for %llu\n", sim_attack_name(attack),
-                  r->running, r->proved,
-                  (unsigned long long)r->attack_packets,
-                  (unsigned long long)r->area_bytes,
-                  (unsigned long long)r->clean_bytes);
-    assert_true(sim_result_lawful(r));
+    run_conf(&c, r);
 }
 
 /* All run it, and the server knows it of all. */
@@ -64,22 +70,52 @@ static void test_strangers(void **state)
     }
 }
 
+/* In hundredths of what the same costs in peace. */
+static unsigned cost_of(const struct sim_result *r)
+{
+    return (unsigned)((r->area_bytes - r->rest_bytes) * 100 / r->clean_bytes);
+}
+
+/* Areas of 12 members, an object of 30 symbols, and half a minute at rest: six
+ * hundred times what the object takes. */
 static void test_members(void **state)
 {
     static const enum sim_attack attacks[] = {
         SIM_ATTACK_RE_REQUEST, SIM_ATTACK_MANIFEST_FLOOD,
-        SIM_ATTACK_EVIL_DEVICE};
-    /* In quarters of what the same costs in peace. Areas of 12 members and
-     * pages of 16 symbols: one in twelve may cost an object there. */
-    static const uint32_t most[] = {8, 7, 8};
+        SIM_ATTACK_EVIL_DEVICE, SIM_ATTACK_FALSE_LOSS};
+    static const unsigned most[] = {145, 115, 150, 500};
+    struct sim_result r;
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++) {
+        run(attacks[i], 10, &r);
+        all_well(&r);
+        assert_in_range(cost_of(&r), 90, most[i]);
+    }
+}
+
+/* Areas of 50, an object of 256 KiB. */
+static void test_members_of_many(void **state)
+{
+    static const enum sim_attack attacks[] = {
+        SIM_ATTACK_RE_REQUEST, SIM_ATTACK_EVIL_DEVICE, SIM_ATTACK_FALSE_LOSS};
+    static const unsigned most[] = {112, 115, 380};
     struct sim_result r;
 
     (void)state;
     for (unsigned i = 0; i < 3; i++) {
-        run(attacks[i], 10, &r);
-        all_well(&r);
-        /* What a member can waste is bounded. */
-        assert_true(r.area_bytes - r.rest_bytes < r.clean_bytes * most[i] / 4);
+        struct sim_conf c;
+
+        sim_conf_default(&c);
+        c.devices = 100;
+        c.gateways = 2;
+        c.seed = 7;
+        c.attack = attacks[i];
+        c.flood = 20;
+        run_conf(&c, &r);
+        assert_int_equal(r.running, 100);
+        assert_int_equal(r.proved, 100);
+        assert_in_range(cost_of(&r), 102, most[i]);
     }
 }
 
@@ -141,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_strangers),
         cmocka_unit_test(test_members),
+        cmocka_unit_test(test_members_of_many),
         cmocka_unit_test(test_radio_and_relays),
         cmocka_unit_test(test_acknowledgements),
         cmocka_unit_test(test_gateway),
