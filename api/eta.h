@@ -42,7 +42,7 @@ static inline int64_t api_eta_s(const struct api_progress *p)
 {
     int64_t work = api_eta_work_s(p), wait = (int64_t)p->wait_s;
 
-    return work < 0 || work > wait ? work : wait;
+    return wait == 0 || work > wait ? work : wait;
 }
 
 #endif

@@ -54,12 +54,27 @@ static void test_cannot_tell(void **state)
     assert_int_equal(api_eta_s(&p), 0);
 }
 
+/* Who sleeps longer than the work takes decides. */
+static void test_asleep(void **state)
+{
+    struct api_progress p = {.elapsed_s = 10, .sent = 50, .sent_all = 100,
+                             .ended_all = 5, .wait_s = 3600};
+
+    (void)state;
+    assert_int_equal(api_eta_s(&p), 3600);
+    p.elapsed_s = 0; /* hardly begun, but so much is known */
+    assert_int_equal(api_eta_s(&p), 3600);
+    p.elapsed_s = 100000;
+    assert_true(api_eta_s(&p) > 100000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_even_work),
         cmocka_unit_test(test_riding),
         cmocka_unit_test(test_cannot_tell),
+        cmocka_unit_test(test_asleep),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
