@@ -13,7 +13,7 @@
 #include "node/device.h"
 
 #define DRIFT_ONE_IN 5000 /* two clocks, each right to 100 millionths */
-#define SYNC_EVERY MU_SECONDS(3600)
+#define SLACK_SHARE 4 /* of a window: one of so many may be lost to clocks */
 
 /* So far both clocks can have come apart since the welcome. */
 static mu_time radio_slack(const struct mu_device_radio *r, mu_time at)
@@ -92,13 +92,13 @@ void mu_device_radio_granted(struct mu_device *d,
 static void radio_woken(struct mu_device *d)
 {
     const struct mu_device_radio *r = &d->radio;
+    mu_time window = MU_SECONDS(r->listens.window_s);
 
     if (d->campaign.receiving)
         mu_cast_receiver_woken(&d->receiver, d->now);
-    mu_device_reports_woken(d, MU_SECONDS(r->listens.window_s) / 2);
-    if (r->granted && (d->now >= r->synced_at + SYNC_EVERY ||
-                       r->late - r->early >
-                           MU_SECONDS(r->listens.window_s) / 2))
+    mu_device_reports_woken(d, window / 2);
+    if (radio_slack(r, d->now) > window / SLACK_SHARE ||
+        r->late - r->early > window / 2)
         mu_device_rehello(d);
 }
 
