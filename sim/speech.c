@@ -87,7 +87,7 @@ static void insider_makes(struct sim_world *w, uint32_t gateway,
     if (mu_speech_frame_peek(mu_bytes(heard->data, heard->len), &m) != 0)
         return;
     memcpy(packet, m.packet.data, m.packet.len);
-    switch (dice(w, 6)) {
+    switch (dice(w, 7)) {
     case 0: /* another text */
         packet[m.packet.len - 1 - dice(w, 3)] ^= (uint8_t)(1 + dice(w, 255));
         break;
@@ -103,6 +103,10 @@ static void insider_makes(struct sim_world *w, uint32_t gateway,
         break;
     case 4: /* another kind */
         packet[0] = (uint8_t)(0x50 + dice(w, 7));
+        break;
+    case 5: /* what comes next, before it does, with another text */
+        packet[5]++;
+        packet[m.packet.len - 1] ^= 1;
         break;
     default: /* as it was, once more */
         break;

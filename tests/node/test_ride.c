@@ -76,7 +76,14 @@ static uint16_t missing(const struct world *w)
     return UINT16_MAX;
 }
 
-/* A state that has not lasted is not worth a message; an end is. */
+static uint32_t flying(const struct world *w, size_t device)
+{
+    const struct mu_device_report *r = &w->devices[device].device->reports[0];
+
+    return r->flying ? r->exchange : 0;
+}
+
+/* An end is worth a message at once, and no other. */
 static void test_rides(void **state)
 {
     struct world w;
@@ -99,6 +106,30 @@ static void test_rides(void **state)
     world_run(&w, MU_SECONDS(60), NULL);
     assert_int_equal(gw(&w)->acks_ridden, 4);
     assert_int_equal(statuses(&w), 0);
+    world_clear(&w);
+}
+
+/* A state on the way is not, until it has lasted; then it is told, too. */
+static void test_on_the_way(void **state)
+{
+    struct world w;
+
+    (void)state;
+    ride_ready(&w, 2, 13, 15000);
+    w.devices[0].hook_ms = 8000;
+    ride_push(&w, 1);
+    while (w.devices[0].installs == 0)
+        world_run(&w, MU_MS(50), NULL);
+    world_run(&w, MU_SECONDS(1), NULL);
+    offer(&w, 0);
+    assert_int_equal(flying(&w, 0), 0);
+    world_run(&w, MU_SECONDS(3), NULL);
+    offer(&w, 0);
+    world_run(&w, MU_SECONDS(1), NULL);
+    assert_int_equal(gw(&w)->acks_ridden, 1);
+    assert_int_equal(gw(&w)->sessions[0].states[0].state,
+                     MU_STATE_RECEIVED | MU_STATE_VERIFIED);
+    assert_all_run(&w, MU_SECONDS(60));
     world_clear(&w);
 }
 
@@ -172,13 +203,6 @@ static void test_census(void **state)
     world_clear(&w);
 }
 
-static uint32_t flying(const struct world *w, size_t device)
-{
-    const struct mu_device_report *r = &w->devices[device].device->reports[0];
-
-    return r->flying ? r->exchange : 0;
-}
-
 /* One that finds no answer goes by itself; a late answer to it is nobody's. */
 static void test_lost(void **state)
 {
@@ -239,7 +263,8 @@ static void test_device_restarts(void **state)
     world_clear(&w);
 }
 
-/* What a gateway forgot when it restarted, it asks for. */
+/* What a gateway forgot when it restarted, it asks for; its announcement of the
+ * campaign brings it, too. */
 static void test_gateway_restarts(void **state)
 {
     struct world w;
@@ -248,10 +273,15 @@ static void test_gateway_restarts(void **state)
     ride_ready(&w, 3, 10, 15000);
     ride_push(&w, 1);
     assert_true(world_run(&w, MU_SECONDS(30), all_ran));
+    world_run(&w, MU_SECONDS(1), NULL);
     w.wide_cut = true; /* no report goes out before */
+    world_cut(&w, &w.gateway);
     offer(&w, 0);
     world_run(&w, MU_SECONDS(1), NULL);
+    assert_int_equal(gw(&w)->acks_ridden, 1);
+    assert_int_equal(w.devices[0].device->reports[0].sent_state, 0x0f);
     world_stop(&w, &w.gateway);
+    assert_int_equal(w.script.devices[0].state, 0);
     w.wide_cut = false;
     world_start(&w, &w.gateway);
     for (size_t i = 0; i < 3; i++)
@@ -336,6 +366,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rides),
+        cmocka_unit_test(test_on_the_way),
         cmocka_unit_test(test_no_keepalive),
         cmocka_unit_test(test_at_once),
         cmocka_unit_test(test_census),

@@ -690,7 +690,8 @@ static void do_store(struct world *w, struct world_node *n,
 static void do_hook(struct world *w, struct world_node *n,
                     const struct mu_effect *e)
 {
-    struct world_event *ev = event_new(w, n, MU_EV_HOOK, 20000);
+    struct world_event *ev = event_new(
+        w, n, MU_EV_HOOK, n->hook_ms != 0 ? MU_MS(n->hook_ms) : 20000);
 
     ev->event.hook = e->hook;
     ev->event.result = n->confirm_result;

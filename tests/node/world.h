@@ -67,6 +67,7 @@ struct world_node {
     bool joined;
     bool off; /* its radio is */
     int install_result, confirm_result;
+    uint32_t hook_ms; /* what a hook takes; 0: hardly any time */
     uint32_t installs;
     uint8_t *installed; /* what the install hook saw last */
     uint64_t status_packets, need_packets;

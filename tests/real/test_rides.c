@@ -39,7 +39,8 @@ static const char *pushed(struct lab *lab, char id[32], const char *acks)
     const char *file = lab_path(lab, "firmware");
 
     lab_file(file, 60000, 1);
-    real_push(lab, id, file, "--acks", acks, NULL);
+    /* Who waits for a keep-alive waits for a quarter of that, 26 s at most. */
+    real_push(lab, id, file, "--acks", acks, "--deadline", "48s", NULL);
     return file;
 }
 

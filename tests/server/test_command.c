@@ -239,6 +239,25 @@ static void test_mtks(void **state)
     crew_close(c);
 }
 
+/* A command is for those who were there. */
+static void test_comes_later(void **state)
+{
+    struct crew *c = crew_open();
+    uint8_t one[MU_CAMPAIGN_ID];
+    struct mu_campaign_view v;
+
+    (void)state;
+    tell(c, one, "one");
+    rig_device_add(&c->rig, "dev-3", "gw-1");
+    assert_int_equal(mu_server_group_add(&c->rig.server, rig_id("all"),
+                                         rig_id("dev-3")), 0);
+    rig_drain(&c->rig);
+    rig_run(&c->rig, MU_SECONDS(2));
+    assert_int_equal(mu_server_campaign_get(&c->rig.server, one, &v), 0);
+    assert_int_equal(v.members, 2);
+    crew_close(c);
+}
+
 /* The group's key changes while one is on its way: made anew under it. */
 static void test_rotation(void **state)
 {
@@ -385,7 +404,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_msk), cmocka_unit_test(test_mtks),
-        cmocka_unit_test(test_rotation), cmocka_unit_test(test_window_used_up),
+        cmocka_unit_test(test_comes_later), cmocka_unit_test(test_rotation), cmocka_unit_test(test_window_used_up),
         cmocka_unit_test(test_wishes), cmocka_unit_test(test_crashes),
     };
 

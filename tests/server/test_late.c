@@ -152,6 +152,44 @@ static void test_before_it_is_signed(void **state)
     fleet_close(f);
 }
 
+/* All is ready but the key that it waits for: the area of the late one, which
+ * had no part in it, has one. */
+static void test_while_it_is_signed(void **state)
+{
+    struct fleet *f = on_air();
+    struct mu_wide_camp_row rows[8];
+
+    (void)state;
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(fleet_report(f, i, ALL_STATES, 0), MU_COAP_CHANGED);
+    rig_device_add(&f->rig, "late", "gw-2");
+    assert_int_equal(mu_server_group_remove(&f->rig.server, rig_id("all"),
+                                            rig_id("b0")), 0);
+    rig_drain(&f->rig);
+    f->campaign[0] ^= 1;
+    struct mu_push push = rig_push("all", FLEET_SIZE);
+
+    push.version = 2;
+    rig_plain(&f->rig, f->campaign, f->plain, FLEET_SIZE);
+    assert_int_equal(mu_server_push(&f->rig.server, f->campaign, &push), 0);
+    rig_drain(&f->rig);
+    for (unsigned i = 0; i < 1000 && fleet_view(f).members == 0; i++) {
+        struct mu_event tick = {.kind = MU_EV_TIMER, .now = ++f->rig.now};
+
+        rig_event(&f->rig, &tick);
+    }
+    assert_int_equal(fleet_view(f).members, 3); /* counted, and not signed */
+    assert_int_equal(fleet_view(f).phase, MU_CAMPAIGN_PREPARING);
+    joins(f, "late");
+    rig_run(&f->rig, MU_SECONDS(2));
+    assert_int_equal(fleet_view(f).phase, MU_CAMPAIGN_RUNNING);
+    assert_int_equal(fleet_view(f).edition, 0);
+    assert_int_equal(area_list(&f->gw[1], rows), 1);
+    assert_int_equal(area_fetch(&f->gw[1], f->campaign), 0);
+    assert_int_equal(f->gw[1].campaign.members.data[0], 0x02);
+    fleet_close(f);
+}
+
 /* It is gone before its turn: nobody waits for it. */
 static void test_leaves(void **state)
 {
@@ -261,6 +299,7 @@ int main(void)
         cmocka_unit_test(test_by_the_clock),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_before_it_is_signed),
+        cmocka_unit_test(test_while_it_is_signed),
         cmocka_unit_test(test_leaves),
         cmocka_unit_test(test_comes_back),
         cmocka_unit_test(test_restart),
