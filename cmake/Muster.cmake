@@ -79,7 +79,7 @@ endfunction()
 # mu_test(NAME SOURCES f... [LIBS t...] [TIMEOUT s]): one cmocka program, run
 # by ctest from the top of the tree so that it finds tests/vectors/.
 function(mu_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "SOURCES;LIBS")
+    cmake_parse_arguments(PARSE_ARGV 1 arg "WAITS" "TIMEOUT" "SOURCES;LIBS")
     if(NOT arg_TIMEOUT)
         set(arg_TIMEOUT 60)
     endif()
@@ -88,6 +88,10 @@ function(mu_test name)
     add_test(NAME ${name} COMMAND test_${name}
              WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
     set_tests_properties(${name} PROPERTIES TIMEOUT ${arg_TIMEOUT})
+    # A slot of two for each processor (./run test), or both.
+    if(NOT arg_WAITS)
+        set_tests_properties(${name} PROPERTIES PROCESSORS 2)
+    endif()
 endfunction()
 
 # mu_fuzz(NAME SOURCES f... [LIBS t...]): with the preset fuzz a libFuzzer

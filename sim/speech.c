@@ -9,6 +9,7 @@
 #include "muster/device_state.h"
 #include "muster/gateway_state.h"
 #include "muster/server_state.h"
+#include "muster/source.h"
 
 enum {
     DO_REGISTER, DO_SAY, DO_END,
@@ -69,6 +70,10 @@ static void speech_heard(struct sim_world *w, struct sim_node *n,
 
 /* ---- the insider ------------------------------------------------------------ */
 
+/* Where the last byte of a message's number stands in a packet of a chain: behind
+ * kind, stream, place and the hash of the next one. */
+#define CHAIN_NUMBER (1 + 1 + 4 + 8 + 3)
+
 static uint8_t dice(struct sim_world *w, uint32_t below)
 {
     return (uint8_t)sim_rng_below(&w->attacker, below);
@@ -104,8 +109,11 @@ static void insider_makes(struct sim_world *w, uint32_t gateway,
     case 4: /* another kind */
         packet[0] = (uint8_t)(0x50 + dice(w, 7));
         break;
-    case 5: /* what comes next, before it does, with another text */
+    case 5: /* what comes next, before it does, with another text: of a chain,
+             * by its place and by the number of the message */
         packet[5]++;
+        if (packet[0] == MU_SOURCE_CHAIN && m.packet.len > CHAIN_NUMBER)
+            packet[CHAIN_NUMBER]++;
         packet[m.packet.len - 1] ^= 1;
         break;
     default: /* as it was, once more */
@@ -184,7 +192,17 @@ static void speech_register(struct sim_world *w)
     sim_world_at(w, MU_SECONDS(READY_S), DO_SAY);
 }
 
-static void speech_say(struct sim_world *w, uint32_t node)
+static uint32_t speech_together(const struct sim_speech_conf *conf)
+{
+    return conf->together > 1 ? conf->together : 1;
+}
+
+static uint32_t speech_most(const struct sim_speech_conf *conf)
+{
+    return conf->messages * speech_together(conf) * 2 * conf->world.gateways;
+}
+
+static void speech_say(struct sim_world *w, uint32_t node, uint32_t number)
 {
     struct speech_story *s = w->story;
     struct said *said = &s->said[s->said_len];
@@ -193,7 +211,7 @@ static void speech_say(struct sim_world *w, uint32_t node)
     int rc;
 
     snprintf(said->text, sizeof said->text, "%u says %u", (unsigned)node,
-             (unsigned)s->rounds);
+             (unsigned)(s->rounds * speech_together(s->conf) + number));
     said->speaker = node;
     said->at = w->now;
     if (!n->up)
@@ -226,8 +244,9 @@ static void speech_scenario(struct sim_world *w, uint64_t number)
         if (s->begun == 0)
             s->begun = w->now;
         for (uint32_t i = 1; i < w->nodes_len; i++) {
-            if (speech_speaks(w, i))
-                speech_say(w, i);
+            for (uint32_t n = 0; speech_speaks(w, i) &&
+                                 n < speech_together(s->conf); n++)
+                speech_say(w, i, n);
         }
         s->rounds++;
         if (s->rounds == s->conf->messages / 2 && w->conf.restarts > 0) {
@@ -273,7 +292,7 @@ static void speech_result(struct sim_world *w, struct speech_story *s)
 
 static void speech_memory(struct speech_story *s, const struct sim_world *w)
 {
-    uint32_t most = s->conf->messages * 2 * w->conf.gateways;
+    uint32_t most = speech_most(s->conf);
 
     s->said = calloc(most, sizeof *s->said);
     for (uint32_t i = 0; s->said != NULL && i < most; i++) {
@@ -287,8 +306,7 @@ static void speech_memory(struct speech_story *s, const struct sim_world *w)
 
 static void speech_free(struct speech_story *s)
 {
-    for (uint32_t i = 0; i < s->conf->messages * 2 * s->conf->world.gateways;
-         i++)
+    for (uint32_t i = 0; i < speech_most(s->conf); i++)
         free(s->said[i].heard);
     free(s->said);
     for (uint32_t i = 0; i < PAST; i++) {

@@ -12,6 +12,7 @@
 struct sim_speech_conf {
     struct sim_conf world; /* speech: the scheme */
     uint32_t messages;     /* of each speaker, four seconds apart */
+    uint32_t together;     /* so many in a row; 0 and 1: each by itself */
     uint32_t forged;       /* frames of the insider for a genuine one */
 };
 

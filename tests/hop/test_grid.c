@@ -38,7 +38,7 @@ static void test_cost(void **state)
     (void)state;
     assert_true(sim_grid_topology(&conf, "grid:12x12"));
     conf.size = 40000;
-    for (conf.seed = 1; conf.seed <= 4; conf.seed++) {
+    for (conf.seed = 1; conf.seed <= 2; conf.seed++) {
         conf.secured = true;
         r = run(&conf);
         secured += (double)r.bytes;

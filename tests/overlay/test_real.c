@@ -273,6 +273,7 @@ static void test_relay_killed(void **state)
     struct net n;
 
     behind_relay(lab, &n, "30000");
+    lab_file(n.file, 90000, 7); /* three seconds */
     relay(lab, &n, NULL);
     way(lab, "tunnel");
     real_push(lab, n.id, n.file, NULL);
@@ -282,7 +283,7 @@ static void test_relay_killed(void **state)
     done(lab, &n);
     relay(lab, &n, NULL);
     way(lab, "tunnel");
-    lab_file(n.file, 50000, 8);
+    lab_file(n.file, 30000, 8);
     real_push(lab, n.id, n.file, NULL);
     done(lab, &n);
     assert_int_equal(lab_end(lab->serve, SIGTERM), 0);

@@ -80,7 +80,7 @@ static void test_first_start(void **state)
     says(lab, id, "nothing heard: has never connected");
     says_not(lab, id, "to do"); /* it is open: coming is enough */
     /* It rests: what it said last is long ago. */
-    assert_null(lab_wait_for(lab->dev, "{'event': 'nothing'}", 4000));
+    assert_null(lab_wait_for(lab->dev, "{'event': 'nothing'}", 3000));
     comes(lab, "dev-3");
     real_ends(lab, id, 0);
     lab_got(lab, 3, file);

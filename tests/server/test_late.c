@@ -101,6 +101,35 @@ static void test_by_the_clock(void **state)
     fleet_close(f);
 }
 
+/* Where the gateways open it: they are told anew, with the new member. */
+static void test_other_modes(void **state)
+{
+    (void)state;
+    for (uint8_t mode = MU_MODE_REPROTECT; mode <= MU_MODE_HAND_KEY; mode++) {
+        struct fleet *f = fleet_open(mode);
+        struct peer_device late;
+        struct mu_secret before;
+
+        fleet_link(f);
+        fleet_push(f);
+        for (unsigned g = 0; g < 2; g++)
+            assert_int_equal(area_fetch(&f->gw[g], f->campaign), 0);
+        before = f->gw[0].campaign.kb;
+        comes(f, &late, "late", 1);
+        for (unsigned i = 0; i < 4; i++)
+            assert_int_equal(fleet_report(f, i, ALL_STATES, 0),
+                             MU_COAP_CHANGED);
+        rig_run(&f->rig, MU_SECONDS(1));
+        assert_int_equal(fleet_view(f).edition, 1);
+        assert_int_equal(area_fetch(&f->gw[0], f->campaign), 0);
+        assert_int_equal(f->gw[0].campaign.members.data[0], 0x08);
+        assert_false(mu_secret_eq(&before, &f->gw[0].campaign.kb));
+        assert_int_equal(says(f, "late", 3), MU_COAP_CHANGED);
+        assert_int_equal(fleet_view(f).phase, MU_CAMPAIGN_DONE);
+        fleet_close(f);
+    }
+}
+
 /* A second one that comes after the turn of the first has one of its own. */
 static void test_again(void **state)
 {
@@ -297,6 +326,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_after_the_others),
         cmocka_unit_test(test_by_the_clock),
+        cmocka_unit_test(test_other_modes),
         cmocka_unit_test(test_again),
         cmocka_unit_test(test_before_it_is_signed),
         cmocka_unit_test(test_while_it_is_signed),

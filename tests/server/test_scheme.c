@@ -104,6 +104,35 @@ static void test_join(void **state)
     }
 }
 
+/* One comes while an object is on the air: it has a turn, by the next key. */
+static void test_join_on_air(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < NAMES; k++) {
+        struct band *b = band_ready(names[k], 12, 11);
+        struct mu_push push = rig_push("all", 3000);
+        uint64_t before = band_view(b).generation;
+        struct mu_campaign_view v;
+        static uint8_t plain[3000];
+        uint8_t id[MU_CAMPAIGN_ID] = "picture";
+        rig_plain(&b->rig, id, plain, sizeof plain);
+        assert_int_equal(mu_server_push(&b->rig.server, id, &push), 0);
+        rig_drain(&b->rig);
+        rig_run(&b->rig, MU_SECONDS(1));
+        assert_int_equal(band_join(b, 11), 0);
+        rig_run(&b->rig, MU_SECONDS(push.deadline_s / 2 + 60));
+        band_rekey(b);
+        band_check(b);
+        assert_int_equal(mu_server_campaign_get(&b->rig.server, id, &v), 0);
+        assert_int_equal(v.phase, MU_CAMPAIGN_RUNNING);
+        assert_int_equal(v.members, 12);
+        assert_int_equal(v.edition, 1);
+        assert_null(soul_key(&b->souls[11], before));
+        assert_non_null(soul_key(&b->souls[11], band_view(b).generation));
+        band_close(b);
+    }
+}
+
 /* Nobody says that he has it: it is used after its deadline all the same. */
 static void test_dormant_deadline(void **state)
 {
@@ -290,7 +319,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_first),
         cmocka_unit_test(test_leave),
-        cmocka_unit_test(test_join),
+        cmocka_unit_test(test_join), cmocka_unit_test(test_join_on_air),
         cmocka_unit_test(test_dormant_deadline),
         cmocka_unit_test(test_quorum),
         cmocka_unit_test(test_batch),

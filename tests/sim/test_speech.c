@@ -65,6 +65,7 @@ static void insider(enum mu_speech_scheme scheme)
 
     c.forged = 10;
     c.world.restarts = 1;
+    c.together = 3; /* else a chain has but one packet, and no next one */
     run(&c, &r);
     assert_true(r.forged > 1000);
     assert_true(r.heard > 0);
