@@ -436,12 +436,6 @@ static const char *lab_any(const struct lab *lab)
     return text;
 }
 
-/* Timers that make dead peers known in a test's time. */
-#define LAB_FAST                                                               \
-    "--keepalive-ms", "500", "--idle-ms", "3000", "--handshake-ms", "3000",    \
-    "--answer-ms", "3000", "--ack-timeout-ms", "300", "--json", "--log",       \
-    "debug"
-
 void lab_serve(struct lab *lab, const char *const extra[])
 {
     char http[80];

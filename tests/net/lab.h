@@ -16,6 +16,11 @@
 #define LAB_PROGS_MAX 16
 #define LAB_ARGS_MAX 64
 #define LAB_PATIENCE_MS 90000
+/* Words with timers that make dead peers known in a test's time. */
+#define LAB_FAST                                                               \
+    "--keepalive-ms", "500", "--idle-ms", "3000", "--handshake-ms", "3000",    \
+    "--answer-ms", "3000", "--ack-timeout-ms", "300", "--json", "--log",       \
+    "debug"
 /* Monotonic, in milliseconds. */
 uint64_t lab_now(void);
 
