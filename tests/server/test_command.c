@@ -404,7 +404,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_msk), cmocka_unit_test(test_mtks),
-        cmocka_unit_test(test_comes_later), cmocka_unit_test(test_rotation), cmocka_unit_test(test_window_used_up),
+        cmocka_unit_test(test_comes_later), cmocka_unit_test(test_rotation),
+        cmocka_unit_test(test_window_used_up),
         cmocka_unit_test(test_wishes), cmocka_unit_test(test_crashes),
     };
 
