@@ -255,10 +255,10 @@ static void test_bursts_near_floor(void **state)
         c.seed = runs[i].seed;
         r = sim_run(&c);
         assert_true(sim_result_good(&r));
-        assert_true(r.floor_packets > 1.1 * r.bound_packets);
+        assert_true((double)r.floor_packets > 1.1 * r.bound_packets);
         assert_true(r.block_packets < r.floor_packets);
         assert_true(r.packets >= r.floor_packets);
-        assert_true(r.packets < 1.08 * (double)r.floor_packets);
+        assert_true((double)r.packets < 1.08 * (double)r.floor_packets);
     }
 }
 
