@@ -152,7 +152,7 @@ static void fleet_push(struct sim_world *w, struct story *s)
     must(mu_server_push(world_server(w), s->campaign, &push));
     w->counting = true;
     sim_floor_del(w->floor); /* of an earlier campaign */
-    w->floor = sim_floor_new(w);
+    w->floor = NULL;
     s->pushed = true;
     s->pushed_at = w->now;
     for (uint32_t i = 1; i < w->first_device && w->conf.flow; i++)
@@ -425,7 +425,7 @@ static void fleet_result(struct sim_world *w, struct story *s,
     r->area_bytes += w->keepalive_bytes;
     r->packets = w->data_packets;
     r->alone_packets = w->alone_packets;
-    if (w->floor != NULL) {
+    if (w->floor != NULL) { /* something was sent */
         r->floor_packets = sim_floor_pages(w->floor);
         r->block_packets = sim_floor_block(w->floor);
     }

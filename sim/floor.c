@@ -9,7 +9,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "muster/cast.h"
+#include "muster/gateway_state.h"
 
 /* ---- computed ----------------------------------------------------------- */
 
@@ -127,16 +127,15 @@ static void *floor_alloc(size_t n, size_t size)
     return p;
 }
 
-struct sim_floor *sim_floor_new(const struct sim_world *w)
+struct sim_floor *sim_floor_new(const struct mu_cast_shape *shape,
+                                uint64_t size, uint32_t devices,
+                                uint32_t areas)
 {
-    const struct sim_conf *c = &w->conf;
-    struct mu_cast_shape shape = {c->payload, c->page_data, c->page_parity,
-                                  c->hash_len};
     struct sim_floor *f = floor_alloc(1, sizeof *f);
 
-    f->areas = c->gateways;
-    f->pages = mu_cast_pages(&shape, c->size);
-    f->devices = (c->devices + c->gateways - 1) / c->gateways;
+    f->areas = areas;
+    f->pages = mu_cast_pages(shape, size);
+    f->devices = (devices + areas - 1) / areas;
     f->at = floor_alloc(f->areas, sizeof *f->at);
     f->blocks = floor_alloc(f->areas, sizeof *f->blocks);
     f->page = floor_alloc((size_t)f->areas * f->pages, sizeof *f->page);
@@ -145,7 +144,7 @@ struct sim_floor *sim_floor_new(const struct sim_world *w)
     for (uint32_t i = 0; i < f->pages; i++) {
         struct mu_cast_page page = {0};
 
-        if (mu_cast_page_at(&shape, c->size, i, &page) != 0)
+        if (mu_cast_page_at(shape, size, i, &page) != 0)
             abort();
         f->enough += page.data;
         for (uint32_t area = 0; area < f->areas; area++) {
@@ -175,15 +174,38 @@ void sim_floor_del(struct sim_floor *f)
     free(f);
 }
 
+/* By the manifest of the session that the symbol is of. */
+static struct sim_floor *floor_of(struct sim_world *w, uint32_t gateway,
+                                  uint8_t session)
+{
+    const struct mu_gateway *g;
+
+    if (w->floor != NULL)
+        return w->floor;
+    g = w->nodes[gateway].engine;
+    for (size_t i = 0; g != NULL && i < MU_SESSIONS_MAX; i++) {
+        const struct mu_manifest *m = &g->sessions[i].manifest;
+
+        if (w->floor == NULL && g->sessions[i].phase == MU_GATEWAY_LIVE &&
+            g->sessions[i].session == session)
+            w->floor = sim_floor_new(&m->shape, m->size, w->conf.devices,
+                                     w->conf.gateways);
+    }
+    return w->floor;
+}
+
 struct sim_floor_page *sim_floor_sent(struct sim_world *w, uint32_t gateway,
                                       const struct sim_buffer *b)
 {
-    struct sim_floor *f = w->floor;
+    struct sim_floor *f;
     struct sim_floor_page *page;
     uint32_t area = gateway - 1, at;
 
-    if (f == NULL || b->forged || b->len < MU_CAST_DATA_HEADER ||
+    if (!w->counting || b->forged || b->len < MU_CAST_DATA_HEADER ||
         !mu_cast_is_data(b->data[0]))
+        return NULL;
+    f = floor_of(w, gateway, b->data[1]);
+    if (f == NULL)
         return NULL;
     at = mu_cast_page_near(f->at[area], mu_cast_data_page(b->data));
     if (at >= f->pages)

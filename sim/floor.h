@@ -10,6 +10,8 @@
 #ifndef MUSTER_SIM_FLOOR_H
 #define MUSTER_SIM_FLOOR_H
 
+#include "muster/cast.h"
+
 #include "world.h"
 
 /* Packets sent until all receivers have k of them: the expectation, over losses
@@ -20,8 +22,11 @@ double sim_floor_expected(uint32_t k, uint32_t receivers, double loss,
 uint32_t sim_floor_packets(uint32_t k, uint32_t receivers, double loss,
                            double burst, double sure);
 
-/* The losses that a run had. */
-struct sim_floor *sim_floor_new(const struct sim_world *w);
+/* The losses that a run had. It is made with the first symbol of a push, in the
+ * shape that its manifest tells. */
+struct sim_floor *sim_floor_new(const struct mu_cast_shape *shape,
+                                uint64_t size, uint32_t devices,
+                                uint32_t areas);
 void sim_floor_del(struct sim_floor *f);
 /* A symbol is on the air of an area: its page, or NULL when it does not count.
  * Then each device that the air brings it to. */

@@ -30,6 +30,9 @@ static void test_everybody_runs_it(void **state)
     assert_true(r.packets > 3 * 80000 / 512);
     assert_true(r.area_bytes > 3 * 80000);
     assert_true(r.packet_ratio > 0.9 && r.packet_ratio < 4);
+    /* Of the pages as they were cut for devices with so little room. */
+    assert_true(r.floor_packets <= r.packets);
+    assert_true(r.floor_packets > r.packets * 9 / 10);
 }
 
 /* Each rides on the keep-alive of its device and costs ten bytes more than that:

@@ -117,14 +117,12 @@ static void test_counted(void **state)
 
     (void)state;
     assert_non_null(c);
-    c->w.conf = (struct sim_conf){.devices = 2, .gateways = 1, .size = 30000,
-                                  .payload = 1024, .page_data = 40,
-                                  .page_parity = 20, .hash_len = 8};
+    c->w.counting = true;
     c->n[1].number = 1;
     assert_int_equal(mu_cast_page_at(&shape, 30000, 0, &c->page[0]), 0);
     k = c->page[0].data;
     assert_true(c->page[0].last);
-    c->w.floor = sim_floor_new(&c->w);
+    c->w.floor = sim_floor_new(&shape, 30000, 2, 1);
     say(c, 0, 0);
     for (uint32_t i = 0; i < k; i++)
         say(c, 0, 1); /* the second misses as many */
