@@ -14,7 +14,7 @@ for a in "$@"; do
 done
 [ -n "$json" ] || printf '%-15s %9s %11s %9s %9s %8s %7s %6s\n' attack packets "its bytes" bytes seconds running proved wrong
 # Strangers shout a hundred packets for a genuine one, members with keys twenty.
-for attack in bogus-data:100 bogus-parity:100 replay:100 jam:0 drop:0 modify:0 re-request:20 manifest-flood:20 evil-device:20 \
+for attack in bogus-data:100 bogus-parity:100 replay:100 jam:0 drop:0 modify:0 re-request:20 false-loss:20 manifest-flood:20 evil-device:20 \
               forged-acks:0 polluted-acks:0 evil-gateway:0; do
     row=$("$MUSTER" sim --devices 100 --gateways 2 --seed 7 --attack "${attack%:*}" --flood "${attack#*:}" "${args[@]}" --json) || [ $? = 2 ]
     if [ -n "$json" ]; then

@@ -262,11 +262,27 @@ static void test_whatever_it_says(void **state)
 
 /* ---- polls --------------------------------------------------------------- */
 
+/* Polls in the next seconds, if nobody says anything. */
+static uint64_t polls_in(struct field *f, mu_time some)
+{
+    uint64_t before = f->sender.counts.control;
+    mu_time until = f->now + some, at;
+    uint8_t out[MU_PACKET_MAX];
+
+    while ((at = mu_cast_sender_deadline(&f->sender)) < until) {
+        f->now = at > f->now ? at : f->now;
+        if (mu_cast_sender_next(&f->sender, f->now, out) == 0 &&
+            mu_cast_sender_deadline(&f->sender) <= f->now)
+            break;
+    }
+    f->now = until;
+    return f->sender.counts.control - before;
+}
+
 /* At rest the word of one receiver sets off polls, and less and less often. */
 static void test_questions(void **state)
 {
     struct field_conf conf = usual;
-    uint8_t out[MU_PACKET_MAX];
     uint64_t before, polls;
     struct field f;
 
@@ -275,17 +291,9 @@ static void test_questions(void **state)
     settle(&f, &conf);
     before = f.sender.counts.control;
     for (unsigned i = 0; i < 3000; i++) {
-        mu_time until = f.now + 20000, at;
-
         /* Of a round that is long over: nothing that could be served. */
         say(&f, (uint8_t)(f.sender.round + 50), 2, 100);
-        while ((at = mu_cast_sender_deadline(&f.sender)) < until) {
-            f.now = at > f.now ? at : f.now;
-            if (mu_cast_sender_next(&f.sender, f.now, out) == 0 &&
-                mu_cast_sender_deadline(&f.sender) <= f.now)
-                break;
-        }
-        f.now = until;
+        (void)polls_in(&f, 20000);
     }
     polls = f.sender.counts.control - before;
     print_message("polls in a minute: %llu\n", (unsigned long long)polls);
@@ -327,6 +335,37 @@ static void test_one_word(void **state)
                              i == 0 ? MU_ERR_FORBIDDEN : 0);
         }
         assert_int_equal(f.sender.want, liars == 1 ? 0 : 150);
+        field_free(&f);
+    }
+}
+
+/* Where all are called: who says once that it needs more of the last page, and is
+ * not heard again, is asked a few times more. */
+static void test_last_call(void **state)
+{
+    (void)state;
+    for (unsigned asks = 0; asks < 2; asks++) {
+        struct field_conf conf = usual;
+        bool said = asks == 0;
+        struct field f;
+
+        conf.answer_all_max = 100;
+        field_init(&f, &conf);
+        f.all[0].off = true;
+        while (!mu_cast_sender_idle(&f.sender)) {
+            if (!said && f.sender.state == MU_SENDER_WAIT &&
+                f.sender.job.page == 3) {
+                said = true;
+                say_by(&f, true, f.sender.round, 3, 1);
+            }
+            assert_true(field_step(&f));
+        }
+        assert_true(said);
+        if (asks)
+            assert_in_range(polls_in(&f, MU_SECONDS(10)), 4, 12);
+        else
+            assert_int_equal(polls_in(&f, MU_SECONDS(10)), 0);
+        assert_int_equal(polls_in(&f, MU_SECONDS(100)), 0);
         field_free(&f);
     }
 }
@@ -395,6 +434,7 @@ int main(void)
         cmocka_unit_test(test_whatever_it_says),
         cmocka_unit_test(test_questions),
         cmocka_unit_test(test_one_word),
+        cmocka_unit_test(test_last_call),
         cmocka_unit_test(test_honest),
         cmocka_unit_test(test_deaf_for_a_while),
     };
