@@ -27,6 +27,8 @@ enum show {
     SHOW_COMMAND,
     SHOW_KEYS,   /* [[kid, key, seconds valid], ...] */
     SHOW_LISTED, /* [[index, identity, Khop], ...] */
+    SHOW_HOPS,   /* [[index, connection, feedback key], ...] */
+    SHOW_LISTENS, /* [period, window] and milliseconds to the next opening */
     SHOW_CAMPAIGNS,
     SHOW_STATE,
     SHOW_STATES, /* [[group, base, newest], ...] */
@@ -63,7 +65,7 @@ static const struct form forms[] = {
       {"highest epoch seen", 0}, {"port of copies", 0}, {"page memory", 0}}},
     {"hello", false, "hello of a device",
      {{NULL, 0}, {"software", 0}, {"capabilities", SHOW_CAPABILITY},
-      {"port of copies", 0}}},
+      {"port of copies", 0}, {"listens", SHOW_LISTENS}}},
     {"hello", true, "welcome by the server",
      {{NULL, 0}, {"server", 0}, {"gateway number", 0}, {"Kw", SHOW_KID},
       {"Kw, the key", SHOW_SECRET}, {"cast address", 0}, {"cast port", 0},
@@ -73,7 +75,15 @@ static const struct form forms[] = {
     {"hello", true, "welcome by a gateway",
      {{NULL, 0}, {"gateway", 0}, {"area index", 0}, {"Kg", SHOW_KID},
       {"Kg, the key", SHOW_SECRET}, {"group address", 0}, {"group port", 0},
-      {"feedback port", 0}, {"sessions", 0}, {"tick", 0}}},
+      {"feedback port", 0}, {"sessions", 0}, {"tick", 0},
+      {"listens", SHOW_LISTENS}}},
+    {"x", false, "key exchange",
+     {{NULL, 0}, {"method", 0}, {"protocols", 0}, {"message", SHOW_MIKEY},
+      {"certificate", 0}}},
+    {"x", true, "key exchange", {{NULL, 0}, {"message", SHOW_MIKEY}}},
+    {"hop", false, "feedback keys of key exchanges",
+     {{NULL, 0}, {"keys", SHOW_HOPS}}},
+    {"f", false, "feedback key in force", {{NULL, 0}, {"connection", 0}}},
     {"g", false, "area key",
      {{NULL, 0}, {NULL, 0}, {NULL, 0}, {"Kg", SHOW_KID},
       {"Kg, the key", SHOW_SECRET}, {"tick", 0}}},
@@ -360,6 +370,10 @@ static json_t *show_table(struct mu_reader *r, enum show show)
         {"campaign", 0}, {"number", 0}, {"command", SHOW_COMMAND},
         {"session", 0}};
 
+    static const struct field hops[] = {
+        {"index", 0}, {"connection", 0}, {"Kfb", SHOW_SECRET}};
+    static const struct field listens[] = {
+        {"period, s", 0}, {"window, s", 0}, {"opens in, ms", 0}};
     static const struct field states[] = {
         {"group", 0}, {"base", 0}, {"newest", 0}};
     static const struct field piece[] = {
@@ -381,6 +395,10 @@ static json_t *show_table(struct mu_reader *r, enum show show)
         return show_rows(r, groups, 2);
     case SHOW_LISTED:
         return show_rows(r, listed, 3);
+    case SHOW_HOPS:
+        return show_rows(r, hops, 3);
+    case SHOW_LISTENS:
+        return show_row(r, listens, 3);
     default:
         return show_rows(r, campaigns, 4);
     }
@@ -429,6 +447,8 @@ static json_t *show_field(struct mu_reader *r, enum show show)
     case SHOW_KEYS:
     case SHOW_GROUPS:
     case SHOW_LISTED:
+    case SHOW_HOPS:
+    case SHOW_LISTENS:
     case SHOW_CAMPAIGNS:
         return type == MU_CBOR_ARRAY ? show_table(r, show) : cbor_item(r, 0);
     default:

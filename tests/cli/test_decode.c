@@ -400,23 +400,23 @@ static void test_area_payloads(void **state)
     const uint8_t digest[32] = "digest";
     struct mu_area_hello hello = {
         .software = mu_bytes_str("0.1.0"),
-        .capability = {100000, 4096, {MU_ALG_ES256}, 1, 0, 0}};
+        .capability = {100000, 4096, {MU_ALG_ES256}, 1, 0, 0}, .listens = {60, 7}};
     struct mu_area_welcome welcome = {
         .gateway = mu_bytes_str("gw-1"), .index = 12,
         .kid = {MU_KEY_KG, 1, 5}, .kg = secret(),
         .address = mu_bytes_str("239.1.1.1"), .port = 5000, .up_port = 5001,
         .sessions = {{9, {1, 2, 3, 4}}}, .sessions_len = 1,
-        .tick = {258, {0xab}}};
+        .tick = {258, {0xab}}, .listens = {3600, 5}, .opens_in_ms = 77001};
     struct mu_area_key g = {{MU_KEY_KG, 1, 6}, secret(), {3, {0}}};
     struct mu_area_group_key kb = {{MU_KEY_KB, 7, 6}, secret()};
 
     assert_int_equal(mu_area_hello_create(&hello, fresh()), 0);
     SHOWS(lab, "hello", "hello of a device", "0.1.0",
-          "largest object       100000");
+          "largest object       100000", "window, s            7");
     assert_int_equal(mu_area_welcome_create(&welcome, fresh()), 0);
     SHOWS(lab, "hello:answer", "welcome by a gateway", "gw-1",
           "Kg, scope 1, generation 0.5", "32 bytes, not shown", "239.1.1.1",
-          "tick                   0102ab");
+          "tick                   0102ab", "opens in, ms         77001");
     assert_int_equal(mu_area_key_create(&g, fresh()), 0);
     SHOWS(lab, "g", "area key", "32 bytes, not shown");
     assert_int_equal(mu_area_group_key_create(mu_crypto_openssl(), &g.kg, &kb,
@@ -426,6 +426,9 @@ static void test_area_payloads(void **state)
     SHOWS(lab, "v", "vouched for", "646967657374");
     assert_int_equal(mu_area_ask_create(9, fresh()), 0);
     SHOWS(lab, "ann", "announce object wanted", "session                9");
+    assert_int_equal(mu_area_feedback_create((const uint8_t *)"connects",
+                                             fresh()), 0);
+    SHOWS(lab, "f", "feedback key in force", "636f6e6e65637473");
 }
 
 static void test_wide_payloads(void **state)
@@ -439,6 +442,7 @@ static void test_wide_payloads(void **state)
         .epoch = 8, .alg = MU_ALG_EDDSA, .pub = mu_bytes(room + 4096, 32)};
     struct mu_wide_report report = {.state = 0x0f, .first = 3,
                                     .bitmap = mu_bytes("\x05", 1)};
+    struct mu_wide_hop hop = {.rows = {{3, {1, 2}, secret()}}, .len = 1};
     struct mu_keyfetch_response keys = {
         .keys = {{{MU_KEY_KB, 7, 6}, {.len = 0}, 60}}, .keys_len = 1,
         .groups = {{7, 8}, {MU_MODE_END_TO_END, MU_MODE_HAND_KEY}, 2},
@@ -453,6 +457,9 @@ static void test_wide_payloads(void **state)
     SHOWS(lab, "hello:answer", "welcome by the server",
           "Kw, scope 0, generation 0.5", "32 bytes, not shown",
           "server epoch           8");
+    hop.rows[0].kfb.len = MU_KFB_LEN;
+    assert_int_equal(mu_wide_hop_create(&hop, fresh()), 0);
+    SHOWS(lab, "hop", "feedback keys", "16 bytes, not shown");
     assert_int_equal(mu_wide_report_create(&report, fresh()), 0);
     SHOWS(lab, "r", "report",
           "state                  [received, verified, installed, running]");
