@@ -61,6 +61,10 @@ static json_t *campaign_json(const struct mu_campaign_view *v)
     json_object_set_new(out, "what", json_string(whats[v->what]));
     json_object_set_new(out, "parts", json_integer(v->parts));
     json_object_set_new(out, "acks_ride", json_boolean(v->acks_ride));
+    if (v->late > 0) {
+        json_object_set_new(out, "late", json_integer(v->late));
+        json_object_set_new(out, "late_by_s", json_integer(v->late_by_s));
+    }
     json_object_update(out, more);
     json_decref(more);
     json_object_set_new(

@@ -276,6 +276,11 @@ static void report_text(const json_t *v, const json_t *targets,
            cli_number(v, "received"), cli_number(v, "verified"),
            cli_number(v, "installed"), cli_number(v, "running"),
            cli_number(v, "failed"));
+    if (cli_number(v, "late") > 0)
+        printf("late       %lld came while it was on the air: their turn is "
+               "after the others, in %lld s at the latest\n",
+               cli_number(v, "late"),
+               cli_number(v, "late_by_s") - cli_number(v, "elapsed_s"));
     if (json_is_integer(json_object_get(v, "eta_s")))
         printf("to go      %lld s, as it looks\n", cli_number(v, "eta_s"));
     printf("wide area  %lld data, %lld parity, %lld repair packets (%lld to one "

@@ -235,6 +235,8 @@ struct mu_campaign_view {
     struct mu_cast_shape shape;
     struct mu_cast_counts wide;
     uint32_t edition;             /* how often it was encrypted anew */
+    uint32_t late;                /* members who wait for the next edition */
+    uint32_t late_by_s;           /* of elapsed_s: it comes then at the latest */
     uint64_t reports_refused;     /* acknowledgements that did not verify */
 };
 

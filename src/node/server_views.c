@@ -42,6 +42,8 @@ static int campaign_view(struct mu_server *s, uint64_t number,
                      : mu_cast_pages(&r->shape, r->size),
         .shape = r->shape,
         .edition = r->edition,
+        .late = r->phase < MU_CAMPAIGN_DONE ? r->late : 0,
+        .late_by_s = r->phase < MU_CAMPAIGN_DONE ? r->late_by : 0,
         .reports_refused = r->refused,
     };
     mu_copy(out->campaign, r->id, sizeof out->campaign);

@@ -103,6 +103,8 @@ static void test_added(void **state)
     r = real_report(lab, id);
     assert_int_equal(real_number(r, "members"), 3);
     json_decref(r);
+    says(lab, id, "late       1 came while it was on the air: their turn is "
+                  "after the others, in ");
     comes(lab, "dev-3");
     real_ends(lab, id, 0);
     lab_got(lab, 3, file);
@@ -111,6 +113,7 @@ static void test_added(void **state)
     /* The others went through with what they had begun. */
     assert_int_equal(real_number(r, "edition"), 1);
     json_decref(r);
+    says_not(lab, id, "late ");
 }
 
 /* After the end: said clearly, with the cure, and that works. */

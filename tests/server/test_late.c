@@ -53,6 +53,7 @@ static void test_after_the_others(void **state)
     (void)state;
     comes(f, &late, "late", 1);
     assert_int_equal(fleet_view(f).members, 5);
+    assert_int_equal(fleet_view(f).late, 1);
     for (unsigned i = 0; i < 3; i++)
         assert_int_equal(fleet_report(f, i, ALL_STATES, 0), MU_COAP_CHANGED);
     rig_run(&f->rig, MU_SECONDS(20));
@@ -63,6 +64,7 @@ static void test_after_the_others(void **state)
     rig_run(&f->rig, MU_SECONDS(1));
     assert_int_equal(fleet_view(f).phase, MU_CAMPAIGN_RUNNING);
     assert_int_equal(fleet_view(f).edition, 1);
+    assert_int_equal(fleet_view(f).late, 0);
     assert_int_equal(area_list(&f->gw[0], rows), 1);
     assert_int_equal(area_list(&f->gw[1], rows), 0);
     assert_int_equal(area_fetch(&f->gw[0], f->campaign), 0);
@@ -92,6 +94,8 @@ static void test_by_the_clock(void **state)
 
     (void)state;
     comes(f, &late, "late", 2);
+    assert_in_range(fleet_view(f).late_by_s, DEADLINE_S / 2,
+                    DEADLINE_S / 2 + 20);
     rig_run(&f->rig, MU_SECONDS(DEADLINE_S / 2 - 20));
     assert_int_equal(fleet_view(f).edition, 0);
     rig_run(&f->rig, MU_SECONDS(30));
