@@ -334,6 +334,15 @@ void real_page(struct lab *lab, const char *device, unsigned page)
     lab_wait(lab->dev, pattern);
 }
 
+void real_middle(struct lab *lab, unsigned devices, const char *file,
+                 char id[32], const char *device, unsigned page)
+{
+    real_fleet(lab, devices);
+    lab_file(file, REAL_BYTES, 1);
+    real_push(lab, id, file, NULL);
+    real_page(lab, device, page);
+}
+
 void real_ends(struct lab *lab, const char *id, int code)
 {
     int got = lab_verb(lab, NULL, "watch", id, NULL);

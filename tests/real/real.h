@@ -65,6 +65,10 @@ void real_connected(struct lab *lab, unsigned devices);
 void real_push(struct lab *lab, char id[32], const char *file, ...);
 /* Some device has this page. */
 void real_page(struct lab *lab, const char *device, unsigned page);
+/* Such a fleet, and a push to it: this device has this page of the file, which
+ * is made here. */
+void real_middle(struct lab *lab, unsigned devices, const char *file,
+                 char id[32], const char *device, unsigned page);
 /* watch ends with this code. */
 void real_ends(struct lab *lab, const char *id, int code);
 /* What report --json says of the campaign; to be dropped. */

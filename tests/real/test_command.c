@@ -40,10 +40,7 @@ static void test_pause_and_resume(void **state)
     char id[32];
     long long before;
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 3);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 2, file, id, "dev-1", 1);
     assert_int_equal(lab_verb(lab, NULL, "pause", id, NULL), 0);
     phase_is(lab, id, "paused");
     /* What is on its way arrives; then nothing moves. */
@@ -63,10 +60,7 @@ static void test_cancel(void **state)
     char id[32];
     json_t *r;
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 4);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 2, file, id, "dev-1", 1);
     assert_int_equal(lab_verb(lab, NULL, "cancel", id, NULL), 0);
     real_ends(lab, id, 1);
     phase_is(lab, id, "cancelled");

@@ -102,10 +102,7 @@ static void test_upload_cut(void **state)
     char id[32];
     size_t whole;
 
-    real_fleet(lab, 1);
-    lab_file(file, REAL_BYTES, 7);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 1, file, id, "dev-1", 1);
     assert_int_equal(real_files(objects, &whole), 2); /* plain, prepared */
     for (int round = 0; round < 2; round++) {
         int fd = real_call(lab, "POST /v1/campaigns?group=all", "100000");

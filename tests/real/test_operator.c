@@ -5,23 +5,25 @@
 
 #include <unistd.h>
 
+static void paused(struct lab *lab, const char *id)
+{
+    json_t *r = real_report(lab, id);
+
+    assert_string_equal(real_text(r, "phase"), "paused");
+    json_decref(r);
+}
+
 static void test_pause_and_resume(void **state)
 {
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     struct real_said said;
-    json_t *r;
     char id[32];
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 1);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 2, file, id, "dev-1", 1);
     assert_int_equal(real_ask(lab, &said, "pause", id, NULL), 0);
     assert_string_equal(said.out, "paused\n");
-    r = real_report(lab, id);
-    assert_string_equal(real_text(r, "phase"), "paused");
-    json_decref(r);
+    paused(lab, id);
     /* What is on its way may come; then nothing more does. */
     (void)lab_wait_for(lab->dev, "{'event': 'status', 'page': 3}", 800);
     lab->dev->seen = json_array_size(lab->dev->lines);
@@ -40,19 +42,13 @@ static void test_pause_outlives(void **state)
     struct lab *lab = *state;
     const char *file = lab_path(lab, "firmware");
     struct real_said said;
-    json_t *r;
     char id[32];
 
-    real_fleet(lab, 1);
-    lab_file(file, REAL_BYTES, 2);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 1, file, id, "dev-1", 1);
     assert_int_equal(real_ask(lab, &said, "pause", id, NULL), 0);
     lab_end(lab->serve, SIGKILL);
     lab_serve(lab, NULL);
-    r = real_report(lab, id);
-    assert_string_equal(real_text(r, "phase"), "paused");
-    json_decref(r);
+    paused(lab, id);
     assert_int_equal(real_ask(lab, &said, "resume", id, NULL), 0);
     real_ends(lab, id, 0);
     lab_got(lab, 1, file);
@@ -66,10 +62,7 @@ static void test_cancel(void **state)
     json_t *r;
     char id[32];
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 3);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 1);
+    real_middle(lab, 2, file, id, "dev-1", 1);
     assert_int_equal(real_ask(lab, &said, "cancel", id, NULL), 0);
     real_ends(lab, id, 1);
     /* The devices are told, and drop it. */
@@ -97,10 +90,7 @@ static void test_revoke(void **state)
     json_t *r;
     char id[32];
 
-    real_fleet(lab, 3);
-    lab_file(file, REAL_BYTES, 5);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-2", 1);
+    real_middle(lab, 3, file, id, "dev-2", 1);
     assert_int_equal(real_ask(lab, &said, "device", "revoke", "dev-2", NULL),
                      0);
     real_ends(lab, id, 0);

@@ -30,10 +30,7 @@ static void test_gateway_away_in_the_middle(void **state)
     const char *file = lab_path(lab, "firmware");
     char id[32];
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 2);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 2);
+    real_middle(lab, 2, file, id, "dev-1", 2);
     lab_end(lab->gw, SIGKILL);
     /* Everybody has noticed before it is back. */
     lab_wait(lab->dev, "{'event': 'status', 'id': 'dev-1', 'linked': false}");
@@ -49,10 +46,7 @@ static void test_gateway_ends_in_the_middle(void **state)
     const char *file = lab_path(lab, "firmware");
     char id[32];
 
-    real_fleet(lab, 2);
-    lab_file(file, REAL_BYTES, 3);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 2);
+    real_middle(lab, 2, file, id, "dev-1", 2);
     assert_int_equal(lab_end(lab->gw, SIGTERM), 0);
     lab_gateway(lab, NULL);
     real_ends(lab, id, 0);
@@ -115,10 +109,7 @@ static void test_device_resumes(void **state)
     long long pages, page, left;
     char id[32];
 
-    real_fleet(lab, 1);
-    lab_file(file, REAL_BYTES, 4);
-    real_push(lab, id, file, NULL);
-    real_page(lab, "dev-1", 3);
+    real_middle(lab, 1, file, id, "dev-1", 3);
     lab_end(lab->dev, SIGKILL);
     lab_devices(lab, 1, NULL);
     first = lab_wait(lab->dev, "{'event': 'status', 'linked': true}");
