@@ -141,7 +141,7 @@ void mu_cast_sender_pause(struct mu_cast_sender *s, bool paused)
 void mu_cast_sender_ask(struct mu_cast_sender *s, mu_time now)
 {
     if (s->state == MU_SENDER_IDLE)
-        s->rest_poll_at = now;
+        s->rest_poll_at = s->last_call_at = now;
 }
 
 /* ---- pages ---- */

@@ -302,6 +302,20 @@ static void test_questions(void **state)
     field_free(&f);
 }
 
+/* The owner knows better: somebody listens just now. */
+static void test_asked_by_the_owner(void **state)
+{
+    struct field f;
+
+    (void)state;
+    settle(&f, &usual);
+    assert_int_equal(polls_in(&f, MU_SECONDS(10)), 0);
+    mu_cast_sender_ask(&f.sender, f.now);
+    assert_in_range(polls_in(&f, MU_SECONDS(1)), 1, 4);
+    assert_int_equal(polls_in(&f, MU_SECONDS(10)), 0);
+    field_free(&f);
+}
+
 /* ---- the front ----------------------------------------------------------- */
 
 /* Who says that he lost most of the page is not helped by a part of it; two who say
@@ -433,6 +447,7 @@ int main(void)
         cmocka_unit_test(test_never_less),
         cmocka_unit_test(test_whatever_it_says),
         cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_asked_by_the_owner),
         cmocka_unit_test(test_one_word),
         cmocka_unit_test(test_last_call),
         cmocka_unit_test(test_honest),
