@@ -11,16 +11,23 @@
 
 static const struct mu_area_listens every_20 = {20, 2};
 
-static void windows_ready(struct world *w, size_t devices, size_t sleepers,
-                          uint32_t hold_s)
+static void windows_ready_in(struct world *w, size_t devices, size_t sleepers,
+                             uint32_t hold_s, enum mu_group_mode mode)
 {
     world_init(w, devices, 3);
+    w->script.mode = mode;
     for (size_t i = 0; i < sleepers; i++)
         w->listens[i] = every_20;
     w->hold_s = hold_s;
     world_start_all(w);
     assert_true(world_run(w, MU_SECONDS(90), all_fetched));
     world_run(w, MU_SECONDS(3), NULL);
+}
+
+static void windows_ready(struct world *w, size_t devices, size_t sleepers,
+                          uint32_t hold_s)
+{
+    windows_ready_in(w, devices, sleepers, hold_s, MU_MODE_END_TO_END);
 }
 
 /* To just after the close of a window. */
@@ -219,6 +226,26 @@ static void test_pushes_wait(void **state)
     world_clear(&w);
 }
 
+/* Options 1 and 2: what is handed to each waits for its window as well. */
+static void test_modes(void **state)
+{
+    static const enum mu_group_mode modes[] = {MU_MODE_REPROTECT,
+                                               MU_MODE_HAND_KEY};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        struct world w;
+
+        windows_ready_in(&w, 3, 3, 0, modes[i]);
+        until_closed(&w);
+        push(&w, 2);
+        assert_all_run(&w, MU_SECONDS(200));
+        assert_int_equal(w.unheard, 0);
+        assert_int_equal(w.asked_off, 0);
+        world_clear(&w);
+    }
+}
+
 static void test_quiet_links(void **state)
 {
     struct world w;
@@ -324,6 +351,7 @@ int main(void)
         cmocka_unit_test(test_gateway_restarts),
         cmocka_unit_test(test_device_restarts),
         cmocka_unit_test(test_pushes_wait),
+        cmocka_unit_test(test_modes),
         cmocka_unit_test(test_quiet_links),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_clocks),
