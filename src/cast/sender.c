@@ -235,7 +235,9 @@ static void sender_begin_past(struct mu_cast_sender *s, uint32_t page,
     s->job.doubtful = again;
     if (s->behind_turns < UINT8_MAX)
         s->behind_turns++;
-    if (need >= s->page.data || need > s->page.parity) {
+    /* A page is sent anew where that costs less than to ask what is missing. */
+    if (need >= s->page.data || need > s->page.parity ||
+        (s->page.data <= BEHIND_FIRST && !mu_spare_left(s))) {
         sender_queue_data(s);
         more = mu_loss_parity(s->page.data, s->page.parity, 1, s->loss);
     } else {
@@ -252,6 +254,9 @@ static void sender_resume(struct mu_cast_sender *s)
         return;
     s->job = s->held;
     s->state = MU_SENDER_SEND;
+    /* Was it enough? Who missed what was served asks again when he is called. */
+    if (!sender_answer_all(s) && s->job.call_at > s->job.sent + BEHIND_FIRST)
+        s->job.call_at = (uint16_t)(s->job.sent + BEHIND_FIRST);
 }
 
 /* Who is behind by little catches up before the front goes on, or all that
