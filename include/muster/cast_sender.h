@@ -68,6 +68,16 @@ struct mu_sender_job {
     bool doubtful;                 /* silence after repairs: ask once more */
 };
 
+/* Who lacks most of a page, of those that answer one poll. */
+#define MU_SENDER_WITNESSES 8
+
+struct mu_sender_common {
+    uint16_t count; /* of them */
+    uint8_t round;
+    uint8_t len;
+    uint16_t pages[MU_SENDER_WITNESSES]; /* each asked for by somebody */
+};
+
 struct mu_cast_sender {
     struct mu_cast_sender_conf conf;
     struct mu_secret kctl;
@@ -115,6 +125,7 @@ struct mu_cast_sender {
     uint8_t late;        /* times that this was put off, because we were late */
     mu_time send_at;     /* when the medium is free */
     mu_time rest_poll_at; /* somebody may have another loan, or: */
+    struct mu_sender_common common;
     mu_time last_call_at; /* a poll more, and so many after it */
     uint8_t last_calls;
 

@@ -33,6 +33,7 @@ enum {
     LATE_MS = 20,       /* of the caller: answers may lie unread */
     LATE_MAX = 3,       /* times in a round that they are waited for */
     CATCH_UP_MS = 5,    /* lateness of the caller that the pace makes good */
+    REST_WAIT_MS = 250, /* for answers, when all pages have been sent */
     WINDOW_MS_MIN = 4,
     WINDOW_MS_WIDE = 5000,
     WINDOW_PACKETS = 20, /* that a window is long at least */
@@ -433,7 +434,10 @@ static void sender_open_round(struct mu_cast_sender *s, mu_time now)
     s->job.rounds++;
     s->copies = sender_poll_copies(s);
     s->late = 0;
-    s->wait_until = now + MU_MS(s->conf.window_ms);
+    /* At rest there is time for answers that a queue holds up. */
+    s->wait_until = now + MU_MS(s->conf.window_ms < REST_WAIT_MS &&
+                                        s->conf.fair && mu_share_rests(s)
+                                    ? REST_WAIT_MS : s->conf.window_ms);
     s->state = MU_SENDER_WAIT;
 }
 

@@ -29,6 +29,11 @@
  *     object take (1 + 2 + 4 + ...) REST_SHARE T / 2 with j summands. One that slept,
  *     or loses half of what he hears, costs as much, and nobody can tell them apart.
  *
+ * What many lack at once is nobody's loan: where more than an eighth of the members, and
+ * a few, say in one round that they lack most of one page, the medium was at fault,
+ * and each of them is served by what serves another. So few as lie together get
+ * there only where so many are in need.
+ *
  * Who was deaf for a while waits at most half as long again. Polls that one receiver
  * sets off at rest come after waits that double, up to a minute.
  */
@@ -47,6 +52,9 @@ enum {
     IN_VAIN = 2,      /* symbols in a row that did no good, for each doubling */
     IN_VAIN_ONCE = 2 * IN_VAIN, /* of one loan: it may have been asleep */
     IN_VAIN_MAX = IN_VAIN * SHIFT_MAX,
+    MANY = 4,         /* lack a page together: more than these, ... */
+    MANY_SHARE = 8,   /* and one member in so many, ... */
+    MANY_MAX = 24,    /* but never more are asked for */
     LAST_CALLS = 4, /* of somebody who was called and not heard, after QUESTION_MS */
     QUESTION_MS = 250, /* after the first that was in vain */
     QUESTIONS_MAX = 8,
@@ -107,6 +115,16 @@ static mu_time share_until(const struct mu_sender_peer *p)
     return p->lend_at > p->question_at ? p->lend_at : p->question_at;
 }
 
+/* So long, or up to half as long again: what else is on the medium may have a
+ * beat of its own. */
+static mu_time share_question_wait(const struct mu_cast_sender *s,
+                                   unsigned doublings)
+{
+    mu_time wait = MU_MS(QUESTION_MS) << doublings;
+
+    return wait + wait / 512 * (uint8_t)(167u * s->round + 89u * (s->round >> 3));
+}
+
 bool mu_share_question(struct mu_cast_sender *s, mu_time now,
                        struct mu_sender_peer *p, uint16_t page)
 {
@@ -117,7 +135,7 @@ bool mu_share_question(struct mu_cast_sender *s, mu_time now,
         share_wait(s, p, share_until(p));
         return false;
     }
-    p->question_at = now + (MU_MS(QUESTION_MS) << p->questions);
+    p->question_at = now + share_question_wait(s, p->questions);
     if (p->questions < QUESTIONS_MAX)
         p->questions++;
     if (p->questions < QUESTIONS_AGAIN)
@@ -168,7 +186,7 @@ bool mu_share_due(struct mu_cast_sender *s, mu_time now, uint32_t *page)
         /* It may be lost, and it needs more for sure, or as likely as not. */
         if (p->questions < QUESTIONS_AGAIN &&
             (p->lent == 0 || p->lent < p->lent_need || 4 * p->wasted > p->lent_all)) {
-            p->question_at = now + (MU_MS(QUESTION_MS) << p->questions++);
+            p->question_at = now + share_question_wait(s, p->questions++);
             share_wait(s, p, p->question_at);
         }
         *page = p->asked > *page ? p->asked : *page;
@@ -244,13 +262,44 @@ static uint16_t share_lend(struct mu_cast_sender *s, mu_time now,
     return lent;
 }
 
+static bool share_many(const struct mu_cast_sender *s)
+{
+    uint32_t many = MANY + s->members / MANY_SHARE;
+
+    return s->common.count > (many < MANY_MAX ? many : MANY_MAX);
+}
+
+/* Each counts once a round; and a page counts when two say that they lack it. */
+static bool share_common(struct mu_cast_sender *s,
+                         const struct mu_sender_peer *p,
+                         const struct mu_need *n)
+{
+    struct mu_sender_common *c = &s->common;
+    bool first = (p->flags & PEER_KNOWN) == 0 || p->round != n->round;
+
+    if (2u * n->need <= s->conf.shape.page_data)
+        return false;
+    if (c->round != n->round)
+        *c = (struct mu_sender_common){.round = n->round};
+    c->count = (uint16_t)(c->count + first);
+    for (uint8_t i = 0; i < c->len; i++) {
+        if (c->pages[i] == n->page)
+            return first && share_many(s);
+    }
+    if (first && c->len < MU_SENDER_WITNESSES)
+        c->pages[c->len++] = n->page;
+    return false;
+}
+
 /* Loans are out: nobody gets another before its time. */
 bool mu_share_lent(const struct mu_cast_sender *s)
 {
-    return s->conf.fair && mu_share_rests(s) && s->job.sent > 0 && s->rest_poll_at != MU_TIME_NEVER;
+    return s->conf.fair && mu_share_rests(s) && s->job.sent > 0 &&
+           !share_many(s) && s->rest_poll_at != MU_TIME_NEVER;
 }
 
 /* ---- what an answer adds ------------------------------------------------ */
+
 /* Symbols that an answer adds to what is to be done anyway. */
 static uint32_t share_extra(const struct mu_cast_sender *s, bool past,
                             const struct mu_need *n)
@@ -314,7 +363,7 @@ static void share_rest(struct mu_cast_sender *s, mu_time now,
 
     p->flags = (uint8_t)(p->flags & ~(PEER_WAITS | PEER_CALLED));
     p->asked = n->page;
-    if (cost == 0)
+    if (cost == 0 || share_common(s, p, n))
         return;
     if (past) {
         share_rest_past(s, now, p, n, cost, called, out);
