@@ -84,7 +84,8 @@ struct mu_gateway_member {
     uint8_t state, reason;
     uint8_t reported; /* state that the server has taken */
     bool apart;       /* was refused once: spoils nobody else's any more */
-    bool told;        /* one that sleeps: it listened to an announcement */
+    bool passed;      /* one that sleeps: a pass began while it listened, and */
+    uint8_t passes;   /* did not go on without it; so many have begun */
     uint8_t ack[MU_ACK_LEN];
 };
 

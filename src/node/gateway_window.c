@@ -12,6 +12,8 @@
  */
 #include "node/gateway.h"
 
+#define PASSES_MAX 3 /* for the sake of one member */
+
 static mu_time window_since(const struct mu_gateway *g,
                             const struct mu_area_listens *l)
 {
@@ -121,40 +123,60 @@ static bool window_look(struct mu_gateway *g, struct mu_gateway_session *s)
     return opened;
 }
 
-/* Whether somebody who listens now has not heard of it. */
-static bool window_tell(struct mu_gateway *g, struct mu_gateway_session *s)
+/* Pages go out that those who sleep do not hear: it is no pass of theirs. */
+static void window_missed(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    if (!s->sending || s->window.rests || s->window.sleepers == 0 ||
+        mu_cast_sender_through(&s->tx))
+        return;
+    for (uint16_t i = 0; i < g->conf.devices_max; i++) {
+        if (!mu_gateway_listens(g, i))
+            s->states[i].passed = false;
+    }
+}
+
+/* Whether somebody listens now for whom no pass has begun; this one, or not. */
+static bool window_fresh(struct mu_gateway *g, struct mu_gateway_session *s,
+                         bool pass)
 {
     bool any = false;
 
     for (uint16_t i = 0; i < g->conf.devices_max; i++) {
         struct mu_gateway_member *m = &s->states[i];
 
-        if (m->told || g->devices[i].listens.period_s == 0 ||
-            !window_misses(s, i) || !mu_gateway_listens(g, i))
+        if (m->passed || m->passes >= PASSES_MAX ||
+            g->devices[i].listens.period_s == 0 || !window_misses(s, i) ||
+            !mu_gateway_listens(g, i))
             continue;
-        m->told = true;
+        m->passed = pass;
+        m->passes = (uint8_t)(m->passes + pass);
         any = true;
     }
     return any;
+}
+
+/* Who comes to a pass in its midst has missed most of it: the next is his. */
+static void window_pass(struct mu_gateway *g, struct mu_gateway_session *s)
+{
+    bool through = mu_cast_sender_through(&s->tx);
+    bool begins = through || !s->announced;
+
+    if (window_fresh(g, s, begins) && s->announced) {
+        mu_gateway_session_announce(s, 1);
+        s->announce_lead = mu_gateway_session_leads(g, s);
+        s->announced = false; /* to all of them, so not before that */
+        if (through)
+            mu_cast_sender_seek(&s->tx, 0, g->now);
+    }
+    mu_cast_sender_ask(&s->tx, g->now);
 }
 
 static void window_opened(struct mu_gateway *g, struct mu_gateway_session *s)
 {
     if (s->parts != 0)
         mu_gateway_inline_again(s);
-    if (s->sending) {
-        bool fresh = window_tell(g, s) && s->announced;
-
-        if (fresh) {
-            mu_gateway_session_announce(s, 1);
-            s->announce_lead = mu_gateway_session_leads(g, s);
-            s->announced = false; /* to all of them, so not before that */
-        }
-        /* Who was never there lacks all of it. */
-        if (fresh && mu_cast_sender_through(&s->tx))
-            mu_cast_sender_seek(&s->tx, 0, g->now);
-        mu_cast_sender_ask(&s->tx, g->now);
-    }
+    if (s->sending)
+        window_pass(g, s);
     /* Who had it all when the last window closed has told so with the keep-alive
      * that begins this one, or lost that. */
     s->interval_s = 1;
@@ -174,6 +196,7 @@ void mu_gateway_window_run(struct mu_gateway *g, struct mu_gateway_session *s)
         return;
     if (window_look(g, s))
         window_opened(g, s);
+    window_missed(g, s);
     mu_gateway_session_pause(s);
     if (s->window.rests && !rests)
         mu_gateway_trace(g, "asleep", s->session, s->window.sleepers);

@@ -113,6 +113,26 @@ static void test_hold(void **state)
     assert_true(not_held * 2 < held * 5);
 }
 
+/* A sleeper that never has it, for its slot is broken: passes for its sake are
+ * counted. */
+static void test_passes(void **state)
+{
+    struct world w;
+    uint64_t packets;
+
+    (void)state;
+    windows_ready(&w, 3, 1, 0); /* device 0 sleeps */
+    w.devices[0].slot.full = true;
+    until_closed(&w);
+    push(&w, 2);
+    world_run(&w, MU_SECONDS(300), NULL);
+    packets = w.area_packets;
+    world_run(&w, MU_SECONDS(600), NULL); /* thirty windows more */
+    assert_true(w.gateway.gateway->sessions[0].states[0].passes <= 3);
+    assert_true(w.area_packets - packets < 30 * 40);
+    world_clear(&w);
+}
+
 static bool last_runs(struct world *w)
 {
     return world_device_has(w, 5) && w->devices[5].installs == 1;
@@ -346,6 +366,7 @@ int main(void)
         cmocka_unit_test(test_arrives),
         cmocka_unit_test(test_many_windows),
         cmocka_unit_test(test_hold),
+        cmocka_unit_test(test_passes),
         cmocka_unit_test(test_not_awaited),
         cmocka_unit_test(test_hold_ends),
         cmocka_unit_test(test_gateway_restarts),
