@@ -371,6 +371,29 @@ static void test_yields(void **state)
     assert_true(r.packet_ratio < fixed.packet_ratio);
 }
 
+/* A gateway that sends four times as fast as a link carries that a TCP flow fills:
+ * most of it is lost on all of them at once, and answers are late. That is nobody's
+ * lie, and they need not wait like liars. */
+static void test_too_fast(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed < 3; seed++) {
+        struct sim_conf c;
+        sim_conf_default(&c);
+        c.devices = 40;
+        c.gateways = 1;
+        c.loss = 0.01;
+        c.size = 1000000;
+        c.area_rate = 5000000;
+        c.link = 1250000;
+        c.flow = true;
+        c.seed = seed;
+        struct sim_result r = sim_run(&c);
+        assert_true(sim_result_good(&r));
+        assert_true(r.virtual_seconds < 120);
+    }
+}
+
 /* A packet to all costs ten to one: few lose much, and get it by themselves. */
 static void test_repairs_alone(void **state)
 {
@@ -475,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_chain_form),
         cmocka_unit_test(test_everything_at_once),
         cmocka_unit_test(test_yields),
+        cmocka_unit_test(test_too_fast),
         cmocka_unit_test(test_repairs_alone),
         cmocka_unit_test(test_windows),
         cmocka_unit_test(test_windows_mixed),
