@@ -102,7 +102,8 @@ static bool window_look(struct mu_gateway *g, struct mu_gateway_session *s)
         }
         if (g->devices[i].linked)
             look.at = mu_time_min(look.at, g->now + mu_gateway_opens_in(g, i));
-        window_hold(g, i, look.hold_until, &look);
+        if (s->parts == 0) /* nobody waits for a key or a command */
+            window_hold(g, i, look.hold_until, &look);
         if (!mu_gateway_listens(g, i)) {
             look.sleepers++;
             if (look.period_s == 0 || l->period_s < look.period_s)

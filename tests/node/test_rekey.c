@@ -101,6 +101,34 @@ static void test_leave(void **state)
     world_clear(&w);
 }
 
+static bool awake_told(struct world *w)
+{
+    return w->script.rekey->told[0] == 0x0f && w->script.rekey->told[1] == 0x0f;
+}
+
+/* A member that sleeps has nobody wait for a key. */
+static void test_sleeper_awaited_by_nobody(void **state)
+{
+    struct world w;
+
+    (void)state;
+    world_init(&w, 4, 5);
+    w.member_mem = 2048;
+    w.listens[3] = (struct mu_area_listens){100, 2};
+    w.hold_s = 300;
+    script_scheme(&w.script, MU_SCHEME_SD, MEMBERS);
+    world_start_all(&w);
+    assert_true(world_run(&w, MU_SECONDS(110), all_have_states));
+    world_run(&w, MU_SECONDS(105) - w.now % MU_SECONDS(100), NULL);
+    assert_true(w.devices[3].off);
+    rekey_without(&w, 2);
+    assert_true(world_run(&w, MU_SECONDS(10), awake_told));
+    assert_false(device_holds(&w, 3));
+    assert_true(world_run(&w, MU_SECONDS(210), all_told));
+    assert_true(all_hold(&w));
+    world_clear(&w);
+}
+
 /* Out of the group and of the area at once: the area gets a new key, too, and
  * the rekey waits until its devices have that one. */
 static void test_revoke(void **state)
@@ -684,6 +712,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leave),
+        cmocka_unit_test(test_sleeper_awaited_by_nobody),
         cmocka_unit_test(test_revoke),
         cmocka_unit_test(test_many_leave),
         cmocka_unit_test(test_each_scheme),
